@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The executor that a test steps.
+ *
+ * Tasks wait in one queue, first in, first out. Timers wait in a tree and only
+ * vow_manual_advance looks at it: also one that was armed when it was already due
+ * waits for the next advance. One timer runs at a time, and all that is queued
+ * after it, before the next is looked for; so whatever a timer does to another one
+ * of the same deadline still counts.
+ *
+ * The end. While it drains it takes steps, and what its own tasks post; no timers.
+ * Once told to cancel it takes nothing. `busy` counts the threads that run a task
+ * of it or that settle what a close left over: when that is zero, nothing is queued
+ * and it is closed, it has finished, and whoever saw that says so. Saying so is the
+ * last touch: the memory may be gone then.
+ *
+ * A timer that runs is in `firing`, in a record on the stack of whoever runs it,
+ * since its own memory may be gone before its run returns. A close settles timers
+ * one by one, so that at any moment each is either armed or firing or has run: what
+ * disarm answers is exact.
+ */
+#include <vow/manual.h>
+
+#include <vow/future.h>
+
+#include "base/atomic.h"
+#include "base/check.h"
+#include "base/list.h"
+#include "base/mem.h"
+#include "base/time.h"
+#include "queue/timers.h"
+#include "sync/lock.h"
+
+/* In the order in which it goes. */
+enum life { OPEN, DRAINING, CANCELLING, FINISHED };
+
+struct manual_clock {
+    vow_clock clock;     /* first: what users of the clock know */
+    _Atomic vow_ns time; /* written by the thread that steps; relaxed: a number alone */
+};
+
+struct vow_manual {
+    vow_executor executor; /* first: what users of the executor know */
+    struct manual_clock clock;
+
+    struct vowi_lock lock;
+    vow_task *first;           /* guarded by lock, like all that follows */
+    vow_task **end;            /* where the next task is hung */
+    struct vowi_timers timers; /* armed: their home is this executor */
+    struct vowi_list firing;   /* timers whose run has not returned */
+    unsigned busy;
+    enum life life;
+};
+
+/* On the stack of the thread that runs a timer. */
+struct firing {
+    struct vowi_link link;
+    const vow_timer *timer;
+};
+
+static vow_manual *
+manual_of(vow_executor *self)
+{
+    return (vow_manual *)(void *)self;
+}
+
+/* ---- being busy ---------------------------------------------------------- */
+
+/* The last touch of a thread that was busy; with its record, if it ran a timer. */
+static void
+leave(vow_manual *m, struct firing *f)
+{
+    bool finished;
+
+    vowi_lock_acquire(&m->lock);
+    if (f != NULL)
+        vowi_list_remove(&f->link);
+    m->busy--;
+    finished = m->busy == 0 && m->first == NULL &&
+               (m->life == DRAINING || m->life == CANCELLING);
+    if (finished)
+        m->life = FINISHED;
+    vowi_lock_release(&m->lock);
+    if (finished)
+        vow_executor_finished(&m->executor);
+}
+
+static void
+run_here(vow_manual *m, vow_task *task)
+{
+    vow_executor *before = vow_executor_enter(&m->executor);
+
+    task->run(task, 0);
+    vow_executor_enter(before);
+}
+
+/* ---- tasks --------------------------------------------------------------- */
+
+static bool
+accepts_locked(const vow_manual *m, bool step)
+{
+    if (m->life == DRAINING)
+        return step || vow_executor_current() == &m->executor;
+    return m->life == OPEN;
+}
+
+static int
+append(vow_manual *m, vow_task *first, vow_task *last, bool step)
+{
+    bool accepted;
+
+    vowi_lock_acquire(&m->lock);
+    accepted = accepts_locked(m, step);
+    if (accepted) {
+        last->next = NULL;
+        *m->end = first;
+        m->end = &last->next;
+    }
+    vowi_lock_release(&m->lock);
+    return accepted ? 0 : VOW_E_CLOSED;
+}
+
+static bool
+is_step(const vow_task *task)
+{
+    return (task->flags & VOW_TASK_STEP) != 0;
+}
+
+static int
+manual_post(vow_executor *self, vow_task *task)
+{
+    return append(manual_of(self), task, task, is_step(task));
+}
+
+static int
+manual_post_many(vow_executor *self, vow_task *first, size_t n)
+{
+    vow_task *last = first;
+    bool steps = n > 0 && is_step(first);
+
+    if (n == 0)
+        return 0;
+    while (--n > 0) {
+        last = last->next;
+        steps = steps && is_step(last);
+    }
+    return append(manual_of(self), first, last, steps);
+}
+
+/* Makes the caller busy if it returns a task. */
+static vow_task *
+take_task(vow_manual *m)
+{
+    vow_task *task;
+
+    vowi_lock_acquire(&m->lock);
+    task = m->first;
+    if (task != NULL) {
+        m->first = task->next;
+        if (m->first == NULL)
+            m->end = &m->first;
+        m->busy++;
+    }
+    vowi_lock_release(&m->lock);
+    return task;
+}
+
+bool
+vow_manual_step(vow_manual *m)
+{
+    vow_task *task = take_task(m);
+
+    if (task == NULL)
+        return false;
+    run_here(m, task);
+    leave(m, NULL);
+    return true;
+}
+
+size_t
+vow_manual_run(vow_manual *m)
+{
+    size_t ran = 0;
+
+    while (vow_manual_step(m))
+        ran++;
+    return ran;
+}
+
+/* ---- timers -------------------------------------------------------------- */
+
+static int
+manual_arm(vow_executor *self, vow_timer *timer)
+{
+    vow_manual *m = manual_of(self);
+    bool accepted;
+
+    vowi_lock_acquire(&m->lock);
+    accepted = m->life == OPEN;
+    if (accepted) {
+        vowi_timers_add(&m->timers, timer);
+        timer->home = self;
+    }
+    vowi_lock_release(&m->lock);
+    return accepted ? 0 : VOW_E_CLOSED;
+}
+
+static void
+unhang_locked(vow_manual *m, vow_timer *timer)
+{
+    vowi_timers_remove(&m->timers, timer);
+    timer->home = NULL;
+}
+
+static bool
+is_firing_locked(const vow_manual *m, const vow_timer *timer)
+{
+    vowi_list_each (link, &m->firing)
+        if (vowi_container_of(link, struct firing, link)->timer == timer)
+            return true;
+    return false;
+}
+
+static vow_removal
+manual_disarm(vow_executor *self, vow_timer *timer)
+{
+    vow_manual *m = manual_of(self);
+    vow_removal removal = VOW_REMOVED;
+
+    vowi_lock_acquire(&m->lock);
+    if (timer->home == self)
+        unhang_locked(m, timer);
+    else
+        removal = is_firing_locked(m, timer) ? VOW_RUNNING : VOW_RAN;
+    vowi_lock_release(&m->lock);
+    return removal;
+}
+
+static vow_ns
+time_of(const vow_manual *m)
+{
+    return vowi_load_relaxed(&m->clock.time);
+}
+
+static void
+move_clock(vow_manual *m, vow_ns to)
+{
+    if (to > time_of(m))
+        vowi_store_relaxed(&m->clock.time, to);
+}
+
+/* Makes the caller busy if it returns a timer, which is then listed as firing. */
+static vow_timer *
+take_timer(vow_manual *m, struct firing *f, vow_ns due)
+{
+    vow_timer *timer;
+
+    vowi_lock_acquire(&m->lock);
+    timer = vowi_timers_first(&m->timers);
+    if (timer != NULL && timer->when > due)
+        timer = NULL;
+    if (timer != NULL) {
+        unhang_locked(m, timer);
+        f->timer = timer;
+        vowi_list_push(&m->firing, &f->link);
+        m->busy++;
+    }
+    vowi_lock_release(&m->lock);
+    return timer;
+}
+
+static bool
+fire_due(vow_manual *m, vow_ns due)
+{
+    struct firing f;
+    vow_timer *timer = take_timer(m, &f, due);
+
+    if (timer == NULL)
+        return false;
+    move_clock(m, timer->when);
+    run_here(m, &timer->task);
+    leave(m, &f);
+    return true;
+}
+
+size_t
+vow_manual_advance(vow_manual *m, vow_ns by)
+{
+    vow_ns to = vowi_time_add(time_of(m), by > 0 ? by : 0);
+    size_t ran = vow_manual_run(m);
+
+    if (to == VOW_FOREVER) /* which is never reached */
+        to--;
+    while (fire_due(m, to))
+        ran += 1 + vow_manual_run(m);
+    move_clock(m, to);
+    return ran;
+}
+
+static vow_ns
+read_clock(const vow_clock *self)
+{
+    return vowi_load_relaxed(&((const struct manual_clock *)(const void *)self)->time);
+}
+
+/* ---- its end ------------------------------------------------------------- */
+
+/* Makes the caller busy. Returns what it has to refuse. */
+static vow_task *
+begin_close(vow_manual *m, vow_close_mode mode)
+{
+    vow_task *refused = NULL;
+    enum life life = mode == VOW_DRAIN ? DRAINING : CANCELLING;
+
+    vowi_lock_acquire(&m->lock);
+    m->busy++;
+    if (life > m->life)
+        m->life = life;
+    if (m->life == CANCELLING) {
+        refused = m->first;
+        m->first = NULL;
+        m->end = &m->first;
+    }
+    vowi_lock_release(&m->lock);
+    return refused;
+}
+
+static void
+manual_close(vow_executor *self, vow_close_mode mode)
+{
+    vow_manual *m = manual_of(self);
+    vow_task *refused = begin_close(m, mode);
+    struct firing f;
+    vow_timer *timer;
+
+    while (refused != NULL) {
+        vow_task *next = refused->next;
+
+        refused->run(refused, VOW_E_CLOSED);
+        refused = next;
+    }
+    while ((timer = take_timer(m, &f, VOW_FOREVER)) != NULL) {
+        timer->task.run(&timer->task, VOW_E_CLOSED);
+        leave(m, &f);
+    }
+    leave(m, NULL);
+}
+
+static void
+manual_destroy(vow_executor *self)
+{
+    vow_manual *m = manual_of(self);
+
+    vowi_assert(m->busy == 0 && m->first == NULL && m->timers.root == NULL);
+    vowi_lock_fini(&m->lock);
+    vowi_free(m, sizeof *m);
+}
+
+void
+vow_manual_unref(vow_manual *m)
+{
+    if (m == NULL)
+        return;
+    vow_unref(vow_executor_close(&m->executor, VOW_CANCEL_QUEUED));
+    vow_executor_unref(&m->executor);
+}
+
+/* ---- its beginning ------------------------------------------------------- */
+
+static bool
+manual_is_current(vow_executor *self)
+{
+    return vow_executor_current() == self;
+}
+
+static vow_clock *
+manual_clock(vow_executor *self)
+{
+    return &manual_of(self)->clock.clock;
+}
+
+/* No block_begin: while a task runs here, nobody else would step. */
+static const vow_executor_ops ops = {
+    .size = sizeof ops,
+    .name = "manual",
+    .post = manual_post,
+    .post_many = manual_post_many,
+    .arm = manual_arm,
+    .disarm = manual_disarm,
+    .is_current = manual_is_current,
+    .clock = manual_clock,
+    .close = manual_close,
+    .destroy = manual_destroy,
+};
+
+vow_manual *
+vow_manual_new(void)
+{
+    vow_manual *m = vowi_alloc(sizeof *m);
+
+    if (m == NULL)
+        return NULL;
+    *m = (vow_manual){.clock.clock.now = read_clock, .end = &m->first};
+    vowi_list_init(&m->firing);
+    if (vowi_lock_init(&m->lock, VOWI_RANK_MANUAL) != 0)
+        goto fail_memory;
+    if (vow_executor_init(&m->executor, &ops) != 0)
+        goto fail_lock;
+    return m;
+
+fail_lock:
+    vowi_lock_fini(&m->lock);
+fail_memory:
+    vowi_free(m, sizeof *m);
+    return NULL;
+}
+
+vow_executor *
+vow_manual_executor(vow_manual *m)
+{
+    return m != NULL ? &m->executor : NULL;
+}
+
+vow_clock *
+vow_manual_clock(vow_manual *m)
+{
+    return m != NULL ? &m->clock.clock : NULL;
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * executors/pool_internal.h - what pool.c and pool_worker.c share.
+ *
+ * A task comes in at one of two places: a worker's own posts go to its deque, all
+ * others to the inbox, a stack that takes a post with one CAS. Whoever runs out of
+ * work turns the inbox into the injected list, oldest first, and takes a batch from
+ * it into its deque, where the others may steal it.
+ *
+ * Sleeping and waking. `idle` counts the workers asleep and those that search. At
+ * most one searches. Who posts makes the task visible, then reads idle, and wakes a
+ * sleeper if there is one and nobody searches. Who goes to sleep counts itself
+ * asleep, then looks at all queues again. All four are seq_cst, so one of the two
+ * sees the other [idle]. Who searches and finds something leaves the search before
+ * it looks whether there is more, and then wakes the next.
+ *
+ * Closing. The lowest bit of the inbox says closed, so that a post from outside is
+ * either in before it or refused. Workers go to sleep as always; the last one awake,
+ * or the closer if all sleep, sees that nothing is left and lets all of them exit.
+ * Each joins the one that exited before it; the last one finishes the executor and
+ * touches the pool no more.
+ */
+#ifndef VOWI_EXECUTORS_POOL_INTERNAL_H
+#define VOWI_EXECUTORS_POOL_INTERNAL_H
+
+#include <pthread.h>
+
+#include <vow/pool.h>
+
+#include "base/atomic.h"
+#include "base/check.h"
+#include "base/thread.h"
+#include "queue/deque.h"
+#include "sync/lock.h"
+#include "sync/park.h"
+
+/* Tasks taken from the injected list at once. */
+#ifndef VOWI_INJECT_BATCH
+#define VOWI_INJECT_BATCH 32
+#endif
+
+/* Of how many picks one asks the injected list first. A prime, as Go's 61. */
+#ifndef VOWI_INJECT_EVERY
+#define VOWI_INJECT_EVERY 61
+#endif
+
+/* Rounds over all queues before a searching worker sleeps. */
+#ifndef VOWI_SEARCH_ROUNDS
+#define VOWI_SEARCH_ROUNDS 32
+#endif
+
+#define VOWI_INBOX_CLOSED ((uintptr_t)1)
+
+/* idle: workers asleep below, searching above. */
+#define VOWI_ASLEEP UINT32_C(1)
+#define VOWI_SEARCHING (UINT32_C(1) << 16)
+#define VOWI_ASLEEP_MASK (VOWI_SEARCHING - 1)
+
+struct vowi_pool;
+
+struct vowi_worker {
+    struct vowi_deque deque;
+
+    /* Written by the owner alone; the counters are read by others. */
+    _Alignas(VOWI_CACHE_LINE) struct vowi_pool *pool;
+    unsigned index;
+    bool spare;
+    bool searching;
+    unsigned picks;
+    uint32_t random;
+    _Atomic(const vow_task *) stolen; /* what it runs, if it was stolen [stolen] */
+    _Atomic(uint64_t) tasks, steals, wakes_for_nothing, helped;
+
+    /* guarded by the pool's lock */
+    struct vowi_worker *next_asleep;
+    pthread_t thread;
+    bool has_predecessor; /* a thread that ended in a task, to be joined */
+    pthread_t predecessor;
+
+    struct vowi_parker parker;
+    bool woken; /* guarded by the parker's mutex */
+};
+
+struct vowi_pool {
+    vow_executor executor;
+
+    /* Set before the first worker starts. */
+    unsigned threads, spares;
+    size_t stack_size;
+    char name[16];
+    struct vowi_worker **workers; /* threads + spares entries */
+
+    /* Written by posts from outside. */
+    _Alignas(VOWI_CACHE_LINE) _Atomic(uintptr_t) inbox; /* vow_task *, newest; closed */
+
+    /* Written when workers sleep and wake; read by all posts. */
+    _Alignas(VOWI_CACHE_LINE) _Atomic(uint32_t) idle;
+    _Atomic(unsigned) count;   /* of workers that exist */
+    _Atomic(unsigned) surplus; /* a spare may rest: more run than threads. A hint */
+    atomic_bool cancelling;    /* VOW_CANCEL_QUEUED */
+
+    _Alignas(VOWI_CACHE_LINE) struct vowi_lock inject_lock;
+    _Atomic(vow_task *) injected; /* written under inject_lock; read as a hint */
+
+    struct vowi_lock lock;
+    struct vowi_worker *asleep;   /* guarded by lock; last asleep first */
+    struct vowi_worker *resting;  /* guarded by lock; spares with nothing to replace */
+    unsigned live;                /* guarded by lock; threads that have not exited */
+    unsigned awake;               /* guarded by lock; neither asleep nor resting */
+    unsigned blocked;             /* guarded by lock; of them, in a wait */
+    bool closing, exiting;        /* guarded by lock */
+    bool has_exited;              /* guarded by lock; exited is one to be joined */
+    pthread_t exited;             /* guarded by lock */
+    _Atomic(uint64_t) wakes, spares_started;
+
+    struct vowi_lock join_lock; /* held while joining the last thread */
+    bool joined;                /* guarded by join_lock */
+};
+
+/* The worker that the calling thread is, of this pool; NULL if it is none. */
+struct vowi_worker *vowi_pool_worker(const struct vowi_pool *p);
+
+/* pool.c. Starts a thread that the caller counted as live and awake, and takes it off
+ * again if that fails. Returns 0 or an errno value. */
+int vowi_pool_start_worker(struct vowi_pool *p, bool spare);
+int vowi_worker_start_thread(struct vowi_worker *w);
+
+/* Ends all that is queued with VOW_E_CLOSED, on this thread. */
+void vowi_pool_cancel_queued(struct vowi_pool *p);
+
+/* pool_worker.c */
+void *vowi_worker_main(void *worker);
+vow_task *vowi_pool_take_injected(struct vowi_pool *p, struct vowi_worker *w);
+bool vowi_pool_has_work(struct vowi_pool *p);
+
+/* Wakes a sleeper unless somebody searches. After making a task visible. */
+void vowi_pool_wake(struct vowi_pool *p);
+
+/* Lets all threads exit if the pool is closing and nothing is left. */
+void vowi_pool_end_if_done_locked(struct vowi_pool *p);
+
+bool vowi_pool_help(vow_executor *self, vow_task *awaited);
+int vowi_pool_block_begin(vow_executor *self);
+void vowi_pool_block_end(vow_executor *self);
+
+#endif

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file vow/base.h
+ * Words that every other header uses: linkage, time, clocks, memory.
+ *
+ * Durations and deadlines are vow_ns: signed nanoseconds. A deadline is a point
+ * on a clock; the process clock is CLOCK_MONOTONIC, and its zero means nothing.
+ * Arithmetic on times saturates: VOW_FOREVER is never reached and adding to it
+ * changes nothing.
+ */
+#ifndef VOW_BASE_H
+#define VOW_BASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <vow/version.h>
+
+#if defined(__GNUC__)
+#define VOW_VISIBLE_BEGIN _Pragma("GCC visibility push(default)")
+#define VOW_VISIBLE_END _Pragma("GCC visibility pop")
+#define VOW_MUST_USE __attribute__((warn_unused_result))
+#define VOW_PRINTF(nth, first) __attribute__((__format__(__printf__, nth, first)))
+#else
+#define VOW_VISIBLE_BEGIN
+#define VOW_VISIBLE_END
+#define VOW_MUST_USE
+#define VOW_PRINTF(nth, first)
+#endif
+
+#ifdef __cplusplus
+#define VOW_BEGIN_DECLS extern "C" { VOW_VISIBLE_BEGIN
+#define VOW_END_DECLS VOW_VISIBLE_END }
+#else
+#define VOW_BEGIN_DECLS VOW_VISIBLE_BEGIN
+#define VOW_END_DECLS VOW_VISIBLE_END
+#endif
+
+/** "file:line" of the place where it is written, a string that lives for ever. */
+#define VOW_HERE __FILE__ ":" VOW_STRING(__LINE__)
+#define VOW_STRING(token) VOW_STRING_OF(token)
+#define VOW_STRING_OF(token) #token
+
+VOW_BEGIN_DECLS
+
+/** A duration or a deadline, in nanoseconds. */
+typedef int64_t vow_ns;
+
+/** No deadline; as a duration, longer than any other. */
+#define VOW_FOREVER INT64_MAX
+
+/** A place where time is read; users may write their own (see vow/executor.h). */
+typedef struct vow_clock vow_clock;
+
+struct vow_clock {
+    /** Returns the time on this clock; called from any thread, must not block. */
+    vow_ns (*now)(const vow_clock *self);
+};
+
+/** Returns @p n times @p unit, saturating. Meant for vow_seconds and its kin. */
+static inline vow_ns vow_times(int64_t n, int64_t unit)
+{
+    if (n > INT64_MAX / unit)
+        return INT64_MAX;
+    if (n < INT64_MIN / unit)
+        return INT64_MIN;
+    return n * unit;
+}
+
+/** Returns @p n seconds as nanoseconds, saturating at VOW_FOREVER. */
+static inline vow_ns vow_seconds(int64_t n)
+{
+    return vow_times(n, 1000000000);
+}
+
+/** Returns @p n milliseconds as nanoseconds, saturating at VOW_FOREVER. */
+static inline vow_ns vow_ms(int64_t n)
+{
+    return vow_times(n, 1000000);
+}
+
+/** Returns @p n microseconds as nanoseconds, saturating at VOW_FOREVER. */
+static inline vow_ns vow_us(int64_t n)
+{
+    return vow_times(n, 1000);
+}
+
+/**
+ * Returns the time on the clock in force here: the one of the executor whose
+ * task is running, else the process clock.
+ *
+ * @return    nanoseconds on that clock
+ * @contract  any thread; never blocks; no memory; runs no user code but the
+ *            clock's own now()
+ */
+vow_ns vow_now(void);
+
+/**
+ * Returns the time on one clock.
+ *
+ * @param c   borrowed; NULL is the real monotonic clock
+ * @return    nanoseconds on that clock
+ * @contract  any thread; never blocks; no memory; runs the clock's now()
+ */
+vow_ns vow_clock_now(const vow_clock *c);
+
+/**
+ * Replaces the process clock, so that a test can stand time still.
+ *
+ * @param c   borrowed until it is replaced; NULL is the real monotonic clock
+ * @return    borrowed; the clock before, NULL if it was the real one
+ * @contract  any thread; never blocks; no memory; runs no user code
+ */
+vow_clock *vow_clock_use(vow_clock *c);
+
+/**
+ * Where the library gets its memory. All three may be called from any thread,
+ * with no lock of the library held; they must not call back into it.
+ */
+typedef struct vow_allocator {
+    /** Returns @p size bytes aligned to @p align (a power of two), or NULL. */
+    void *(*alloc)(size_t size, size_t align, void *ctx);
+    /** Resizes a block as realloc does; @p old_size is what was asked for. */
+    void *(*realloc)(void *p, size_t old_size, size_t size, size_t align, void *ctx);
+    /** Frees a block; @p size is what was asked for, so sized frees work. */
+    void (*free)(void *p, size_t size, void *ctx);
+    /** Handed to all three. */
+    void *ctx;
+} vow_allocator;
+
+/**
+ * Sets where all memory of the library comes from. Default: malloc and free.
+ *
+ * @param a   borrowed for the call, copied; NULL restores malloc and free
+ * @return    0; VOW_E_INVALID once the library has allocated, or if one of the
+ *            three functions is missing: call it first thing in main
+ * @contract  one thread, before any other call; never blocks; no memory
+ */
+int vow_set_allocator(const vow_allocator *a);
+
+/**
+ * Gives the blocks that the library keeps for reuse back to the allocator:
+ * those of this thread and those that all threads share. After every object is
+ * released and every executor joined, a leak counter reads zero.
+ *
+ * @contract  any thread; never blocks; frees; runs no user code
+ */
+void vow_trim(void);
+
+VOW_END_DECLS
+
+#endif

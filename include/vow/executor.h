@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file vow/executor.h
+ * Places where work runs, how to give them work, and how to write one.
+ *
+ * An executor takes tasks. A task is intrusive: its storage belongs to whoever
+ * posts it, so posting never fails for memory. An accepted task is finished
+ * exactly once: run(task, 0) does it; run(task, why) says that it never will be
+ * done, and why.
+ *
+ *     vow_future *f = vow_submit(pool, count_words, vow_own(strdup(path), free));
+ *     vow_post(pool, log_line, vow_ptr("started"));
+ *
+ * How to write one: put a vow_executor first in your struct, fill a table of
+ * operations (post is the only one that must be there), and call
+ * vow_executor_init. Mark the threads that run its tasks with
+ * vow_executor_enter, call run for every task you accepted, and say
+ * vow_executor_finished when, after a close, nothing is left. The library's own
+ * executors use no other door.
+ */
+#ifndef VOW_EXECUTOR_H
+#define VOW_EXECUTOR_H
+
+#include <vow/base.h>
+#include <vow/result.h>
+
+VOW_BEGIN_DECLS
+
+typedef struct vow_executor vow_executor;
+typedef struct vow_executor_ops vow_executor_ops;
+
+/** How urgent a task is, for executors that care. */
+enum vow_priority { VOW_NORMAL = 0, VOW_IMMEDIATE, VOW_HIGH, VOW_LOW, VOW_IDLE };
+
+/** Bits of vow_task.flags. */
+enum vow_task_flag {
+    VOW_TASK_STEP = 1 /**< a continuation, not work from outside: always admitted */
+};
+
+/** A piece of work. 24 bytes, in the storage of whoever posts it. */
+typedef struct vow_task {
+    struct vow_task *next; /**< the executor's while the task is queued */
+    /**
+     * Called exactly once for every accepted task. @p why is 0: do it; else a
+     * VOW_E_ code: it never will be done, release what it holds.
+     */
+    void (*run)(struct vow_task *task, int why);
+    unsigned char priority;    /**< an enum vow_priority; may be ignored */
+    unsigned char flags;       /**< enum vow_task_flag bits */
+    unsigned char reserved[6]; /**< zero, and the library's */
+} vow_task;
+
+/** What became of a timer or a registration that was to be removed. */
+typedef enum vow_removal {
+    VOW_REMOVED = 0, /**< it will not run */
+    VOW_RAN = 1,     /**< too late: it has run */
+    VOW_RUNNING = 2  /**< too late: it is running right now */
+} vow_removal;
+
+/** A task that becomes due. In the storage of whoever arms it. */
+typedef struct vow_timer {
+    vow_task task; /**< run(task, 0) when due */
+    vow_ns when;   /**< on the clock of the executor it is armed at */
+    struct vow_timer *next, *prev; /**< the executor's while it is armed */
+    vow_executor *home;            /**< where it is armed; NULL: nowhere */
+} vow_timer;
+
+/** How an executor stops. A later, stricter mode replaces an earlier one. */
+typedef enum vow_close_mode {
+    VOW_DRAIN = 0,        /**< finish what is queued, accept nothing from outside */
+    VOW_CANCEL_QUEUED = 1 /**< what is queued settles with VOW_E_CLOSED instead */
+} vow_close_mode;
+
+/**
+ * What an executor can do. Only post must be there. No operation is called with
+ * a lock of the library held.
+ */
+struct vow_executor_ops {
+    size_t size;      /**< sizeof(vow_executor_ops), so that it can grow */
+    const char *name; /**< what it calls itself in messages */
+    /**
+     * Takes a task, from any thread, also from inside run, a drop or an unref.
+     * Must not run it before it returns. Returns 0; or VOW_E_CLOSED or
+     * VOW_E_LIMIT, and then the task was not accepted.
+     */
+    int (*post)(vow_executor *self, vow_task *task);
+    /**
+     * Takes @p n tasks linked by next, with one wake; all or none. NULL: each is
+     * posted, and what is refused is finished with run(task, why).
+     */
+    int (*post_many)(vow_executor *self, vow_task *first, size_t n);
+    /** Arms a timer on the clock of this executor; returns as post does. */
+    int (*arm)(vow_executor *self, vow_timer *timer);
+    /** Disarms a timer; after VOW_REMOVED its run is not called. */
+    vow_removal (*disarm)(vow_executor *self, vow_timer *timer);
+    /** Returns whether the calling thread is one of its own, running a task. */
+    bool (*is_current)(vow_executor *self);
+    /** Returns its clock, borrowed; NULL: the process clock. */
+    vow_clock *(*clock)(vow_executor *self);
+    /**
+     * Called on a thread of its own that wants to wait for @p awaited, a task it
+     * accepted. Returns true if it ran something that may have helped, so that
+     * the caller looks again; false: nothing to do but wait.
+     */
+    bool (*help)(vow_executor *self, vow_task *awaited);
+    /**
+     * Called before each wait on a thread of its own. 0: wait, others still run
+     * here; VOW_E_LIMIT: wait, but nothing runs here until a wait of its threads
+     * ends; VOW_E_DEADLOCK: the wait fails with that at once. NULL, on an
+     * executor that has is_current: waiting on its threads is forbidden.
+     */
+    int (*block_begin)(vow_executor *self);
+    /** Called after each wait that block_begin allowed. */
+    void (*block_end)(vow_executor *self);
+    /**
+     * Begins to stop, once for each stricter mode; must not block. When nothing
+     * runs or is queued any more, call vow_executor_finished. NULL: close settles
+     * at once.
+     */
+    void (*close)(vow_executor *self, vow_close_mode mode);
+    /** Blocks until its threads have exited; after its close future settled. */
+    void (*join)(vow_executor *self);
+    /** Frees it, after the last reference; on whichever thread let go last. */
+    void (*destroy)(vow_executor *self);
+};
+
+/** A place where work runs. Yours has it as its first member. */
+struct vow_executor {
+    const vow_executor_ops *ops;
+    void *library; /**< the library's: references and the close future */
+};
+
+/**
+ * Makes an executor out of caller's storage, with one reference.
+ *
+ * An executor that is only ever a static object may skip this and set ops alone:
+ * it is then never counted, closed or destroyed.
+ *
+ * @param self  borrowed until ops->destroy
+ * @param ops   borrowed until ops->destroy
+ * @return      0; VOW_E_NOMEM; VOW_E_INVALID if ops has no post
+ * @contract    one thread; never blocks; allocates; runs no user code
+ */
+int vow_executor_init(vow_executor *self, const vow_executor_ops *ops);
+
+/**
+ * Says that the calling thread now runs tasks of an executor. Call it around
+ * them, and give back what it returned afterwards.
+ *
+ * @param self  borrowed until the next call; NULL: none
+ * @return      borrowed; the one before
+ * @contract    any thread; never blocks; no memory; runs no user code
+ */
+vow_executor *vow_executor_enter(vow_executor *self);
+
+/**
+ * Returns the executor whose task is running on this thread.
+ *
+ * @return    borrowed; NULL if none
+ * @contract  any thread; never blocks; no memory; runs no user code
+ */
+vow_executor *vow_executor_current(void);
+
+/**
+ * Says that a closed executor has nothing queued and nothing running: settles
+ * its close future. Called by the executor, once; later calls do nothing.
+ *
+ * @param self  borrowed
+ * @contract    any thread; never blocks; no memory; runs inline steps
+ */
+void vow_executor_finished(vow_executor *self);
+
+/**
+ * Takes another reference to an executor.
+ *
+ * @param on  borrowed; may be NULL
+ * @return    owned; @p on itself
+ * @contract  any thread; never blocks; no memory; runs no user code
+ */
+vow_executor *vow_executor_ref(vow_executor *on);
+
+/**
+ * Lets go of an executor. The last one closes it (VOW_DRAIN) if nobody did.
+ * Its memory stays until every queued task and pending step that names it is
+ * done, so nothing dangles.
+ *
+ * @param on  consumed; may be NULL
+ * @contract  any thread, its own workers included; never blocks; frees; may run
+ *            inline steps
+ */
+void vow_executor_unref(vow_executor *on);
+
+/**
+ * Stops an executor.
+ *
+ * After it, work from outside is refused with VOW_E_CLOSED. VOW_DRAIN runs what
+ * is queued, and what running tasks submit; VOW_CANCEL_QUEUED settles what is
+ * queued with VOW_E_CLOSED, on this thread. A step attached but not yet posted
+ * stays attached and is rejected with VOW_E_CLOSED when its source settles.
+ * Closing again with a stricter mode escalates, with a weaker one changes nothing.
+ *
+ * @param on    borrowed; NULL is vow_inline(), which never closes: the future is
+ *              rejected with VOW_E_INVALID
+ * @param mode  how
+ * @return      owned; fulfilled with VOW_NIL when no task runs any more
+ * @contract    any thread, its own included; never blocks; no memory; may run
+ *              refused tasks' drops and inline steps
+ */
+vow_future *vow_executor_close(vow_executor *on, vow_close_mode mode);
+
+/**
+ * Waits until a closed executor is done and its threads have exited.
+ *
+ * @param on  borrowed; may be NULL
+ * @return    0; VOW_E_INVALID before close (nothing would end); VOW_E_DEADLOCK on
+ *            a thread of its own
+ * @contract  any thread but its own; blocks; no memory; runs inline steps queued
+ *            on this thread
+ */
+int vow_executor_join(vow_executor *on);
+
+/**
+ * Returns the inline executor: work runs in the thread that settles, or in the
+ * caller; never deeper on the stack than one step. NULL means the same
+ * everywhere. Immortal: references to it are not counted.
+ *
+ * @return    borrowed for ever
+ * @contract  any thread; never blocks; no memory; runs no user code
+ */
+vow_executor *vow_inline(void);
+
+/** What to run; returns a value, an error, or a future to follow. */
+typedef vow_result vow_task_fn(void *ctx);
+
+/** What to run when nobody asks for a result. */
+typedef void vow_fn(void *ctx);
+
+/** How to submit; see VOW_SUBMIT_OPTIONS. */
+typedef struct vow_submit_options {
+    size_t size;
+    const char *name; /**< for messages; borrowed for ever */
+    int priority;     /**< an enum vow_priority */
+    unsigned flags;   /**< VOW_STOP_WHEN_UNWANTED or 0 */
+} vow_submit_options;
+
+/** Flags of a promise or a submitted task. */
+enum vow_promise_flag {
+    /** Stop the work when nobody holds its future any more (semantics in future.h). */
+    VOW_STOP_WHEN_UNWANTED = 1
+};
+
+/** Options for vow_submit_with: &VOW_SUBMIT_OPTIONS(.name = "resize"). */
+#define VOW_SUBMIT_OPTIONS(...)                                                          \
+    (vow_submit_options)                                                                 \
+    {                                                                                    \
+        .size = sizeof(vow_submit_options), __VA_ARGS__                                  \
+    }
+
+/**
+ * Runs @p fn on @p on and returns a future for its outcome.
+ *
+ * The future holds what fn returns. If the executor refuses, or is closed before
+ * fn started, it is rejected with the code and fn never runs. The context is
+ * dropped after fn returned and before the future settles, or instead of it.
+ *
+ * @param on   shared until fn has run; NULL is inline: fn has run on return,
+ *             or, inside a step, runs right after that step
+ * @param fn   called at most once
+ * @param ctx  consumed: a pointer or VOW_NIL; passed to fn as a pointer
+ * @return     owned; NULL if memory ran out, and then @p fn never runs
+ * @contract   any thread; never blocks (a bounded executor may); one allocation;
+ *             may run @p fn before it returns if @p on is inline
+ */
+vow_future *vow_submit(vow_executor *on, vow_task_fn *fn, vow_value ctx) VOW_MUST_USE;
+
+/**
+ * Runs @p fn on @p on as the options say; otherwise as vow_submit.
+ *
+ * @param on   as for vow_submit
+ * @param opt  borrowed for the call; NULL is the defaults
+ * @param fn   called at most once
+ * @param ctx  consumed: a pointer or VOW_NIL
+ * @return     owned; NULL if memory ran out, and then @p fn never runs
+ * @contract   any thread; never blocks (a bounded executor may); allocates; may
+ *             run @p fn before it returns if @p on is inline
+ */
+vow_future *vow_submit_with(vow_executor *on, const vow_submit_options *opt,
+                            vow_task_fn *fn, vow_value ctx) VOW_MUST_USE;
+
+/**
+ * Runs @p fn once for each of @p n contexts, waking the executor once.
+ *
+ * @param on    as for vow_submit
+ * @param fn    called at most once for each context
+ * @param ctxs  borrowed for the call; each element consumed
+ * @param n     how many
+ * @param out   out; @p n futures, owned, in the order of the contexts; may be NULL
+ *              if nobody wants them
+ * @return      0; VOW_E_NOMEM, VOW_E_CLOSED or VOW_E_LIMIT: nothing was submitted,
+ *              every context was dropped, and @p out holds NULLs
+ * @contract    any thread; never blocks (a bounded executor may); n allocations;
+ *              may run @p fn before it returns if @p on is inline
+ */
+int vow_submit_many(vow_executor *on, vow_task_fn *fn, const vow_value *ctxs, size_t n,
+                    vow_future **out) VOW_MUST_USE;
+
+/**
+ * Runs @p fn on @p on, with no future.
+ *
+ * @param on   as for vow_submit
+ * @param fn   called at most once
+ * @param ctx  consumed: dropped after fn returned, or instead of it
+ * @return     0; VOW_E_NOMEM, VOW_E_CLOSED or VOW_E_LIMIT: fn will not run
+ * @contract   any thread; never blocks (a bounded executor may); one allocation;
+ *             may run @p fn before it returns if @p on is inline
+ */
+int vow_post(vow_executor *on, vow_fn *fn, vow_value ctx) VOW_MUST_USE;
+
+/**
+ * Gives a task in the caller's storage to an executor: no allocation at all.
+ *
+ * @param on    as for vow_submit
+ * @param task  lent until its run is called; run set, priority and flags chosen,
+ *              reserved bytes zero
+ * @return      0; VOW_E_CLOSED or VOW_E_LIMIT: it stays the caller's, and its run
+ *              is not called
+ * @contract    any thread; never blocks (a bounded executor may); no memory; may
+ *              run the task before it returns if @p on is inline
+ */
+int vow_post_task(vow_executor *on, vow_task *task) VOW_MUST_USE;
+
+VOW_END_DECLS
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file vow/pool.h
+ * Threads that share their work.
+ *
+ * Each worker has a queue of its own from which the others steal, and one queue
+ * takes what comes from outside. Work submitted by a worker stays on it until
+ * somebody is idle. Workers have a name, block all signals but the synchronous
+ * ones, and cannot be cancelled.
+ *
+ * A worker that waits (vow_get) first runs what it waits for, if that is still
+ * queued here, then what the thief of it left behind, and else a spare thread
+ * takes its place: waiting inside the pool neither hangs nor idles a CPU. A wait
+ * that provably cannot end gives VOW_E_DEADLOCK.
+ */
+#ifndef VOW_POOL_H
+#define VOW_POOL_H
+
+#include <vow/executor.h>
+
+VOW_BEGIN_DECLS
+
+/** How to make a pool; see VOW_POOL_OPTIONS. 0 in any field is its default. */
+typedef struct vow_pool_options {
+    size_t size;
+    unsigned threads;  /**< default: vow_cpu_count(); at most 1024 */
+    const char *name;  /**< threads are called name/0, name/1 ...; default "vow" */
+    size_t stack_size; /**< of a worker, in bytes; default: the system's */
+    unsigned spares;   /**< threads added at most while workers wait; default 64 */
+} vow_pool_options;
+
+/** Options for vow_pool_new: &VOW_POOL_OPTIONS(.threads = 4). */
+#define VOW_POOL_OPTIONS(...)                                                            \
+    (vow_pool_options)                                                                   \
+    {                                                                                    \
+        .size = sizeof(vow_pool_options), __VA_ARGS__                                    \
+    }
+
+/**
+ * Makes a pool and starts its threads. If only some can be started it works with
+ * those; if none, it fails.
+ *
+ * @param opt  borrowed for the call; NULL is the defaults
+ * @return     owned; NULL if memory ran out or no thread could be started (errno
+ *             is ENOMEM, EAGAIN or EINVAL)
+ * @contract   any thread; never blocks; allocates, and starts threads; runs no
+ *             user code
+ */
+vow_executor *vow_pool_new(const vow_pool_options *opt) VOW_MUST_USE;
+
+/**
+ * Returns the number of threads that a pool keeps runnable.
+ *
+ * @param pool  borrowed; made by vow_pool_new
+ * @return      the number; 0 if @p pool is no pool
+ * @contract    any thread; never blocks; no memory; runs no user code
+ */
+unsigned vow_pool_threads(const vow_executor *pool);
+
+/** Counters of a pool since it was made. Each is exact when the pool is idle. */
+typedef struct vow_pool_stats {
+    size_t size;              /**< set to sizeof(vow_pool_stats) by the caller */
+    uint64_t tasks;           /**< tasks run */
+    uint64_t steals;          /**< of them, taken from another worker's queue */
+    uint64_t wakes;           /**< sleeping workers woken */
+    uint64_t wakes_for_nothing; /**< of them, found no work */
+    uint64_t helped;          /**< tasks run by a worker inside a wait */
+    uint64_t spares;          /**< spare threads started */
+} vow_pool_stats;
+
+/**
+ * Reads the counters of a pool.
+ *
+ * @param pool   borrowed; made by vow_pool_new
+ * @param stats  out; its size set by the caller
+ * @return       0; VOW_E_INVALID if @p pool is no pool
+ * @contract     any thread; never blocks; no memory; runs no user code
+ */
+int vow_pool_read_stats(const vow_executor *pool, vow_pool_stats *stats);
+
+/**
+ * Returns the pool of the process, made on first use: one thread for each CPU
+ * that the process may use.
+ *
+ * @return    borrowed for ever; NULL if it could not be made (tried again on the
+ *            next call)
+ * @contract  any thread; blocks while another thread makes it; allocates on first
+ *            use; runs no user code
+ */
+vow_executor *vow_default_pool(void);
+
+/**
+ * Returns how many CPUs the process may use: its affinity, or less if its cgroup
+ * has a smaller quota (rounded up).
+ *
+ * @return    at least 1
+ * @contract  any thread; blocks on reading /sys and /proc; no memory; runs no
+ *            user code
+ */
+unsigned vow_cpu_count(void);
+
+VOW_END_DECLS
+
+#endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file vow/vow.h
+ * Everything: promises, futures, executors.
+ */
+#ifndef VOW_VOW_H
+#define VOW_VOW_H
+
+#include <vow/base.h>
+#include <vow/executor.h>
+#include <vow/future.h>
+#include <vow/manual.h>
+#include <vow/pool.h>
+#include <vow/result.h>
+#include <vow/version.h>
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file error.h
+ * Errors, as the rest of the library makes them.
+ */
+#ifndef VOWI_BASE_ERROR_H
+#define VOWI_BASE_ERROR_H
+
+#include <stdarg.h>
+
+#include <vow/result.h>
+
+/**
+ * Makes an error from a va_list; otherwise vow_error_wrap_at. A format of NULL is
+ * the message that the built-in error of the code has.
+ *
+ * @param where   borrowed for ever; may be NULL
+ * @param cause   shared; may be NULL
+ * @param code    as for vow_error_new_at
+ * @param format  borrowed for the call; may be NULL
+ * @param args    the arguments of the format; used up
+ * @return        owned; never NULL: without memory a built-in error
+ * @contract      any thread; never blocks; allocates; keeps errno
+ */
+vow_error *vowi_error_vnew(const char *where, const vow_error *cause, int code,
+                           const char *format, va_list args) VOW_PRINTF(4, 0)
+    VOW_MUST_USE;
+
+#endif

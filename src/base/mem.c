@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * base/mem.c - allocator hooks, block caches, and the depot between threads.
+ *
+ * A thread frees onto its list; when that holds VOWI_BATCH blocks it becomes the
+ * full one behind it, and the full one before it goes to the depot. It allocates
+ * in the opposite order: own list, full one, a batch of the depot, the hooks. So
+ * a thread that only frees and one that only allocates meet at the depot once
+ * every VOWI_BATCH blocks (Bonwick and Adams, Magazines and Vmem, 2001).
+ */
+#include "base/mem.h"
+
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+
+/* What the depot keeps of each size, in batches; what is more goes to the hooks. */
+#ifndef VOWI_DEPOT_BATCHES
+#define VOWI_DEPOT_BATCHES 2048
+#endif
+
+static struct depot {
+    pthread_mutex_t mutex;
+    struct vowi_block *batches[VOWI_BLOCK_CLASSES]; /* guarded by mutex */
+    unsigned count[VOWI_BLOCK_CLASSES];             /* guarded by mutex */
+} depot = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+static void *
+plain_alloc(size_t size, size_t align)
+{
+    void *p;
+
+    if (align <= _Alignof(max_align_t))
+        return malloc(size);
+    return posix_memalign(&p, align, size) == 0 ? p : NULL;
+}
+
+/* relaxed: a flag that only ever goes up, read by the thread that sets hooks. */
+static void
+note_allocation(void)
+{
+    if (!vowi_load_relaxed(&vowi_globals.allocated))
+        vowi_store_relaxed(&vowi_globals.allocated, true);
+}
+
+void *
+vowi_alloc_aligned(size_t size, size_t align)
+{
+    const vow_allocator *a = &vowi_globals.allocator;
+
+    note_allocation();
+    return a->alloc != NULL ? a->alloc(size, align, a->ctx) : plain_alloc(size, align);
+}
+
+void
+vowi_free_aligned(void *p, size_t size)
+{
+    const vow_allocator *a = &vowi_globals.allocator;
+
+    if (a->free != NULL)
+        a->free(p, size, a->ctx);
+    else
+        free(p);
+}
+
+int
+vow_set_allocator(const vow_allocator *a)
+{
+    static const vow_allocator plain;
+
+    if (vowi_load_relaxed(&vowi_globals.allocated)) /* relaxed: as note_allocation */
+        return VOW_E_INVALID;
+    if (a != NULL && (a->alloc == NULL || a->realloc == NULL || a->free == NULL))
+        return VOW_E_INVALID;
+    vowi_globals.allocator = a != NULL ? *a : plain;
+    return 0;
+}
+
+static size_t
+class_size(unsigned class)
+{
+    return 48 + 16 * (size_t)class;
+}
+
+static struct vowi_block *
+depot_take(unsigned class)
+{
+    struct vowi_block *batch;
+
+    pthread_mutex_lock(&depot.mutex);
+    batch = depot.batches[class];
+    if (batch != NULL) {
+        depot.batches[class] = batch->next_batch;
+        depot.count[class]--;
+    }
+    pthread_mutex_unlock(&depot.mutex);
+    return batch;
+}
+
+static bool
+depot_give(unsigned class, struct vowi_block *batch)
+{
+    bool taken;
+
+    pthread_mutex_lock(&depot.mutex);
+    taken = depot.count[class] < VOWI_DEPOT_BATCHES;
+    if (taken) {
+        batch->next_batch = depot.batches[class];
+        depot.batches[class] = batch;
+        depot.count[class]++;
+    }
+    pthread_mutex_unlock(&depot.mutex);
+    return taken;
+}
+
+static void
+free_list(struct vowi_block *b, unsigned class)
+{
+    while (b != NULL) {
+        struct vowi_block *next = b->next;
+
+        vowi_free_aligned(b, class_size(class));
+        b = next;
+    }
+}
+
+/* The thread's own list is empty. Returns one block, NULL without memory. */
+void *
+vowi_cache_refill(struct vowi_thread *t, unsigned class)
+{
+    struct vowi_blocks *own = &t->blocks[class];
+    struct vowi_block *batch = own->full;
+
+    own->full = NULL;
+    if (batch == NULL)
+        batch = depot_take(class);
+    if (batch == NULL)
+        return vowi_alloc_aligned(class_size(class), 16);
+    vowi_thread_register(t);
+    own->top = batch->next;
+    own->count = VOWI_BATCH - 1;
+    return batch;
+}
+
+/* The thread's own list is full. Makes room for the next block. */
+void
+vowi_cache_spill(struct vowi_thread *t, unsigned class)
+{
+    struct vowi_blocks *own = &t->blocks[class];
+
+    vowi_thread_register(t);
+    if (own->full != NULL && !depot_give(class, own->full))
+        free_list(own->full, class);
+    own->full = own->top;
+    own->top = NULL;
+    own->count = 0;
+}
+
+void
+vowi_cache_flush(struct vowi_thread *t)
+{
+    for (unsigned class = 0; class < VOWI_BLOCK_CLASSES; class++) {
+        struct vowi_blocks *own = &t->blocks[class];
+
+        if (own->full != NULL && !depot_give(class, own->full))
+            free_list(own->full, class);
+        if (own->count == VOWI_BATCH && depot_give(class, own->top))
+            own->top = NULL;
+        free_list(own->top, class);
+        memset(own, 0, sizeof *own);
+    }
+}
+
+void
+vow_trim(void)
+{
+    struct vowi_thread *t = vowi_self();
+
+    vowi_thread_idle(t);
+    vowi_cache_flush(t);
+    for (unsigned class = 0; class < VOWI_BLOCK_CLASSES; class++) {
+        struct vowi_block *batch;
+
+        while ((batch = depot_take(class)) != NULL)
+            free_list(batch, class);
+    }
+}

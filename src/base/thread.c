@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/* base/thread.c - the one thread-local, the one global, and a thread's end. */
+#include "base/thread.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+
+_Thread_local struct vowi_thread vowi_thread_self;
+
+#ifdef VOW_COUNT_RMW
+_Thread_local unsigned long vowi_rmw_count;
+#endif
+
+struct vowi_globals vowi_globals = {.key_once = PTHREAD_ONCE_INIT};
+
+/* relaxed: set once, before the first hold, by the thread that takes it. */
+static void
+release_credit(struct vowi_thread *t)
+{
+    void (*release)(struct vowi_thread *) =
+        vowi_load_relaxed(&vowi_globals.release_credit);
+
+    if (release != NULL && t->credit_of != NULL)
+        release(t);
+}
+
+static void
+thread_exits(void *thread)
+{
+    struct vowi_thread *t = thread;
+
+    t->registered = false; /* a destructor after ours may use the library again */
+    release_credit(t);
+    vowi_cache_flush(t);
+    if (t->parker.ready) {
+        pthread_cond_destroy(&t->parker.cond);
+        pthread_mutex_destroy(&t->parker.mutex);
+        t->parker.ready = false;
+    }
+}
+
+static void
+make_key(void)
+{
+    vowi_globals.has_key = pthread_key_create(&vowi_globals.key, thread_exits) == 0;
+}
+
+/*
+ * Without a key (the process used all of them up) a thread's blocks are lost to
+ * others at its end; nothing else depends on it.
+ */
+void
+vowi_thread_register(struct vowi_thread *t)
+{
+    if (t->registered)
+        return;
+    pthread_once(&vowi_globals.key_once, make_key);
+    if (vowi_globals.has_key)
+        t->registered = pthread_setspecific(vowi_globals.key, t) == 0;
+}
+
+void
+vowi_thread_idle(struct vowi_thread *t)
+{
+    release_credit(t);
+}
+
+_Noreturn void
+vowi_fatal(const char *message)
+{
+    fprintf(stderr, "vow: fatal: %s\n", message);
+    abort();
+}

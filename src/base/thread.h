@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * base/thread.h - what the library knows of a thread, and of the process.
+ *
+ * Every thread-local of the library is in struct vowi_thread, every global in
+ * struct vowi_globals, so that both can be seen, reset and reasoned about in one
+ * place. Each group of fields names the file that owns it.
+ */
+#ifndef VOWI_BASE_THREAD_H
+#define VOWI_BASE_THREAD_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <vow/executor.h>
+
+#include "base/atomic.h"
+
+/* Blocks that travel together between a thread and the depot. */
+#ifndef VOWI_BATCH
+#define VOWI_BATCH 64
+#endif
+
+#define VOWI_BLOCK_CLASSES 4
+
+struct vowi_node;
+struct vowi_frame;
+struct vowi_worker;
+struct vow_state;
+
+struct vowi_block {
+    struct vowi_block *next;
+    struct vowi_block *next_batch; /* in the first block of a batch in the depot */
+};
+
+/* Free blocks of one size: a list in use, and a full one behind it or none. */
+struct vowi_blocks {
+    struct vowi_block *top;
+    unsigned count;
+    struct vowi_block *full;
+};
+
+/* Where a thread sleeps. One for each thread; see sync/park.h. */
+struct vowi_parker {
+    pthread_mutex_t mutex;
+    pthread_cond_t cond;
+    bool ready; /* mutex and cond are initialised */
+};
+
+struct vowi_thread {
+    /* core/trampoline.c: inline steps that wait for their turn, oldest first. */
+    struct vowi_node *fifo_head;
+    struct vowi_node *fifo_tail;
+    unsigned depth;    /* steps running on this stack, plus deferrals */
+    unsigned deferred; /* of them, vow_defer_begin without its end */
+
+    /* core/future.c: settled states whose values wait to be dropped. */
+    struct vow_state *reclaim;
+    bool reclaiming;
+
+    /* core/wait.c */
+    struct vowi_frame *frames; /* what runs on this stack, innermost first */
+    struct vow_state *in_place; /* run by its waiter while its node is still queued */
+    unsigned helping;          /* nested helps */
+    unsigned spin;             /* how long spinning has paid off lately */
+    struct vowi_parker parker;
+
+    /* core/executor.c: the executor whose tasks run here, and prepaid holds. */
+    vow_executor *executor;
+    vow_executor *credit_of;
+    unsigned credit;
+
+    /* executors/pool.c: the worker that this thread is. */
+    struct vowi_worker *worker;
+    bool returning; /* set by core: the task's function has returned, one step to post */
+
+    /* base/mem.c */
+    struct vowi_blocks blocks[VOWI_BLOCK_CLASSES];
+
+    unsigned ranks;  /* sync/lock.c: locks held, a bit each; debug builds only */
+    bool registered; /* the exit hook will run for this thread */
+};
+
+extern _Thread_local struct vowi_thread vowi_thread_self;
+
+static inline struct vowi_thread *
+vowi_self(void)
+{
+    return &vowi_thread_self;
+}
+
+/* Makes sure that what this thread keeps is given back when it exits. */
+void vowi_thread_register(struct vowi_thread *t);
+
+/* Gives back what this thread keeps for others: called before it sleeps long. */
+void vowi_thread_idle(struct vowi_thread *t);
+
+struct vowi_globals {
+    /* base/mem.c */
+    vow_allocator allocator;
+    atomic_bool allocated;
+
+    /* base/time.c */
+    _Atomic(vow_clock *) clock;
+
+    /* base/thread.c: core's way of giving back prepaid holds. */
+    void (*_Atomic release_credit)(struct vowi_thread *t);
+    pthread_once_t key_once;
+    pthread_key_t key;
+    bool has_key;
+};
+
+extern struct vowi_globals vowi_globals;
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* base/time.c - the process clock and the one that may replace it. */
+#include "base/time.h"
+
+#include "base/sys.h"
+#include "base/thread.h"
+
+#define SECOND INT64_C(1000000000)
+
+vow_ns
+vowi_monotonic_now(void)
+{
+    struct timespec t = vowi_sys_monotonic();
+
+    return (vow_ns)t.tv_sec * SECOND + t.tv_nsec;
+}
+
+struct timespec
+vowi_timespec(vow_ns t)
+{
+    struct timespec ts = {0, 0};
+
+    if (t > 0) {
+        ts.tv_sec = (time_t)(t / SECOND);
+        ts.tv_nsec = (long)(t % SECOND);
+    }
+    return ts;
+}
+
+vow_ns
+vow_clock_now(const vow_clock *c)
+{
+    return c != NULL ? c->now(c) : vowi_monotonic_now();
+}
+
+vow_clock *
+vow_clock_use(vow_clock *c)
+{
+    return vowi_swap_acq_rel(&vowi_globals.clock, c); /* [clock] */
+}
+
+vow_ns
+vow_now(void)
+{
+    vow_executor *on = vowi_self()->executor;
+    vow_clock *c = NULL;
+
+    if (on != NULL && on->ops->clock != NULL)
+        c = on->ops->clock(on);
+    if (c == NULL)
+        c = vowi_load_acquire(&vowi_globals.clock); /* [clock] */
+    return vow_clock_now(c);
+}

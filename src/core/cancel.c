@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/cancel.c - asking the work behind a future to stop.
+ *
+ * A request settles what has not started, and travels upstream: from a step to its
+ * source if the step was the last that wanted it, from a follower to whom it
+ * follows. It ends at what runs already, at what others want as well, or at a
+ * promise, whose hook it calls.
+ *
+ * Of a request and a settle of one promise, STOPPING says who has its hook: the
+ * first to set it [hook].
+ */
+#include "base/mem.h"
+#include "core/frame.h"
+
+/* ---- records ---------------------------------------------------------------------------- */
+
+struct vow_registration *
+vowi_record_new(const char *name, const void *site)
+{
+    static const struct vow_registration empty;
+    struct vow_registration *r = vowi_alloc(sizeof *r);
+
+    if (r == NULL)
+        return NULL;
+    *r = empty;
+    r->name = name;
+    r->site = site;
+    return r;
+}
+
+void
+vowi_registration_free(struct vowi_thread *t, struct vow_registration *r)
+{
+    vow_value ctx = r->ctx;
+    vow_error *reason = r->reason;
+
+    vowi_executor_release(t, r->on);
+    vowi_free_on(t, r, sizeof *r);
+    vow_value_drop(ctx);
+    vow_error_unref(reason);
+}
+
+/* ---- the hook of a promise ---------------------------------------------------------------- */
+
+/* Under the lock bit of an undecided state. Returns false if it has a hook. */
+static bool
+install(struct vow_state *s, struct vow_registration *fresh)
+{
+    uint64_t refs = vowi_load_acquire(&s->refs); /* [hook] */
+    struct vow_registration *r = s->extra;
+
+    if (refs & VOWI_STOPPING)
+        return false;
+    if ((refs & VOWI_HAS_RECORD) == 0) {
+        fresh->site = s->extra;
+        s->extra = fresh;
+        vowi_or_acq_rel(&s->refs, VOWI_HAS_RECORD); /* [hook] */
+        return true;
+    }
+    if (r->cancel != NULL)
+        return false;
+    r->on = fresh->on;
+    r->cancel = fresh->cancel;
+    r->ctx = fresh->ctx;
+    fresh->on = NULL;
+    fresh->ctx = VOW_NIL;
+    return true;
+}
+
+vow_registration *
+vow_promise_on_cancel(vow_promise *p, vow_executor *on, vow_cancel_fn *fn, vow_value ctx)
+{
+    struct vowi_thread *t = vowi_self();
+    struct vow_state *s = vowi_promise_state(p);
+    struct vow_registration *fresh = p != NULL ? vowi_record_new(NULL, NULL) : NULL;
+    struct vow_registration *installed = NULL;
+
+    if (fresh == NULL) {
+        vow_value_drop(ctx);
+        return NULL;
+    }
+    fresh->on = vowi_executor_hold(t, on);
+    fresh->cancel = fn;
+    fresh->ctx = ctx;
+    if ((vowi_lock_word(s) & VOWI_CLAIMED) == 0 && install(s, fresh))
+        installed = s->extra;
+    vowi_unlock_word(s);
+    if (installed != fresh)
+        vowi_registration_free(t, fresh);
+    return installed;
+}
+
+static void
+hook_has_run(struct vow_registration *r)
+{
+    vow_promise *p = vowi_promise(r->state);
+    vow_value ctx = r->ctx;
+
+    r->ctx = VOW_NIL;
+    vow_value_drop(ctx);
+    vow_promise_unref(p); /* may free r */
+}
+
+static void
+thread_exits_in_hook(void *arg)
+{
+    struct vowi_thread *t = vowi_frame_exited();
+
+    hook_has_run(arg);
+    vowi_leave(t, t->depth == 1);
+}
+
+static void
+run_hook(vow_task *task, int why)
+{
+    struct vowi_thread *t = vowi_self();
+    union vowi_task *as = vowi_container_of(task, union vowi_task, task);
+    struct vow_registration *r = vowi_container_of(as, struct vow_registration, as);
+    bool outermost = vowi_enter(t);
+
+    if (why != 0) {
+        vow_promise_reject(vowi_promise(r->state), vow_error_ref(r->reason));
+    } else if (!vowi_settled(r->state)) {
+        struct vowi_frame frame;
+
+        VOWI_USER_CODE(t, frame, NULL,
+                       r->cancel(vowi_promise(r->state), r->reason, r->ctx.as.ptr),
+                       thread_exits_in_hook, r);
+    }
+    hook_has_run(r);
+    vowi_leave(t, outermost);
+}
+
+/* Takes a promise reference unless the last one has gone. */
+static bool
+promise_ref_if_any(struct vow_state *s)
+{
+    uint64_t refs = vowi_load_relaxed(&s->refs); /* relaxed: the CAS orders it */
+
+    do {
+        if ((refs & VOWI_PROMISES) == 0)
+            return false;
+    } while (!vowi_cas_acq_rel(&s->refs, &refs, refs + VOWI_PROMISE));
+    return true;
+}
+
+static struct vow_registration *
+hook_of(struct vow_state *s)
+{
+    struct vow_registration *r = NULL;
+
+    vowi_lock_word(s);
+    /* relaxed: ordered by the lock bit */
+    if (vowi_load_relaxed(&s->refs) & VOWI_HAS_RECORD)
+        r = s->extra;
+    vowi_unlock_word(s);
+    return r != NULL && r->cancel != NULL ? r : NULL;
+}
+
+/* ---- one state ------------------------------------------------------------------------------- */
+
+static void
+settle_cancelled(struct vowi_thread *t, struct vow_state *s, vow_error *error)
+{
+    vowi_set_error(s, error);
+    vowi_settle(t, s);
+}
+
+/* Consumes the error. Returns nothing to go on with: a promise has no upstream. */
+static void
+stop_promise(struct vowi_thread *t, struct vow_state *s, vow_error *error)
+{
+    struct vow_registration *r;
+
+    if (vowi_or_acq_rel(&s->refs, VOWI_STOPPING) & VOWI_STOPPING) { /* [hook] */
+        vow_error_unref(error);
+        return;
+    }
+    r = hook_of(s);
+    if (r != NULL && promise_ref_if_any(s)) {
+        r->state = s;
+        r->reason = error;
+        r->as.task.run = run_hook;
+        r->as.node.as.newer = NULL;
+        if (r->on == NULL)
+            vowi_later(t, &r->as.node);
+        else if (r->on->ops->post(r->on, &r->as.task) != 0)
+            run_hook(&r->as.task, VOW_E_CLOSED);
+    } else if (vowi_claim(s)) {
+        settle_cancelled(t, s, error);
+    } else {
+        vow_error_unref(error);
+    }
+}
+
+/* Settles a job or a step that has not started; false if it has. Takes a reference
+ * to the error. */
+static bool
+stop_unstarted(struct vowi_thread *t, struct vow_state *s, const vow_error *error)
+{
+    vow_value ctx;
+
+    if (!vowi_claim(s)) /* [claim] */
+        return false;
+    ctx = s->outcome.as.value;
+    vow_value_drop(ctx);
+    settle_cancelled(t, s, vow_error_ref(error));
+    return true;
+}
+
+/*
+ * A step that was claimed to be cancelled takes its node off its source, and leaves
+ * the source. Returns the source, referenced, if nobody else wants it; else NULL.
+ */
+static struct vow_state *
+leave_source(struct vowi_thread *t, struct vow_state *s)
+{
+    struct vowi_hook *hook = &vowi_step(s)->hook;
+    struct vow_state *source = hook->source;
+
+    if (vowi_detach_node(source, &hook->as.node)) {
+        vowi_executor_release(t, hook->on);
+        vowi_hold_release(t, s);
+    } /* else it is on its way, and finds itself claimed */
+    vowi_mark_seen(source);
+    /* relaxed: with a count of one nobody else can make it two but a promise */
+    if ((vowi_load_relaxed(&source->refs) & VOWI_CONSUMERS) == VOWI_CONSUMER)
+        return source;
+    vowi_consumer_unref(t, source);
+    return NULL;
+}
+
+/* ---- up the chain ------------------------------------------------------------------------------ */
+
+/* Asks one state. Returns, referenced, the next to ask, or NULL. */
+static struct vow_state *
+stop_one(struct vowi_thread *t, struct vow_state *s, const vow_error *error)
+{
+    if (vowi_settled(s))
+        return NULL;
+    if (vowi_load_acquire(&s->word) & VOWI_FOLLOWING) /* [lock] */
+        return vowi_upstream(s);
+    if (vowi_kind(s) == VOWI_BARE) {
+        stop_promise(t, s, vow_error_ref(error));
+        return NULL;
+    }
+    vowi_or_relaxed(&s->refs, VOWI_STOPPING); /* relaxed: a flag by itself */
+    vowi_add_relaxed(&s->refs, VOWI_HOLD); /* relaxed: the caller has a reference */
+
+    struct vow_state *next = NULL;
+
+    if (stop_unstarted(t, s, error) && vowi_is_step(s))
+        next = leave_source(t, s);
+    vowi_hold_release(t, s);
+    return next;
+}
+
+void
+vowi_request_stop(struct vowi_thread *t, struct vow_state *s, vow_error *error)
+{
+    vowi_consumer_ref(s);
+    while (s != NULL) {
+        struct vow_state *next = stop_one(t, s, error);
+
+        vowi_consumer_unref(t, s);
+        s = next;
+    }
+    vow_error_unref(error);
+}
+
+/* VOW_E_CANCELLED with a reason behind it. Consumes the reason. */
+static vow_error *
+cancelled_error(vow_error *reason)
+{
+    vow_error *e;
+
+    if (reason == NULL)
+        return vow_error_of(VOW_E_CANCELLED);
+    if (vow_error_code(reason) == VOW_E_CANCELLED)
+        return reason;
+    e = vow_error_wrap_at(NULL, reason, VOW_E_CANCELLED, "%s", "cancelled");
+    vow_error_unref(reason);
+    return e;
+}
+
+void
+vow_future_cancel(vow_future *f, vow_error *reason)
+{
+    struct vowi_thread *t = vowi_self();
+    bool outermost;
+
+    if (f == NULL) {
+        vow_error_unref(reason);
+        return;
+    }
+    outermost = vowi_enter(t);
+    vowi_request_stop(t, vowi_state(f), cancelled_error(reason));
+    vowi_leave(t, outermost);
+}

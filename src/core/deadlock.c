@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/deadlock.c - a wait that provably cannot end.
+ *
+ * Every thread of an executor that sleeps for an outcome is in one list. Before
+ * another one joins it, this asks of each whether anything may yet end it:
+ *
+ *     what it waits for, upstream to where that ends, is
+ *       settled, or a promise       live: somebody we do not know may settle it
+ *       running                     live if on a thread that is not in the list, or
+ *                                   that sleeps for something live
+ *       queued on an executor       live unless that executor has no thread left;
+ *                                   then, if one of its threads sleeps for
+ *                                   something live
+ *
+ * Marks spread until nothing changes. If the newcomer is not marked, every edge from
+ * it ends in threads of the list that wait for one another: only it is told, and by
+ * failing it frees the others. What is not proven is never failed: it may be an
+ * answer from outside that is a millisecond away.
+ *
+ * This is the slow path of a wait that will cost a sleep and a wake anyhow.
+ */
+#include "core/state.h"
+#include "sync/lock.h"
+
+#define MAX_HOPS 1000000
+
+static struct {
+    struct vowi_lock lock;
+    struct vowi_wait *first; /* guarded by lock */
+} waits = {.lock = VOWI_LOCK_INIT(VOWI_RANK_WAITS)};
+
+static bool
+runs_on(const struct vowi_thread *t, const struct vow_state *s)
+{
+    for (const struct vowi_frame *f = t->frames; f != NULL; f = f->outer)
+        if (f->state == s)
+            return true;
+    return false;
+}
+
+/* Whether what a sleeping thread runs may still go on. */
+static bool
+is_running_live(const struct vow_state *s)
+{
+    for (const struct vowi_wait *w = waits.first; w != NULL; w = w->next)
+        if (runs_on(w->thread, s))
+            return w->live;
+    return true;
+}
+
+static bool
+is_executor_live(const vow_executor *on)
+{
+    bool exhausted = false;
+
+    for (const struct vowi_wait *w = waits.first; w != NULL; w = w->next) {
+        if (w->on == on && w->live)
+            return true;
+        if (w->on == on && w->exhausted)
+            exhausted = true;
+    }
+    return !exhausted;
+}
+
+/* What ends a wait for s, whose lock bit is held; word is what it said. */
+static bool
+is_live(struct vow_state *s, uintptr_t word)
+{
+    if ((word & VOWI_SETTLED) || vowi_kind(s) == VOWI_BARE)
+        return true;
+    if (word & VOWI_CLAIMED)
+        return is_running_live(s);
+    return vowi_kind(s) != VOWI_TASK || is_executor_live(vowi_job(s)->on);
+}
+
+/*
+ * Walks upstream to its end and asks that. Each state is locked before the one
+ * below is let go, so that no reference is needed, and none that turns out to be
+ * the last runs a user's drop under our lock. Only one thread at a time walks like
+ * this, and nobody else waits for one lock bit while holding another.
+ */
+static bool
+may_end(struct vow_state *s)
+{
+    uintptr_t word = vowi_lock_word(s);
+    bool live = true; /* a ring that somebody is about to break */
+
+    for (unsigned hops = 0; hops < MAX_HOPS; hops++) {
+        struct vow_state *up = vowi_upstream_locked(s, word);
+
+        if (up == NULL) {
+            live = is_live(s, word);
+            break;
+        }
+        word = vowi_lock_word(up);
+        vowi_unlock_word(s);
+        s = up;
+    }
+    vowi_unlock_word(s);
+    return live;
+}
+
+/* Marks what has become live; returns whether anything has. */
+static bool
+spread(void)
+{
+    bool changed = false;
+
+    for (struct vowi_wait *w = waits.first; w != NULL; w = w->next) {
+        if (w->live)
+            continue;
+        w->live = may_end(w->awaited);
+        changed = changed || w->live;
+    }
+    return changed;
+}
+
+static void
+link_wait(struct vowi_wait *w)
+{
+    w->prev = NULL;
+    w->next = waits.first;
+    if (w->next != NULL)
+        w->next->prev = w;
+    waits.first = w;
+}
+
+static void
+unlink_wait(struct vowi_wait *w)
+{
+    if (w->next != NULL)
+        w->next->prev = w->prev;
+    if (w->prev != NULL)
+        w->prev->next = w->next;
+    else
+        waits.first = w->next;
+}
+
+int
+vowi_wait_begin(struct vowi_wait *w)
+{
+    bool live;
+
+    vowi_lock_acquire(&waits.lock);
+    link_wait(w);
+    for (struct vowi_wait *each = waits.first; each != NULL; each = each->next)
+        each->live = false;
+    while (!w->live && spread())
+        ;
+    live = w->live;
+    if (!live)
+        unlink_wait(w);
+    vowi_lock_release(&waits.lock);
+    return live ? 0 : VOW_E_DEADLOCK;
+}
+
+void
+vowi_wait_end(struct vowi_wait *w)
+{
+    vowi_lock_acquire(&waits.lock);
+    unlink_wait(w);
+    /* This thread runs again, so its executor is no longer without one. */
+    for (struct vowi_wait *each = waits.first; each != NULL; each = each->next)
+        if (each->on == w->on)
+            each->exhausted = false;
+    vowi_lock_release(&waits.lock);
+}

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/executor.c - an executor's references, its end, and who runs here.
+ *
+ * Two counts. Handles are the references that users hold; without any the executor
+ * is closed. Holds keep its memory: one for all handles together, one until it has
+ * finished, and one for each pending step that names it. Without holds it is
+ * destroyed.
+ *
+ * A hold for each step, on one line that all threads share, would cost more than
+ * the step. So a thread takes CREDIT holds at once and spends them by itself; it
+ * gives back what is left when it turns to another executor, sleeps, lets go of
+ * the executor, or exits. An executor's memory may stay until then.
+ *
+ * Edges:
+ *     [handle]  what a user did with the executor, to the close by the last unref
+ *     [memory]  all uses of it, from each release of holds to its destruction
+ *     [mode]    what happened before close, to whoever sees it closed
+ */
+#include "base/mem.h"
+#include "core/state.h"
+
+#ifndef VOWI_CREDIT
+#define VOWI_CREDIT 64
+#endif
+
+struct home {
+    _Atomic(uint32_t) handles;
+    _Atomic(int64_t) holds;
+    _Atomic(int) mode; /* 0: open; else 1 + the strictest mode of a close */
+    atomic_bool finished;
+    vow_promise *closed;
+    vow_future *closing; /* of closed */
+};
+
+#define HANDLES_MANY (UINT32_C(1) << 30)
+
+static struct home *
+home_of(const vow_executor *on)
+{
+    return on != NULL ? on->library : NULL;
+}
+
+/* ---- memory ----------------------------------------------------------------------------- */
+
+static void
+destroy(vow_executor *on, struct home *home)
+{
+    vow_promise *closed = home->closed;
+    vow_future *closing = home->closing;
+
+    if (on->ops->destroy != NULL)
+        on->ops->destroy(on);
+    vow_unref(closing);
+    vow_promise_unref(closed);
+    vowi_free(home, sizeof *home);
+}
+
+static void
+release_holds(vow_executor *on, int64_t n)
+{
+    struct home *home = on->library;
+    int64_t before = vowi_sub_acq_rel(&home->holds, n); /* [memory] */
+
+    if (vowi_unlikely(before < n))
+        vowi_fatal("an executor was released more often than it was referenced");
+    if (before == n)
+        destroy(on, home);
+}
+
+static void
+release_credit(struct vowi_thread *t)
+{
+    vow_executor *on = t->credit_of;
+    unsigned n = t->credit;
+
+    t->credit_of = NULL;
+    t->credit = 0;
+    if (n != 0)
+        release_holds(on, n);
+}
+
+/* relaxed: the caller has a reference, and with it an order. */
+static void
+take_credit(struct vowi_thread *t, vow_executor *on)
+{
+    struct home *home = on->library;
+
+    if (t->credit_of != NULL)
+        release_credit(t);
+    vowi_thread_register(t);
+    vowi_store_relaxed(&vowi_globals.release_credit, release_credit);
+    vowi_add_relaxed(&home->holds, VOWI_CREDIT);
+    t->credit_of = on;
+    t->credit = VOWI_CREDIT;
+}
+
+vow_executor *
+vowi_executor_hold(struct vowi_thread *t, vow_executor *on)
+{
+    if (on == NULL || on == vow_inline())
+        return NULL;
+    if (on->library == NULL)
+        return on; /* a static object: there for ever */
+    if (t->credit_of != on || t->credit == 0)
+        take_credit(t, on);
+    t->credit--;
+    return on;
+}
+
+void
+vowi_executor_release(struct vowi_thread *t, vow_executor *on)
+{
+    if (on == NULL || on->library == NULL)
+        return;
+    if (t->credit_of == on && t->credit < 2 * VOWI_CREDIT)
+        t->credit++;
+    else
+        release_holds(on, 1);
+}
+
+int
+vow_executor_init(vow_executor *self, const vow_executor_ops *ops)
+{
+    struct home *home;
+
+    self->ops = ops;
+    self->library = NULL;
+    if (ops == NULL || ops->post == NULL)
+        return VOW_E_INVALID;
+    home = vowi_alloc(sizeof *home);
+    if (home == NULL)
+        return VOW_E_NOMEM;
+    home->closed = vow_promise_new();
+    home->closing = vow_promise_future(home->closed);
+    if (home->closed == NULL) {
+        vowi_free(home, sizeof *home);
+        return VOW_E_NOMEM;
+    }
+    atomic_init(&home->handles, 1);
+    atomic_init(&home->holds, 2); /* for the handles, and until it has finished */
+    atomic_init(&home->mode, 0);
+    atomic_init(&home->finished, false);
+    self->library = home;
+    return 0;
+}
+
+/* ---- references --------------------------------------------------------------------------- */
+
+vow_executor *
+vow_executor_ref(vow_executor *on)
+{
+    struct home *home = home_of(on);
+
+    /* relaxed: the caller has a reference, and with it an order */
+    if (home != NULL && vowi_load_relaxed(&home->handles) < HANDLES_MANY)
+        vowi_add_relaxed(&home->handles, 1);
+    return on;
+}
+
+/* Closes it in a mode, if that is stricter than what was asked before. */
+static void
+close_in(vow_executor *on, struct home *home, vow_close_mode mode)
+{
+    int now = 1 + (int)mode;
+    int before = vowi_load_acquire(&home->mode); /* [mode] */
+
+    do {
+        if (before >= now)
+            return;
+    } while (!vowi_cas_acq_rel(&home->mode, &before, now)); /* [mode] */
+    if (on->ops->close != NULL)
+        on->ops->close(on, mode);
+    else
+        vow_executor_finished(on);
+}
+
+void
+vow_executor_unref(vow_executor *on)
+{
+    struct home *home = home_of(on);
+    struct vowi_thread *t = vowi_self();
+    uint32_t before;
+
+    /* relaxed: only whether it is beyond counting */
+    if (home == NULL || vowi_load_relaxed(&home->handles) >= HANDLES_MANY)
+        return;
+    before = vowi_sub_acq_rel(&home->handles, 1); /* [handle] */
+    if (vowi_unlikely(before == 0))
+        vowi_fatal("an executor was released more often than it was referenced");
+    if (before != 1)
+        return;
+    close_in(on, home, VOW_DRAIN);
+    if (t->credit_of == on)
+        release_credit(t);
+    release_holds(on, 1);
+}
+
+/* ---- the end ------------------------------------------------------------------------------- */
+
+void
+vow_executor_finished(vow_executor *self)
+{
+    struct home *home = home_of(self);
+
+    if (home == NULL || vowi_swap_acq_rel(&home->finished, true)) /* [mode] */
+        return;
+    vow_promise_fulfill(home->closed, VOW_NIL);
+    release_holds(self, 1);
+}
+
+vow_future *
+vow_executor_close(vow_executor *on, vow_close_mode mode)
+{
+    struct home *home = home_of(on);
+
+    if (home == NULL)
+        return vow_rejected(vow_error_of(VOW_E_INVALID));
+    close_in(on, home, mode);
+    return vow_ref(home->closing);
+}
+
+int
+vow_executor_join(vow_executor *on)
+{
+    struct home *home = home_of(on);
+
+    if (home == NULL || vowi_load_acquire(&home->mode) == 0) /* [mode] */
+        return VOW_E_INVALID;
+    if (vow_executor_current() == on || !vow_wait(home->closing, VOW_FOREVER))
+        return VOW_E_DEADLOCK;
+    if (on->ops->join != NULL)
+        on->ops->join(on);
+    return 0;
+}
+
+bool
+vowi_executor_closes(const vow_executor *on, const struct vow_state *s)
+{
+    struct home *home = home_of(on);
+
+    return home != NULL && vowi_state(home->closing) == s;
+}
+
+/* ---- who runs here --------------------------------------------------------------------------- */
+
+vow_executor *
+vow_executor_enter(vow_executor *self)
+{
+    struct vowi_thread *t = vowi_self();
+    vow_executor *before = t->executor;
+
+    t->executor = self;
+    return before;
+}
+
+vow_executor *
+vow_executor_current(void)
+{
+    return vowi_self()->executor;
+}

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/follow.c - a state that settles as another one does.
+ *
+ * The follower is claimed, so nobody else may settle it, and points upstream to
+ * whom it follows: a bare promise by a word of its own, a step and a task by a
+ * field that they no longer need. It hangs there by a node: a step or a task by
+ * the one that it was queued by, a bare promise by two words in its empty outcome.
+ *
+ * Three shapes need care.
+ *
+ *   A held chain. Who follows a follower hangs itself on the end of that chain.
+ *
+ *   A tail loop. A step follows what its last turn made, which follows what the
+ *   next turn makes, and so on. A state whose only consumer is one follower is
+ *   spliced out when it begins to follow: its follower takes its place.
+ *
+ *   A ring. Who follows sets its edge, hangs its node there, and then looks whether
+ *   something hangs on itself: only then can it have closed a ring, and it walks
+ *   upstream, hand over hand, with a reference on each state. Of two threads that
+ *   close a ring together at least one sees the node of the other: each wrote the
+ *   other's word before it read its own, by read-modify-writes of both [ring].
+ */
+#include "core/state.h"
+
+static struct vow_state **
+follow_field(struct vow_state *s)
+{
+    switch (vowi_kind(s) >> 56 & 3) {
+    case VOWI_BARE >> 56:
+        return &vowi_bare(s)->follow;
+    case VOWI_TASK >> 56:
+        return &vowi_job(s)->fn.follow;
+    default:
+        return &vowi_step(s)->hook.source;
+    }
+}
+
+struct vow_state *
+vowi_upstream_locked(struct vow_state *s, uintptr_t word)
+{
+    if (word & VOWI_SETTLED)
+        return NULL;
+    if (word & VOWI_FOLLOWING)
+        return *follow_field(s);
+    if (vowi_is_step(s) && (word & VOWI_CLAIMED) == 0)
+        return vowi_step(s)->hook.source;
+    return NULL;
+}
+
+struct vow_state *
+vowi_upstream(struct vow_state *s)
+{
+    struct vow_state *up = vowi_upstream_locked(s, vowi_lock_word(s));
+
+    if (up != NULL)
+        vowi_consumer_ref(up);
+    vowi_unlock_word(s);
+    return up;
+}
+
+/* relaxed: only chooses the path; upstream is read under the lock bit. */
+static bool
+is_following(struct vow_state *s)
+{
+    return (vowi_load_relaxed(&s->word) & (VOWI_FOLLOWING | VOWI_SETTLED)) ==
+           VOWI_FOLLOWING;
+}
+
+/* Consumes the reference to y; returns one to the end of what it follows. */
+static struct vow_state *
+end_of_chain(struct vowi_thread *t, struct vow_state *y)
+{
+    while (is_following(y)) {
+        struct vow_state *up = vowi_upstream(y);
+
+        if (up == NULL)
+            break;
+        vowi_consumer_unref(t, y);
+        y = up;
+    }
+    return y;
+}
+
+/* Whether s waits, over however many others, for itself. */
+static bool
+is_in_ring(struct vowi_thread *t, struct vow_state *s)
+{
+    struct vow_state *up = vowi_upstream(s);
+    bool found;
+
+    while (up != NULL && up != s) {
+        struct vow_state *next = vowi_upstream(up);
+
+        vowi_consumer_unref(t, up);
+        up = next;
+    }
+    found = up != NULL;
+    if (found)
+        vowi_consumer_unref(t, up);
+    return found;
+}
+
+/* ---- the node by which a state follows ------------------------------------------ */
+
+/* What a follower does when the one it follows, its upstream, has settled. */
+static void
+settle_as(struct vowi_thread *t, struct vow_state *s, struct vow_state *y, bool abandoned)
+{
+    if (abandoned) {
+        vowi_mark_seen(y);
+        vowi_abandon(t, s);
+    } else {
+        vowi_pass_through(y, s);
+        vowi_settle(t, s);
+    }
+    vowi_consumer_unref(t, y);
+    vowi_hold_release(t, s);
+}
+
+static void
+followed(struct vow_state *s, bool abandoned)
+{
+    struct vowi_thread *t = vowi_self();
+    bool outermost = vowi_enter(t);
+
+    settle_as(t, s, *follow_field(s), abandoned);
+    vowi_leave(t, outermost);
+}
+
+void
+vowi_followed_bare(vow_task *task, int why)
+{
+    struct vowi_outcome *o = vowi_container_of(task, struct vowi_outcome, as.node);
+    struct vow_state *s = vowi_container_of(o, struct vow_state, outcome);
+
+    (void)why; /* its node has no room for that */
+    followed(s, vowi_abandoned(*follow_field(s)));
+}
+
+static void
+followed_by_job(vow_task *task, int why)
+{
+    followed(&vowi_container_of(task, struct vowi_job, as.task)->state,
+             why == VOWI_ABANDONED);
+}
+
+static void
+followed_by_step(vow_task *task, int why)
+{
+    followed(&vowi_container_of(task, struct vowi_step, hook.as.task)->state,
+             why == VOWI_ABANDONED);
+}
+
+/* The state that follows by a node; NULL if the node is no follower's. */
+static struct vow_state *
+follower_of(struct vowi_node *n)
+{
+    union vowi_task *as = vowi_container_of(n, union vowi_task, node);
+
+    if (n->run == followed_by_job)
+        return &vowi_container_of(as, struct vowi_job, as)->state;
+    if (n->run == followed_by_step)
+        return &vowi_container_of(as, struct vowi_step, hook.as)->state;
+    if (n->run == vowi_followed_bare)
+        return vowi_container_of(n, struct vow_state, outcome);
+    return NULL;
+}
+
+static struct vowi_node *
+follower_node(struct vow_state *s)
+{
+    struct vowi_node *n;
+
+    switch (vowi_kind(s) >> 56 & 3) {
+    case VOWI_BARE >> 56:
+        n = (struct vowi_node *)(void *)&s->outcome;
+        n->run = vowi_followed_bare; /* as.newer is past its end */
+        return n;
+    case VOWI_TASK >> 56:
+        n = &vowi_job(s)->as.node;
+        n->run = followed_by_job;
+        break;
+    default:
+        n = &vowi_step(s)->hook.as.node;
+        n->run = followed_by_step;
+    }
+    n->as.newer = NULL;
+    return n;
+}
+
+/* ---- following -------------------------------------------------------------------- */
+
+/* Consumes the reference to y. The reference that s had before is the caller's. */
+static void
+set_edge(struct vow_state *s, struct vow_state *y)
+{
+    vowi_lock_word(s);
+    *follow_field(s) = y;
+    vowi_or_relaxed(&s->word, VOWI_FOLLOWING); /* relaxed: released by the unlock */
+    vowi_unlock_word(s);                       /* [lock] */
+}
+
+/*
+ * If one follower is all that is interested in s, lets it follow y instead, takes its
+ * node off s, and returns it; else NULL. Consumes the reference to y then.
+ *
+ * s is claimed by the caller, so its node can only be taken here. And while the lock
+ * bit of its only consumer is held nobody can get to s: so a count of one, read
+ * under it, stays one, and once the edge is moved s is out of reach.
+ */
+static struct vow_state *
+take_sole_follower(struct vow_state *s, struct vow_state *y)
+{
+    struct vowi_node *n = vowi_first_node(vowi_load_acquire(&s->word)); /* [node] */
+    struct vow_state *follower;
+    bool sole;
+
+    if (n == NULL || n->next != NULL)
+        return NULL;
+    follower = follower_of(n);
+    if (follower == NULL || follower == y) /* a ring: found the ordinary way */
+        return NULL;
+    vowi_lock_word(follower);
+    sole = vowi_is_sole_consumer(s);
+    if (sole)
+        *follow_field(follower) = y;
+    vowi_unlock_word(follower); /* [lock] */
+    if (sole)
+        vowi_detach_node(s, n);
+    return sole ? follower : NULL;
+}
+
+static void
+reject_ring(struct vowi_thread *t, struct vow_state *s, struct vow_state *y)
+{
+    vowi_set_error(s, vow_error_of(VOW_E_DEADLOCK));
+    vowi_settle(t, s);
+    vowi_consumer_unref(t, y);
+    vowi_hold_release(t, s);
+}
+
+static bool
+something_hangs_on(struct vow_state *s)
+{
+    return vowi_first_node(vowi_or_acq_rel(&s->word, 0)) != NULL; /* [ring] */
+}
+
+/* s hangs on y, as far as the caller knows. Unhangs it if it waits for itself. */
+static void
+break_ring(struct vowi_thread *t, struct vow_state *s, struct vowi_node *n)
+{
+    struct vow_state *y = vowi_upstream(s);
+
+    if (y == NULL)
+        return; /* it has settled by now */
+    /* If n is not there, s was spliced on to another, and that thread looks again. */
+    if (is_in_ring(t, s) && vowi_detach_if_there(y, n))
+        reject_ring(t, s, y);
+    vowi_consumer_unref(t, y);
+}
+
+/* s has its edge to y. Hangs it there, or settles it if y has settled. */
+static void
+hang_on(struct vowi_thread *t, struct vow_state *s, struct vow_state *y)
+{
+    struct vowi_node *n = follower_node(s);
+
+    vowi_add_relaxed(&s->refs, VOWI_HOLD); /* relaxed: the follower has one already */
+    if (!vowi_attach(y, n)) /* [ring] */
+        settle_as(t, s, y, false);
+    else if (something_hangs_on(s))
+        break_ring(t, s, n);
+    vowi_hold_release(t, s);
+}
+
+/* The thread that waits for s runs it, and its node is still in a queue: there is
+ * nothing to hang, so the thread waits for y instead. */
+static void
+wait_for(struct vowi_thread *t, struct vow_state *s, struct vow_state *y)
+{
+    if (vowi_wait_settled(t, y, VOW_FOREVER) == 0)
+        settle_as(t, s, y, false);
+    else
+        reject_ring(t, s, y);
+}
+
+void
+vowi_follow(struct vowi_thread *t, struct vow_state *s, struct vow_state *y)
+{
+    struct vow_state *follower;
+
+    t->returning = false;
+    vowi_set_value(s, VOW_NIL);
+    y = end_of_chain(t, y);
+    if (t->in_place == s && y != s) {
+        wait_for(t, s, y);
+        return;
+    }
+    if (y == s) {
+        reject_ring(t, s, y);
+        return;
+    }
+    follower = take_sole_follower(s, y);
+    if (follower == NULL) {
+        set_edge(s, y);
+        hang_on(t, s, y);
+        return;
+    }
+    vowi_consumer_unref(t, s); /* the follower's, which has one to y instead */
+    vowi_hold_release(t, s);
+    hang_on(t, follower, y);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/frame.h - user code is running: who, and what if it never returns.
+ *
+ * A thread may end inside user code by pthread_exit. Then the clean-up handler of
+ * the frame runs instead of what follows the call. With -fexceptions a handler is
+ * an entry in the unwind table and costs nothing on the way in and out.
+ */
+#ifndef VOWI_CORE_FRAME_H
+#define VOWI_CORE_FRAME_H
+
+#include <pthread.h>
+
+#include "core/state.h"
+
+/*
+ * Runs `call` with `frame` (a struct vowi_frame) pushed on thread t; if the thread
+ * exits inside, exited(arg) runs with the frame still there.
+ */
+#define VOWI_USER_CODE(t, frame, running, call, exited, arg)                             \
+    do {                                                                                 \
+        (frame).state = (running);                                                       \
+        (frame).outer = (t)->frames;                                                     \
+        (t)->frames = &(frame);                                                          \
+        pthread_cleanup_push((exited), (arg));                                           \
+        call;                                                                            \
+        pthread_cleanup_pop(0);                                                          \
+        (t)->frames = (frame).outer;                                                     \
+    } while (0)
+
+/* First thing in such a handler: the frame has gone. */
+static inline struct vowi_thread *
+vowi_frame_exited(void)
+{
+    struct vowi_thread *t = vowi_self();
+
+    t->frames = t->frames->outer;
+    return t;
+}
+
+/* The error of what was running when its thread exited. */
+static inline vow_error *
+vowi_thread_exit_error(void)
+{
+    return vow_error_new_at(NULL, VOW_E_BROKEN, "the thread exited inside it");
+}
+
+#endif

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/* core/promise.c - the writing end: making, settling and letting go of it. */
+#include "base/mem.h"
+#include "core/state.h"
+
+static struct vow_state *
+bare_new(uint64_t refs, uintptr_t word, void *site)
+{
+    struct vowi_bare *b = vowi_alloc(sizeof *b);
+
+    if (b == NULL)
+        return NULL;
+    atomic_init(&b->state.word, word);
+    atomic_init(&b->state.refs, refs);
+    vowi_set_value(&b->state, VOW_NIL);
+    b->state.extra = site;
+    b->follow = NULL;
+    return &b->state;
+}
+
+vow_promise *
+vow_promise_new(void)
+{
+    return vowi_promise(bare_new(VOWI_PROMISE, 0, __builtin_return_address(0)));
+}
+
+vow_promise *
+vow_promise_new_with(const vow_promise_options *opt)
+{
+    void *site = __builtin_return_address(0);
+    uint64_t refs = VOWI_PROMISE;
+    struct vow_registration *record = NULL;
+    struct vow_state *s;
+
+    if (opt != NULL && (opt->flags & VOW_STOP_WHEN_UNWANTED))
+        refs |= VOWI_STOPPABLE;
+    if (opt != NULL && opt->name != NULL) {
+        record = vowi_record_new(opt->name, site);
+        if (record == NULL)
+            return NULL;
+        refs |= VOWI_HAS_RECORD;
+    }
+    s = bare_new(refs, 0, record != NULL ? (void *)record : site);
+    if (s == NULL)
+        vowi_free(record, sizeof *record);
+    return vowi_promise(s);
+}
+
+vow_future *
+vow_resolved(vow_value v)
+{
+    struct vow_state *s = bare_new(VOWI_CONSUMER | VOWI_ASKED,
+                                   VOWI_CLAIMED | VOWI_SETTLED,
+                                   __builtin_return_address(0));
+
+    if (s != NULL)
+        vowi_set_value(s, v);
+    else
+        vow_value_drop(v);
+    return vowi_future(s);
+}
+
+vow_future *
+vow_rejected(vow_error *e)
+{
+    struct vow_state *s = bare_new(VOWI_CONSUMER | VOWI_ASKED | VOWI_REJECTED,
+                                   VOWI_CLAIMED | VOWI_SETTLED,
+                                   __builtin_return_address(0));
+
+    if (s != NULL)
+        vowi_set_error(s, e);
+    else
+        vow_error_unref(e);
+    return vowi_future(s);
+}
+
+/* relaxed: the caller has a reference, and with it an order. */
+vow_future *
+vow_promise_future(vow_promise *p)
+{
+    struct vow_state *s = vowi_promise_state(p);
+    uint64_t refs;
+
+    if (p == NULL)
+        return NULL;
+    refs = vowi_load_relaxed(&s->refs);
+    while ((refs & VOWI_CONSUMERS) < VOWI_CONSUMERS_MANY)
+        if (vowi_cas_relaxed(&s->refs, &refs, (refs + VOWI_CONSUMER) | VOWI_ASKED))
+            break;
+    return vowi_future(s);
+}
+
+/* relaxed: as above. */
+vow_promise *
+vow_promise_ref(vow_promise *p)
+{
+    struct vow_state *s = vowi_promise_state(p);
+
+    if (p != NULL && (vowi_load_relaxed(&s->refs) & VOWI_PROMISES) < VOWI_PROMISES_MANY)
+        vowi_add_relaxed(&s->refs, VOWI_PROMISE);
+    return p;
+}
+
+/* ---- settling --------------------------------------------------------------------- */
+
+bool
+vow_promise_resolve(vow_promise *p, vow_result r)
+{
+    struct vowi_thread *t = vowi_self();
+    struct vow_state *s = vowi_promise_state(p);
+    bool outermost;
+
+    if (p == NULL || !vowi_claim(s)) {
+        if (r.follow != NULL)
+            vowi_mark_seen(vowi_state(r.follow)); /* the loser handled its failure */
+        vow_result_drop(r);
+        return false;
+    }
+    outermost = vowi_enter(t);
+    vowi_add_relaxed(&s->refs, VOWI_HOLD); /* relaxed: p is a reference */
+    vowi_finish(t, s, NULL, r);
+    vowi_leave(t, outermost);
+    return true;
+}
+
+bool
+vow_promise_fulfill(vow_promise *p, vow_value v)
+{
+    struct vowi_thread *t = vowi_self();
+    struct vow_state *s = vowi_promise_state(p);
+    bool outermost;
+
+    if (p == NULL || !vowi_claim(s)) {
+        vow_value_drop(v);
+        return false;
+    }
+    vowi_set_value(s, v);
+    outermost = vowi_enter(t);
+    vowi_settle(t, s);
+    vowi_leave(t, outermost);
+    return true;
+}
+
+bool
+vow_promise_reject(vow_promise *p, vow_error *e)
+{
+    struct vowi_thread *t = vowi_self();
+    struct vow_state *s = vowi_promise_state(p);
+    bool outermost;
+
+    if (p == NULL || !vowi_claim(s)) {
+        vow_error_unref(e);
+        return false;
+    }
+    vowi_set_error(s, e);
+    outermost = vowi_enter(t);
+    vowi_settle(t, s);
+    vowi_leave(t, outermost);
+    return true;
+}
+
+/* ---- letting go ---------------------------------------------------------------------- */
+
+/* The last promise goes. What it leaves undecided is decided now. */
+static void
+last_promise_goes(struct vowi_thread *t, struct vow_state *s, bool abandon)
+{
+    bool outermost;
+
+    if (!vowi_claim(s))
+        return;
+    outermost = vowi_enter(t);
+    if (abandon) {
+        vowi_abandon(t, s);
+    } else {
+        vowi_set_error(s, vow_error_of(VOW_E_BROKEN));
+        vowi_settle(t, s);
+    }
+    vowi_leave(t, outermost);
+}
+
+/* relaxed: whether it was claimed is asked again by the claim. */
+static bool
+is_undecided(struct vow_state *s)
+{
+    return (vowi_load_relaxed(&s->word) & VOWI_CLAIMED) == 0;
+}
+
+static void
+promise_release(struct vow_state *s, bool abandon)
+{
+    struct vowi_thread *t = vowi_self();
+    uint64_t refs = vowi_load_acquire(&s->refs); /* [release] */
+
+    for (;;) {
+        if ((refs & VOWI_PROMISES) >= VOWI_PROMISES_MANY)
+            return;
+        if (vowi_unlikely((refs & VOWI_PROMISES) == 0))
+            vowi_fatal("a promise was released more often than it was referenced");
+        if ((refs & VOWI_PROMISES) == VOWI_PROMISE && is_undecided(s)) {
+            last_promise_goes(t, s, abandon);
+            refs = vowi_load_acquire(&s->refs); /* [release] */
+        }
+        if ((refs & VOWI_COUNTS) == VOWI_PROMISE)
+            break; /* nobody else can make another: no need to write the count */
+        if (vowi_cas_acq_rel(&s->refs, &refs, refs - VOWI_PROMISE)) /* [release] */
+            return;
+    }
+    vowi_state_free(t, s);
+}
+
+void
+vow_promise_unref(vow_promise *p)
+{
+    if (p != NULL)
+        promise_release(vowi_promise_state(p), false);
+}
+
+void
+vow_promise_abandon(vow_promise *p)
+{
+    if (p != NULL)
+        promise_release(vowi_promise_state(p), true);
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* core/result.c - what a step returns, and storing it. */
+#include <stdarg.h>
+
+#include "base/error.h"
+#include "core/state.h"
+
+void
+vowi_is_forward(void *unused)
+{
+    (void)unused;
+}
+
+vow_result
+vow_err(vow_error *e)
+{
+    vow_result r = vow_ok(VOW_NIL);
+
+    r.error = e != NULL ? e : vow_error_of(VOW_E_NOMEM);
+    return r;
+}
+
+vow_result
+vow_fail_at(const char *where, int code, const char *format, ...)
+{
+    va_list args;
+    vow_error *e;
+
+    va_start(args, format);
+    e = vowi_error_vnew(where, NULL, code, format, args);
+    va_end(args);
+    return vow_err(e);
+}
+
+vow_result
+vow_follow(vow_future *f)
+{
+    vow_result r = vow_ok(VOW_NIL);
+
+    if (f == NULL)
+        return vow_err(NULL);
+    r.follow = f;
+    return r;
+}
+
+vow_result
+vow_forward(void)
+{
+    return vow_ok(vow_own(NULL, vowi_is_forward));
+}
+
+void
+vow_result_drop(vow_result r)
+{
+    vow_value_drop(r.value);
+    vow_error_unref(r.error);
+    vow_unref(r.follow);
+}
+
+/* Whether a step gave back the value that it was lent: not its own to free. */
+static bool
+is_lent_input(struct vow_state *source, vow_value v)
+{
+    const vow_value *in = &vowi_root(source)->outcome.as.value;
+
+    return v.drop == NULL && in->drop != NULL && v.as.u64 == in->as.u64 &&
+           vowi_error_in(source) == NULL;
+}
+
+void
+vowi_store_result(struct vow_state *s, struct vow_state *source, vow_result r)
+{
+    if (r.error != NULL) {
+        vow_value_drop(r.value);
+        vowi_set_error(s, r.error);
+    } else if (r.value.drop == vowi_is_forward && source == NULL) {
+        vowi_set_error(s, vow_error_of(VOW_E_INVALID));
+    } else if (r.value.drop == vowi_is_forward ||
+               (source != NULL && is_lent_input(source, r.value))) {
+        vowi_pass_through(source, s);
+    } else {
+        vowi_set_value(s, r.value);
+    }
+}
+
+void
+vowi_finish(struct vowi_thread *t, struct vow_state *s, struct vow_state *source,
+            vow_result r)
+{
+    if (vowi_unlikely(r.follow != NULL)) {
+        vow_value_drop(r.value);
+        vow_error_unref(r.error);
+        vowi_follow(t, s, vowi_state(r.follow));
+        return;
+    }
+    vowi_store_result(s, source, r);
+    vowi_settle(t, s);
+    t->returning = false;
+    vowi_hold_release(t, s);
+}

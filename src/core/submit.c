@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/submit.c - work for an executor, with a future (a job) or without (an errand).
+ *
+ * A job is one block: the task that queues it and the state of its result. The
+ * queue holds the block's memory, so that a job which was cancelled, or run by its
+ * waiter, settles at once, and its node goes when it comes out of the queue.
+ */
+#include "base/mem.h"
+#include "core/frame.h"
+
+static vow_executor *
+unless_inline(vow_executor *on)
+{
+    return on == vow_inline() ? NULL : on;
+}
+
+/* Puts a task on the trampoline; it runs at once if nothing else does. */
+static int
+post_inline(vow_task *task)
+{
+    struct vowi_thread *t = vowi_self();
+    bool outermost = vowi_enter(t);
+
+    vowi_later(t, &vowi_container_of(task, union vowi_task, task)->node);
+    vowi_leave(t, outermost);
+    return 0;
+}
+
+int
+vow_post_task(vow_executor *on, vow_task *task)
+{
+    on = unless_inline(on);
+    return on != NULL ? on->ops->post(on, task) : post_inline(task);
+}
+
+static void
+task_init(vow_task *task, void (*run)(vow_task *, int), int priority)
+{
+    static const vow_task zero;
+
+    *task = zero;
+    task->run = run;
+    task->priority = (unsigned char)priority;
+}
+
+/* ---- jobs -------------------------------------------------------------------------- */
+
+struct job_turn {
+    struct vowi_job *job;
+    vow_value ctx;
+    bool outermost;
+};
+
+static void
+thread_exits_in_job(void *arg)
+{
+    struct job_turn *turn = arg;
+    struct vowi_thread *t = vowi_frame_exited();
+
+    if (t->in_place == &turn->job->state)
+        t->in_place = NULL;
+    vow_value_drop(turn->ctx);
+    vowi_finish(t, &turn->job->state, NULL, vow_err(vowi_thread_exit_error()));
+    vowi_leave(t, turn->outermost);
+}
+
+static inline vow_result
+call_job(struct vowi_thread *t, struct job_turn *turn)
+{
+    struct vowi_frame frame;
+    vow_result r;
+
+    VOWI_USER_CODE(t, frame, &turn->job->state,
+                   r = turn->job->fn.run(turn->ctx.as.ptr), thread_exits_in_job, turn);
+    return r;
+}
+
+static void
+run_job(vow_task *task, int why)
+{
+    struct vowi_thread *t = vowi_self();
+    struct vowi_job *job = vowi_container_of(task, struct vowi_job, as.task);
+    struct vow_state *s = &job->state;
+    bool outermost = vowi_enter(t);
+
+    if (vowi_claim(s)) {
+        struct job_turn turn = {job, s->outcome.as.value, outermost};
+        vow_result r;
+
+        vowi_set_value(s, VOW_NIL);
+        r = why == 0 ? call_job(t, &turn) : vow_err(vow_error_of(why));
+        if (turn.ctx.drop != NULL)
+            vow_value_drop(turn.ctx);
+        t->returning = true;
+        vowi_finish(t, s, NULL, r);
+    } else {
+        vowi_hold_release(t, s); /* it was cancelled, or its waiter ran it */
+    }
+    vowi_leave(t, outermost);
+}
+
+void
+vowi_run_job(struct vowi_job *job)
+{
+    run_job(&job->as.task, 0);
+}
+
+static struct vowi_job *
+job_new(vow_executor *on, const vow_submit_options *opt, vow_task_fn *fn, vow_value ctx,
+        void *site)
+{
+    uint64_t refs = VOWI_CONSUMER | VOWI_HOLD | VOWI_ASKED | VOWI_TASK;
+    struct vowi_job *job = vowi_alloc(sizeof *job);
+    void *extra = site;
+
+    if (job != NULL && opt != NULL && opt->name != NULL) {
+        extra = vowi_record_new(opt->name, site);
+        refs |= VOWI_HAS_RECORD;
+    }
+    if (job == NULL || extra == NULL) {
+        vowi_free(job, sizeof *job);
+        return NULL;
+    }
+    if (opt != NULL && (opt->flags & VOW_STOP_WHEN_UNWANTED))
+        refs |= VOWI_STOPPABLE;
+    task_init(&job->as.task, run_job, opt != NULL ? opt->priority : VOW_NORMAL);
+    job->fn.run = fn;
+    job->on = on;
+    atomic_init(&job->state.word, 0);
+    atomic_init(&job->state.refs, refs);
+    vowi_set_value(&job->state, ctx);
+    job->state.extra = extra;
+    return job;
+}
+
+static vow_future *
+submit(vow_executor *on, const vow_submit_options *opt, vow_task_fn *fn, vow_value ctx,
+       void *site)
+{
+    struct vowi_job *job;
+    int why;
+
+    on = unless_inline(on);
+    job = job_new(on, opt, fn, ctx, site);
+    if (job == NULL) {
+        vow_value_drop(ctx);
+        return NULL;
+    }
+    why = vow_post_task(on, &job->as.task);
+    if (why != 0)
+        run_job(&job->as.task, why);
+    return vowi_future(&job->state);
+}
+
+vow_future *
+vow_submit(vow_executor *on, vow_task_fn *fn, vow_value ctx)
+{
+    return submit(on, NULL, fn, ctx, __builtin_return_address(0));
+}
+
+vow_future *
+vow_submit_with(vow_executor *on, const vow_submit_options *opt, vow_task_fn *fn,
+                vow_value ctx)
+{
+    return submit(on, opt, fn, ctx, __builtin_return_address(0));
+}
+
+/* ---- many --------------------------------------------------------------------------- */
+
+/* Posts a list one by one. What is refused after the first ends with its own code. */
+static int
+post_each(vow_executor *on, vow_task *task)
+{
+    bool first = true;
+
+    while (task != NULL) {
+        vow_task *next = task->next;
+        int why = vow_post_task(on, task);
+
+        if (why != 0 && first)
+            return why;
+        if (why != 0)
+            task->run(task, why);
+        first = false;
+        task = next;
+    }
+    return 0;
+}
+
+static int
+post_list(vow_executor *on, vow_task *first, size_t n)
+{
+    if (n == 0)
+        return 0;
+    if (on != NULL && on->ops->post_many != NULL)
+        return on->ops->post_many(on, first, n);
+    return post_each(on, first);
+}
+
+static void
+drop_all(const vow_value *ctxs, size_t n, vow_future **out)
+{
+    for (size_t i = 0; i < n; i++) {
+        vow_value_drop(ctxs[i]);
+        if (out != NULL)
+            out[i] = NULL;
+    }
+}
+
+/* Frees jobs that no executor accepted; their contexts are the caller's again. */
+static void
+free_jobs(vow_task *task)
+{
+    while (task != NULL) {
+        struct vowi_job *job = vowi_container_of(task, struct vowi_job, as.task);
+
+        task = task->next;
+        vowi_free(job, sizeof *job);
+    }
+}
+
+/* Makes n jobs, linked; NULL without memory. */
+static vow_task *
+jobs_new(vow_executor *on, vow_task_fn *fn, const vow_value *ctxs, size_t n,
+         vow_future **out, void *site)
+{
+    vow_task *first = NULL;
+    vow_task **last = &first;
+
+    for (size_t i = 0; i < n; i++) {
+        struct vowi_job *job = job_new(on, NULL, fn, ctxs[i], site);
+
+        if (job == NULL) {
+            free_jobs(first);
+            return NULL;
+        }
+        if (out != NULL)
+            out[i] = vowi_future(&job->state);
+        else /* relaxed: nobody else knows it yet */
+            vowi_store_relaxed(&job->state.refs, VOWI_HOLD | VOWI_ASKED | VOWI_TASK);
+        *last = &job->as.task;
+        last = &job->as.task.next;
+    }
+    return first;
+}
+
+int
+vow_submit_many(vow_executor *on, vow_task_fn *fn, const vow_value *ctxs, size_t n,
+                vow_future **out)
+{
+    vow_task *first;
+    int why = VOW_E_NOMEM;
+
+    on = unless_inline(on);
+    first = jobs_new(on, fn, ctxs, n, out, __builtin_return_address(0));
+    if (n == 0)
+        return 0;
+    if (first != NULL) {
+        why = post_list(on, first, n);
+        if (why == 0)
+            return 0;
+        free_jobs(first);
+    }
+    drop_all(ctxs, n, out);
+    return why;
+}
+
+/* ---- errands -------------------------------------------------------------------------- */
+
+/* vow_post: a function, a context, no result. */
+struct errand {
+    vow_task task;
+    vow_fn *fn;
+    vow_value ctx;
+};
+
+static void
+thread_exits_in_errand(void *arg)
+{
+    struct errand *e = arg;
+    struct vowi_thread *t = vowi_frame_exited();
+    vow_value ctx = e->ctx;
+
+    vowi_free_on(t, e, sizeof *e);
+    vow_value_drop(ctx);
+    vowi_leave(t, t->depth == 1);
+}
+
+static void
+run_errand(vow_task *task, int why)
+{
+    struct vowi_thread *t = vowi_self();
+    struct errand *e = vowi_container_of(task, struct errand, task);
+    vow_value ctx = e->ctx;
+    bool outermost = vowi_enter(t);
+
+    if (why == 0) {
+        struct vowi_frame frame;
+
+        VOWI_USER_CODE(t, frame, NULL, e->fn(ctx.as.ptr), thread_exits_in_errand, e);
+    }
+    vowi_free_on(t, e, sizeof *e);
+    vow_value_drop(ctx);
+    vowi_leave(t, outermost);
+}
+
+int
+vow_post(vow_executor *on, vow_fn *fn, vow_value ctx)
+{
+    struct errand *e = vowi_alloc(sizeof *e);
+    int why;
+
+    if (e == NULL) {
+        vow_value_drop(ctx);
+        return VOW_E_NOMEM;
+    }
+    task_init(&e->task, run_errand, VOW_NORMAL);
+    e->fn = fn;
+    e->ctx = ctx;
+    why = vow_post_task(on, &e->task);
+    if (why != 0)
+        run_errand(&e->task, why);
+    return why;
+}

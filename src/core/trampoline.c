@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/trampoline.c - inline steps run one after the other, never inside one another.
+ *
+ * Each thread has a first-in first-out list of what waits to run inline. Whoever
+ * opens a stretch (vowi_enter) while none is open drains the list when it closes;
+ * everybody inside only appends. So the stack is as deep for a million steps as
+ * for one.
+ *
+ * On a thread of an executor a long list would keep the executor from its other
+ * work. After BUDGET steps the rest is posted to it as one task: the first node
+ * becomes that task, and its hook, idle until then, carries the others as a ring
+ * whose entry is the last.
+ */
+#include "core/state.h"
+
+#ifndef VOWI_TRAMPOLINE_BUDGET
+#define VOWI_TRAMPOLINE_BUDGET 256
+#endif
+
+static union vowi_task *
+task_of(struct vowi_node *n)
+{
+    return vowi_container_of(n, union vowi_task, node);
+}
+
+void
+vowi_later(struct vowi_thread *t, struct vowi_node *n)
+{
+    n->next = NULL;
+    if (t->fifo_head == NULL)
+        t->fifo_head = n;
+    else
+        t->fifo_tail->next = n;
+    t->fifo_tail = n;
+}
+
+static struct vowi_node *
+pop(struct vowi_thread *t)
+{
+    struct vowi_node *n = t->fifo_head;
+
+    t->fifo_head = n->next;
+    return n;
+}
+
+static void
+run_node(struct vowi_node *n)
+{
+    int why = vowi_is_bare_follower(n) ? 0 : n->as.queued.why;
+
+    n->run(&task_of(n)->task, why);
+}
+
+/* Puts back what hand_over packed: the node, then the others in their order. */
+static void
+unpack(struct vowi_thread *t, struct vowi_node *n)
+{
+    struct vowi_hook *hook = vowi_container_of(n, struct vowi_hook, as.node);
+    struct vowi_node *last = hook->rest;
+
+    hook->on = NULL;
+    n->run = vowi_hook_run(n->as.queued.reserved[0]);
+    n->as.queued.reserved[0] = 0;
+    vowi_later(t, n);
+    if (last != NULL) {
+        n->next = last->next;
+        last->next = NULL;
+        t->fifo_tail = last;
+    }
+}
+
+/* A task that was handed over. It runs whatever why says: these are steps. */
+static void
+run_handed_over(vow_task *task, int why)
+{
+    struct vowi_thread *t = vowi_self();
+    bool outermost = vowi_enter(t);
+
+    (void)why;
+    unpack(t, &vowi_container_of(task, union vowi_task, task)->node);
+    vowi_leave(t, outermost);
+}
+
+/* Posts all that waits to this thread's executor; false if that was refused. */
+static bool
+hand_over(struct vowi_thread *t)
+{
+    struct vowi_node *n = t->fifo_head;
+    struct vowi_hook *hook = vowi_container_of(n, struct vowi_hook, as.node);
+
+    hook->rest = n->next != NULL ? t->fifo_tail : NULL;
+    if (hook->rest != NULL)
+        hook->rest->next = n->next;
+    n->as.queued.reserved[0] = vowi_hook_index(n);
+    n->as.queued.flags = VOW_TASK_STEP;
+    n->run = run_handed_over;
+    t->fifo_head = NULL;
+    if (t->executor->ops->post(t->executor, &task_of(n)->task) == 0)
+        return true;
+    unpack(t, n);
+    return false;
+}
+
+void
+vowi_drain(struct vowi_thread *t)
+{
+    unsigned steps = 0;
+
+    while (t->fifo_head != NULL) {
+        if (++steps > VOWI_TRAMPOLINE_BUDGET && t->executor != NULL &&
+            vowi_is_hook(t->fifo_head) && t->fifo_head->as.queued.why == 0) {
+            if (hand_over(t))
+                return;
+            steps = 0; /* refused: it goes on here */
+        }
+        run_node(pop(t));
+    }
+}
+
+void
+vow_defer_begin(void)
+{
+    struct vowi_thread *t = vowi_self();
+
+    t->depth++;
+    t->deferred++;
+}
+
+void
+vow_defer_end(void)
+{
+    struct vowi_thread *t = vowi_self();
+
+    if (t->deferred == 0)
+        vowi_fatal("vow_defer_end without vow_defer_begin");
+    t->deferred--;
+    t->depth--;
+    if (t->depth == 0) {
+        bool outermost = vowi_enter(t);
+
+        vowi_leave(t, outermost);
+    }
+}

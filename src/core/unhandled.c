@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/unhandled.c - an error whose last future went without anybody having read it.
+ *
+ * The default says so on stderr: at most PER_SECOND lines a second, so that a
+ * failing batch does not drown what else is there, and a total at exit for the rest.
+ */
+#include <dlfcn.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/time.h"
+#include "core/state.h"
+
+#define PER_SECOND 10
+#define SECOND INT64_C(1000000000)
+
+static struct {
+    pthread_mutex_t mutex;  /* a leaf: guards the hook and the rate */
+    vow_unhandled_fn *hook; /* NULL: the default */
+    void *ctx;
+    vow_ns second; /* the one that `lines` counts */
+    unsigned lines;
+    uint64_t suppressed;
+} unhandled = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+void
+vow_on_unhandled(vow_unhandled_fn *hook, void *ctx)
+{
+    pthread_mutex_lock(&unhandled.mutex);
+    unhandled.hook = hook;
+    unhandled.ctx = ctx;
+    pthread_mutex_unlock(&unhandled.mutex);
+}
+
+/* ---- the default -------------------------------------------------------------------------- */
+
+static bool
+may_print(void)
+{
+    vow_ns second = vowi_monotonic_now() / SECOND;
+    bool print;
+
+    pthread_mutex_lock(&unhandled.mutex);
+    if (unhandled.second != second) {
+        unhandled.second = second;
+        unhandled.lines = 0;
+    }
+    print = unhandled.lines < PER_SECOND;
+    if (print)
+        unhandled.lines++;
+    else
+        unhandled.suppressed++;
+    pthread_mutex_unlock(&unhandled.mutex);
+    return print;
+}
+
+__attribute__((destructor)) static void
+print_total(void)
+{
+    if (unhandled.suppressed != 0)
+        fprintf(stderr, "vow: %" PRIu64 " more errors went unhandled\n",
+                unhandled.suppressed);
+}
+
+static void
+print_line(const vow_unhandled *u)
+{
+    fprintf(stderr, "vow: unhandled error %d: %s%s%s%s%s, in %s%s%s\n",
+            vow_error_code(u->error), vow_error_message(u->error),
+            vow_error_where(u->error) != NULL ? " (" : "",
+            vow_error_where(u->error) != NULL ? vow_error_where(u->error) : "",
+            vow_error_where(u->error) != NULL ? ")" : "", "",
+            u->name != NULL ? u->name : "", u->name != NULL ? " made at " : "a future of ",
+            u->site);
+}
+
+static void
+report_by_default(const vow_unhandled *u)
+{
+    const char *what = secure_getenv("VOW_UNHANDLED");
+
+    if (what != NULL && strcmp(what, "ignore") == 0)
+        return;
+    if (what != NULL && strcmp(what, "abort") == 0) {
+        print_line(u);
+        abort();
+    }
+    if (may_print())
+        print_line(u);
+}
+
+/* ---- reporting ------------------------------------------------------------------------------ */
+
+/* A code address as module(symbol+offset) or module+offset, for people and addr2line. */
+static void
+describe_site(char *text, size_t size, const void *site)
+{
+    Dl_info info;
+    uintptr_t at = (uintptr_t)site;
+
+    if (dladdr(site, &info) == 0 || info.dli_fname == NULL)
+        snprintf(text, size, "0x%" PRIxPTR, at);
+    else if (info.dli_sname != NULL)
+        snprintf(text, size, "%s(%s+0x%" PRIxPTR ")", info.dli_fname, info.dli_sname,
+                 at - (uintptr_t)info.dli_saddr);
+    else
+        snprintf(text, size, "%s+0x%" PRIxPTR, info.dli_fname,
+                 at - (uintptr_t)info.dli_fbase);
+}
+
+/* A promise that breaks after it was asked to stop did as it was told. */
+static bool
+is_expected(struct vow_state *s, const vow_error *error)
+{
+    int code = vow_error_code(error);
+
+    /* relaxed: a flag by itself */
+    return code == VOW_E_CANCELLED ||
+           (code == VOW_E_BROKEN && (vowi_load_relaxed(&s->refs) & VOWI_STOPPING));
+}
+
+void
+vowi_report_unhandled(struct vow_state *s)
+{
+    char site[256];
+    vow_unhandled u = {vowi_error_in(s), vow_future_name(vowi_future(s)), site};
+    vow_unhandled_fn *hook;
+    void *ctx;
+
+    if (is_expected(s, u.error))
+        return;
+    describe_site(site, sizeof site, vow_future_site(vowi_future(s)));
+    pthread_mutex_lock(&unhandled.mutex);
+    hook = unhandled.hook;
+    ctx = unhandled.ctx;
+    pthread_mutex_unlock(&unhandled.mutex);
+    if (hook != NULL)
+        hook(&u, ctx);
+    else
+        report_by_default(&u);
+}

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/wait.c - blocking until a future settles.
+ *
+ * In this order, cheapest first: run what waits on this stack's own trampoline;
+ * on a pool's worker, run what is waited for (help); spin a moment; sleep. A
+ * sleeping reader is one more node in the list of the state, on its own stack, and
+ * sleeps on its thread's own mutex and condition variable: blocking cannot fail
+ * for memory, and a state that nobody blocks on pays nothing for it.
+ *
+ * A wait with a deadline does not help, since what it would run has none.
+ */
+#include <sched.h>
+
+#include "base/time.h"
+#include "core/state.h"
+#include "sync/park.h"
+
+#ifndef VOWI_SPIN_MAX
+#define VOWI_SPIN_MAX 4000 /* rounds of a pause: some 20 us */
+#endif
+
+#ifndef VOWI_HELP_DEPTH
+#define VOWI_HELP_DEPTH 32
+#endif
+
+/* ---- sleeping ------------------------------------------------------------------------ */
+
+struct reader {
+    _Alignas(16) struct vowi_node node;
+    struct vowi_parker *parker;
+    bool woken; /* guarded by the parker's mutex */
+};
+
+static void
+wake_reader(vow_task *task, int why)
+{
+    union vowi_task *as = vowi_container_of(task, union vowi_task, task);
+    struct reader *r = vowi_container_of(&as->node, struct reader, node);
+
+    (void)why;
+    vowi_unpark(r->parker, &r->woken);
+}
+
+bool
+vowi_is_reader(const struct vowi_node *n)
+{
+    return n->run == wake_reader;
+}
+
+void
+vowi_wake_reader(struct vowi_node *n)
+{
+    n->run(&vowi_container_of(n, union vowi_task, node)->task, 0);
+}
+
+/* No mutex or condition variable to be had: the wait itself must not fail. */
+static int
+poll_until(struct vow_state *s, vow_ns deadline)
+{
+    while (!vowi_settled(s)) {
+        if (deadline != VOW_FOREVER && vowi_monotonic_now() >= deadline)
+            return VOW_E_TIMEDOUT;
+        sched_yield();
+    }
+    return 0;
+}
+
+static int
+sleep_until_settled(struct vowi_thread *t, struct vow_state *s, vow_ns deadline)
+{
+    struct reader r = {.node = {.run = wake_reader}, .parker = &t->parker};
+
+    if (vowi_parker_init(&t->parker) != 0)
+        return poll_until(s, deadline);
+    vowi_thread_register(t);
+    vowi_thread_idle(t);
+    if (!vowi_attach(s, &r.node) || vowi_park(r.parker, &r.woken, deadline))
+        return 0;
+    if (vowi_detach_node(s, &r.node))
+        return VOW_E_TIMEDOUT;
+    vowi_park(r.parker, &r.woken, VOW_FOREVER); /* taken: its waker is on the way */
+    return 0;
+}
+
+/* ---- spinning -------------------------------------------------------------------------- */
+
+/*
+ * Spins for up to twice what has paid off lately, as glibc's adaptive mutex does,
+ * so that a thread whose waits are long soon spins no more than a little.
+ */
+static bool
+spin_until_settled(struct vowi_thread *t, struct vow_state *s)
+{
+    unsigned limit = 2 * t->spin + 16;
+
+    if (limit > VOWI_SPIN_MAX)
+        limit = VOWI_SPIN_MAX;
+    for (unsigned round = 0; round < limit; round++) {
+        if (vowi_settled(s)) {
+            t->spin += (round - t->spin) / 8;
+            return true;
+        }
+        vowi_relax();
+    }
+    t->spin -= t->spin / 8;
+    return false;
+}
+
+/* ---- helping ---------------------------------------------------------------------------- */
+
+/* What has to run first so that s can settle: s, or the pending source of a step. */
+static struct vow_state *
+first_needed(struct vowi_thread *t, struct vow_state *s)
+{
+    struct vow_state *up;
+
+    vowi_consumer_ref(s);
+    while ((up = vowi_upstream(s)) != NULL) {
+        if (vowi_settled(up)) {
+            vowi_consumer_unref(t, up);
+            break;
+        }
+        vowi_consumer_unref(t, s);
+        s = up;
+    }
+    return s;
+}
+
+/* The task by which an executor's queue knows a state; NULL if it never does. */
+static vow_task *
+task_of_state(struct vow_state *s)
+{
+    if (vowi_is_step(s))
+        return &vowi_step(s)->hook.as.task;
+    if (vowi_kind(s) == VOWI_TASK)
+        return &vowi_job(s)->as.task;
+    return NULL;
+}
+
+/*
+ * Runs a job of this executor that is still queued somewhere in it. Its node stays
+ * in the queue, with a hold on the memory, and finds the job taken when it comes out.
+ */
+static bool
+run_in_place(struct vowi_thread *t, struct vow_state *s)
+{
+    struct vow_state *outer = t->in_place;
+
+    if (vowi_kind(s) != VOWI_TASK || vowi_job(s)->on != t->executor ||
+        (vowi_load_relaxed(&s->word) & VOWI_CLAIMED)) /* relaxed: claimed again by run */
+        return false;
+    vowi_add_relaxed(&s->refs, VOWI_HOLD); /* relaxed: the waiter has a reference */
+    t->in_place = s;
+    vowi_run_job(vowi_job(s));
+    t->in_place = outer;
+    return true;
+}
+
+static bool
+help_with(struct vowi_thread *t, struct vow_state *s)
+{
+    vow_executor *on = t->executor;
+    vow_task *task = task_of_state(s);
+
+    return task != NULL && (on->ops->help(on, task) || run_in_place(t, s));
+}
+
+static bool
+help_once(struct vowi_thread *t, struct vow_state *s)
+{
+    struct vow_state *needed;
+    bool helped;
+
+    /* relaxed: only chooses the path. A job that follows nobody is what is needed */
+    if (vowi_kind(s) == VOWI_TASK && !(vowi_load_relaxed(&s->word) & VOWI_FOLLOWING))
+        return help_with(t, s);
+    needed = first_needed(t, s);
+    helped = help_with(t, needed);
+    vowi_consumer_unref(t, needed);
+    return helped;
+}
+
+static void
+help_until_settled(struct vowi_thread *t, struct vow_state *s)
+{
+    if (t->executor->ops->help == NULL || t->helping >= VOWI_HELP_DEPTH)
+        return;
+    t->helping++;
+    while (!vowi_settled(s) && help_once(t, s))
+        ;
+    t->helping--;
+}
+
+/* ---- waiting ------------------------------------------------------------------------------ */
+
+/* Sleeps, unless that provably never ended: others may wait for this thread. */
+static int
+sleep_noted(struct vowi_thread *t, struct vow_state *s, vow_ns deadline, bool exhausted)
+{
+    struct vowi_wait w = {
+        .awaited = s, .thread = t, .on = t->executor, .exhausted = exhausted};
+    int rc;
+
+    if (deadline != VOW_FOREVER)
+        return sleep_until_settled(t, s, deadline);
+    rc = vowi_wait_begin(&w);
+    if (rc != 0)
+        return rc;
+    rc = sleep_until_settled(t, s, deadline);
+    vowi_wait_end(&w);
+    return rc;
+}
+
+/* Sleeps on a thread of an executor, which is told, and which may refuse. */
+static int
+sleep_on_executor(struct vowi_thread *t, struct vow_state *s, vow_ns deadline)
+{
+    vow_executor *on = t->executor;
+    int rc = on->ops->block_begin != NULL ? on->ops->block_begin(on) : 0;
+
+    if (rc == VOW_E_DEADLOCK)
+        return rc;
+    rc = sleep_noted(t, s, deadline, rc == VOW_E_LIMIT);
+    if (on->ops->block_end != NULL)
+        on->ops->block_end(on);
+    return rc;
+}
+
+/* An executor that knows its threads but has no way to lose one forbids waiting. */
+static bool
+is_forbidden(const vow_executor *on, const struct vow_state *s)
+{
+    return (on->ops->is_current != NULL && on->ops->block_begin == NULL) ||
+           vowi_executor_closes(on, s);
+}
+
+int
+vowi_wait_settled(struct vowi_thread *t, struct vow_state *s, vow_ns deadline)
+{
+    if (vowi_settled(s))
+        return 0;
+    if (t->deferred != 0)
+        return VOW_E_DEADLOCK;
+    vowi_drain(t);
+    if (vowi_settled(s))
+        return 0;
+    if (t->executor != NULL) {
+        if (is_forbidden(t->executor, s))
+            return VOW_E_DEADLOCK;
+        if (deadline == VOW_FOREVER)
+            help_until_settled(t, s);
+    }
+    if (spin_until_settled(t, s))
+        return 0;
+    if (t->executor != NULL)
+        return sleep_on_executor(t, s, deadline);
+    if (t->frames != NULL)
+        return sleep_noted(t, s, deadline, false);
+    return sleep_until_settled(t, s, deadline);
+}
+
+vow_view
+vow_get(vow_future *f)
+{
+    struct vow_state *s = vowi_state_or_nomem(f);
+    vow_view refused = {VOW_NIL, NULL};
+
+    if (vowi_settled(s) || vowi_wait_settled(vowi_self(), s, VOW_FOREVER) == 0)
+        return vowi_view(s);
+    refused.error = vow_error_of(VOW_E_DEADLOCK);
+    return refused;
+}
+
+bool
+vow_wait(vow_future *f, vow_ns timeout)
+{
+    struct vow_state *s = vowi_state_or_nomem(f);
+    vow_ns deadline = VOW_FOREVER;
+
+    if (vowi_settled(s))
+        return true;
+    if (timeout <= 0)
+        return false;
+    if (timeout != VOW_FOREVER)
+        deadline = vowi_time_add(vowi_monotonic_now(), timeout);
+    return vowi_wait_settled(vowi_self(), s, deadline) == 0;
+}
+
+bool
+vow_wait_until(vow_future *f, vow_ns deadline)
+{
+    if (deadline == VOW_FOREVER)
+        return vow_wait(f, VOW_FOREVER);
+    return vow_wait(f, vowi_time_sub(deadline, vow_now()));
+}
+
+/* Moves the outcome out of a state that only the caller holds; false if it cannot. */
+static bool
+take_outcome(struct vow_state *s, vow_result *out)
+{
+    struct vow_state *root = vowi_root(s);
+    vow_error *error = vowi_error_in(s);
+
+    if (!vowi_is_sole_consumer(s) || !vowi_is_sole_consumer(root))
+        return false;
+    *out = vow_ok(VOW_NIL);
+    if (error != NULL) {
+        vowi_mark_seen(s);
+        out->error = error;
+    } else {
+        out->value = root->outcome.as.value;
+    }
+    vowi_set_value(root, VOW_NIL);
+    return true;
+}
+
+bool
+vow_take(vow_future *f, vow_result *out)
+{
+    struct vowi_thread *t = vowi_self();
+    struct vow_state *s = vowi_state_or_nomem(f);
+
+    if (f == NULL) {
+        *out = vow_err(NULL);
+        return true;
+    }
+    if (vowi_wait_settled(t, s, VOW_FOREVER) != 0 || !take_outcome(s, out))
+        return false;
+    vowi_consumer_unref(t, s);
+    return true;
+}

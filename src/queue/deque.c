@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/* queue/deque.c - pushing, taking and stealing without a lock. */
+#include "queue/deque.h"
+
+#include "base/mem.h"
+
+#ifndef VOWI_DEQUE_MIN
+#define VOWI_DEQUE_MIN 256 /* a power of two */
+#endif
+
+static size_t
+ring_size(int64_t entries)
+{
+    return sizeof(struct vowi_ring) + (size_t)entries * sizeof(_Atomic(vow_task *));
+}
+
+static struct vowi_ring *
+ring_new(int64_t entries, struct vowi_ring *smaller)
+{
+    struct vowi_ring *r = vowi_alloc(ring_size(entries));
+
+    if (r == NULL)
+        return NULL;
+    r->smaller = smaller;
+    r->mask = entries - 1;
+    for (int64_t i = 0; i < entries; i++)
+        atomic_init(&r->entry[i], NULL);
+    return r;
+}
+
+bool
+vowi_deque_init(struct vowi_deque *d)
+{
+    struct vowi_ring *r = ring_new(VOWI_DEQUE_MIN, NULL);
+
+    atomic_init(&d->top, 0);
+    atomic_init(&d->bottom, 0);
+    atomic_init(&d->ring, r);
+    return r != NULL;
+}
+
+void
+vowi_deque_fini(struct vowi_deque *d)
+{
+    struct vowi_ring *r = vowi_load_relaxed(&d->ring); /* relaxed: nobody else is left */
+
+    while (r != NULL) {
+        struct vowi_ring *smaller = r->smaller;
+
+        vowi_free(r, ring_size(r->mask + 1));
+        r = smaller;
+    }
+}
+
+/* Returns a ring of twice the size with the same tasks, NULL without memory. */
+static struct vowi_ring *
+grow(struct vowi_deque *d, struct vowi_ring *r, int64_t top, int64_t bottom)
+{
+    struct vowi_ring *bigger = ring_new(2 * (r->mask + 1), r);
+
+    if (bigger == NULL)
+        return NULL;
+    for (int64_t i = top; i < bottom; i++) {
+        /* relaxed: the owner wrote them, and [ring] orders the copies */
+        vow_task *task = vowi_load_relaxed(&r->entry[i & r->mask]);
+
+        vowi_store_relaxed(&bigger->entry[i & bigger->mask], task);
+    }
+    vowi_store_release(&d->ring, bigger); /* [ring] */
+    return bigger;
+}
+
+/* relaxed: bottom and ring are the owner's own. */
+bool
+vowi_deque_push(struct vowi_deque *d, vow_task *task, bool loud)
+{
+    int64_t bottom = vowi_load_relaxed(&d->bottom);
+    int64_t top = vowi_load_acquire(&d->top); /* [end]: its slots are free again */
+    struct vowi_ring *r = vowi_load_relaxed(&d->ring);
+
+    if (bottom - top > r->mask) {
+        r = grow(d, r, top, bottom);
+        if (r == NULL)
+            return false;
+    }
+    vowi_store_relaxed(&r->entry[bottom & r->mask], task);
+    if (loud)
+        vowi_store_seq_cst(&d->bottom, bottom + 1); /* [item] */
+    else
+        vowi_store_release(&d->bottom, bottom + 1); /* [item] */
+    return true;
+}
+
+/* relaxed: as for push. */
+bool
+vowi_deque_take_if(struct vowi_deque *d, const vow_task *task)
+{
+    int64_t last = vowi_load_relaxed(&d->bottom) - 1;
+    struct vowi_ring *r = vowi_load_relaxed(&d->ring);
+    int64_t top = vowi_load_relaxed(&d->top);
+    bool taken = true;
+
+    if (last < top || vowi_load_relaxed(&r->entry[last & r->mask]) != task)
+        return false;
+    vowi_store_seq_cst(&d->bottom, last); /* [end] */
+    top = vowi_load_seq_cst(&d->top);     /* [end] */
+    if (top < last)
+        return true;
+    if (top == last) /* the last one: whoever moves top has it */
+        taken = vowi_cas_strong_seq_cst(&d->top, &top, top + 1);
+    else
+        taken = false;
+    vowi_store_release(&d->bottom, last + 1); /* [item]: thieves read it again */
+    return taken;
+}
+
+vow_task *
+vowi_deque_steal(struct vowi_deque *d)
+{
+    for (;;) {
+        int64_t top = vowi_load_seq_cst(&d->top); /* [end] */
+        struct vowi_ring *r;
+        vow_task *task;
+
+        if (top >= vowi_load_seq_cst(&d->bottom)) /* [end], [item] */
+            return NULL;
+        r = vowi_load_acquire(&d->ring); /* [ring] */
+        /* relaxed: if it was taken and overwritten meanwhile, the CAS fails */
+        task = vowi_load_relaxed(&r->entry[top & r->mask]);
+        if (vowi_cas_strong_seq_cst(&d->top, &top, top + 1)) /* [end] */
+            return task;
+    }
+}
+
+bool
+vowi_deque_is_empty(struct vowi_deque *d)
+{
+    return vowi_load_seq_cst(&d->top) >= vowi_load_seq_cst(&d->bottom);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* sync/lock.c - mutexes that know their place in the order. */
+#include "sync/lock.h"
+
+#include "base/check.h"
+#include "base/sys.h"
+#include "base/thread.h"
+
+#ifdef NDEBUG
+#define push_rank(rank) ((void)(rank))
+#define pop_rank(rank) ((void)(rank))
+#else
+/* One bit for each rank held by this thread. */
+static void
+push_rank(enum vowi_rank rank)
+{
+    struct vowi_thread *t = vowi_self();
+
+    if (t->ranks >> rank != 0)
+        vowi_fatal("a lock is taken out of order");
+    t->ranks |= 1u << rank;
+}
+
+static void
+pop_rank(enum vowi_rank rank)
+{
+    vowi_self()->ranks &= ~(1u << rank);
+}
+#endif
+
+int
+vowi_lock_init(struct vowi_lock *l, enum vowi_rank rank)
+{
+    l->rank = rank;
+    return vowi_sys_mutex_init(&l->mutex);
+}
+
+void
+vowi_lock_fini(struct vowi_lock *l)
+{
+    pthread_mutex_destroy(&l->mutex);
+}
+
+void
+vowi_lock_acquire(struct vowi_lock *l)
+{
+    push_rank(l->rank);
+    pthread_mutex_lock(&l->mutex);
+}
+
+void
+vowi_lock_release(struct vowi_lock *l)
+{
+    pthread_mutex_unlock(&l->mutex);
+    pop_rank(l->rank);
+}

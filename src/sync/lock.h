@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sync/lock.h - mutexes with a rank.
+ *
+ * A thread takes a lock only of higher rank than every lock it holds; debug builds
+ * check it. No code of a user's runs under one.
+ */
+#ifndef VOWI_SYNC_LOCK_H
+#define VOWI_SYNC_LOCK_H
+
+#include <pthread.h>
+
+enum vowi_rank {
+    VOWI_RANK_WAITS = 1, /* core/deadlock.c: who waits for whom */
+    VOWI_RANK_JOIN,      /* executors/pool.c: joining the last thread */
+    VOWI_RANK_POOL,      /* executors/pool.c: threads, and their coming and going */
+    VOWI_RANK_MANUAL,    /* executors/manual.c: its queue and timers */
+    VOWI_RANK_INJECT,    /* executors/pool.c: the order of what came from outside */
+};
+
+struct vowi_lock {
+    pthread_mutex_t mutex;
+    enum vowi_rank rank;
+};
+
+#define VOWI_LOCK_INIT(r) {.mutex = PTHREAD_MUTEX_INITIALIZER, .rank = (r)}
+
+/* Returns 0 or an errno value. */
+int vowi_lock_init(struct vowi_lock *l, enum vowi_rank rank);
+void vowi_lock_fini(struct vowi_lock *l);
+void vowi_lock_acquire(struct vowi_lock *l);
+void vowi_lock_release(struct vowi_lock *l);
+
+#endif

@@ -1,0 +1,574 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Errors that nobody looked at: which of them are reported, how often, with what; and
+ * what the default report on stderr does, seen from outside in a process of its own.
+ */
+#include "support/vow_test.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "support/drops.h"
+
+/* What the hook saw. */
+static struct {
+    atomic_int count;
+    int code;
+    char name[32];
+    char site[256];
+    pthread_t thread;
+    void *ctx;
+} reports;
+
+static void
+copy_text(char *to, size_t room, const char *from)
+{
+    snprintf(to, room, "%s", from == NULL ? "(null)" : from);
+}
+
+static void
+record(const vow_unhandled *u, void *ctx)
+{
+    reports.code = vow_error_code(u->error);
+    copy_text(reports.name, sizeof reports.name, u->name);
+    copy_text(reports.site, sizeof reports.site, u->site);
+    reports.thread = pthread_self();
+    reports.ctx = ctx;
+    atomic_fetch_add(&reports.count, 1);
+}
+
+static int
+begin(void **state)
+{
+    memset(&reports, 0, sizeof reports);
+    vow_on_unhandled(record, &reports);
+    return counting_begin(state);
+}
+
+static int
+end(void **state)
+{
+    vow_on_unhandled(NULL, NULL);
+    return counting_end(state);
+}
+
+static vow_future *
+failed(void)
+{
+    return vow_rejected(vow_error_new(EIO, "nobody looks"));
+}
+
+static vow_result
+return_in(vow_value in, void *ctx)
+{
+    (void)ctx;
+    return vow_ok(in);
+}
+
+static vow_result
+recover(const vow_error *error, void *ctx)
+{
+    (void)error;
+    (void)ctx;
+    return vow_ok(VOW_NIL);
+}
+
+static vow_result
+recover_view(vow_view in, void *ctx)
+{
+    return recover(in.error, ctx);
+}
+
+static void
+nothing(void *ctx)
+{
+    (void)ctx;
+}
+
+static void
+nothing_settled(vow_view in, void *ctx)
+{
+    (void)in;
+    (void)ctx;
+}
+
+VOW_CASE(error_dropped_unread_is_reported_once)
+{
+    vow_future *f = failed();
+
+    assert_int_equal(reports.count, 0);
+    vow_unref(f);
+
+    assert_int_equal(reports.count, 1);
+    assert_int_equal(reports.code, EIO);
+    assert_string_equal(reports.name, "(null)");
+    assert_string_not_equal(reports.site, "(null)");
+    assert_true(strlen(reports.site) > 0);
+    assert_ptr_equal(reports.ctx, &reports);
+    assert_true(pthread_equal(reports.thread, pthread_self()));
+}
+
+VOW_CASE(error_is_reported_with_the_name_of_its_future)
+{
+    vow_promise *p = vow_promise_new_with(&VOW_PROMISE_OPTIONS(.name = "reply"));
+    vow_future *f = vow_promise_future(p);
+
+    vow_promise_reject(p, vow_error_new(EIO, "no"));
+    vow_promise_unref(p);
+    vow_unref(f);
+
+    assert_int_equal(reports.count, 1);
+    assert_string_equal(reports.name, "reply");
+}
+
+static vow_result
+fail_task(void *ctx)
+{
+    (void)ctx;
+    return vow_fail(EDOM, "task");
+}
+
+VOW_CASE(error_of_a_named_task_is_reported_with_that_name)
+{
+    vow_unref(
+        vow_submit_with(NULL, &VOW_SUBMIT_OPTIONS(.name = "resize"), fail_task, VOW_NIL));
+
+    assert_int_equal(reports.count, 1);
+    assert_int_equal(reports.code, EDOM);
+    assert_string_equal(reports.name, "resize");
+}
+
+VOW_CASE(error_is_reported_by_the_last_future_alone)
+{
+    vow_future *f = failed();
+    vow_future *g = vow_ref(f);
+
+    vow_unref(f);
+    assert_int_equal(reports.count, 0);
+    vow_unref(g);
+
+    assert_int_equal(reports.count, 1);
+}
+
+static void *
+unref_future(void *f)
+{
+    vow_unref(f);
+    return NULL;
+}
+
+VOW_CASE(error_is_reported_on_the_thread_that_lets_go)
+{
+    pthread_t thread;
+
+    assert_int_equal(pthread_create(&thread, NULL, unref_future, failed()), 0);
+    pthread_join(thread, NULL);
+
+    assert_int_equal(reports.count, 1);
+    assert_true(pthread_equal(reports.thread, thread));
+}
+
+VOW_CASE(error_that_comes_after_its_last_future_went_is_reported)
+{
+    vow_promise *p = vow_promise_new();
+
+    vow_unref(vow_promise_future(p));
+    assert_int_equal(reports.count, 0);
+    vow_promise_reject(p, vow_error_new(EIO, "too late"));
+    assert_int_equal(reports.count, 1);
+    vow_promise_unref(p);
+
+    assert_int_equal(reports.count, 1);
+}
+
+VOW_CASE(error_read_by_get_is_not_reported)
+{
+    vow_future *f = failed();
+
+    assert_int_equal(code_of(f), EIO);
+    vow_unref(f);
+
+    assert_int_equal(reports.count, 0);
+}
+
+VOW_CASE(error_read_by_peek_is_not_reported)
+{
+    vow_future *f = failed();
+
+    assert_int_equal(vow_error_code(vow_peek(f).error), EIO);
+    vow_unref(f);
+
+    assert_int_equal(reports.count, 0);
+}
+
+VOW_CASE(error_taken_is_not_reported)
+{
+    vow_result r = {0};
+
+    assert_true(vow_take(failed(), &r));
+    vow_result_drop(r);
+
+    assert_int_equal(reports.count, 0);
+}
+
+VOW_CASE(error_whose_status_alone_was_asked_is_reported)
+{
+    vow_future *f = failed();
+
+    assert_int_equal(vow_future_status(f), VOW_REJECTED);
+    vow_unref(f);
+
+    assert_int_equal(reports.count, 1);
+}
+
+VOW_CASE(value_dropped_unread_is_not_reported)
+{
+    vow_unref(vow_resolved(vow_i64(1)));
+
+    assert_int_equal(reports.count, 0);
+}
+
+VOW_CASE(error_caught_late_is_not_reported)
+{
+    vow_future *f = failed();
+    vow_future *held = vow_ref(f);
+
+    f = vow_catch(f, NULL, recover, VOW_NIL);
+    vow_unref(held);
+    vow_unref(f);
+
+    assert_int_equal(reports.count, 0);
+}
+
+VOW_CASE(error_that_a_step_received_is_not_reported)
+{
+    vow_unref(vow_catch(failed(), NULL, recover, VOW_NIL));
+    vow_unref(vow_catch_if(failed(), EIO, NULL, recover, VOW_NIL));
+    vow_unref(vow_handle(failed(), NULL, recover_view, VOW_NIL));
+    assert_true(vow_on_settled(failed(), NULL, nothing_settled, VOW_NIL));
+
+    assert_int_equal(reports.count, 0);
+}
+
+VOW_CASE(error_that_a_catch_if_let_pass_is_reported)
+{
+    vow_unref(vow_catch_if(failed(), EPERM, NULL, recover, VOW_NIL));
+
+    assert_int_equal(reports.count, 1);
+    assert_int_equal(reports.code, EIO);
+}
+
+VOW_CASE(error_that_finally_passes_on_is_reported_once_downstream)
+{
+    vow_future *f = failed();
+    vow_future *held = vow_ref(f);
+
+    vow_unref(vow_finally(f, NULL, nothing, VOW_NIL));
+    assert_int_equal(reports.count, 1);
+    vow_unref(held);
+
+    assert_int_equal(reports.count, 1);
+}
+
+VOW_CASE(error_of_a_dropped_chain_is_reported_once_not_once_a_link)
+{
+    vow_promise *p = vow_promise_new();
+    vow_future *f = vow_promise_future(p);
+
+    for (int i = 0; i < 5; i++)
+        f = vow_then(f, NULL, return_in, VOW_NIL);
+    vow_unref(f);
+    vow_promise_reject(p, vow_error_new(EIO, "at the root"));
+    vow_promise_unref(p);
+
+    assert_int_equal(reports.count, 1);
+    assert_int_equal(reports.code, EIO);
+}
+
+VOW_CASE(error_of_a_settled_chain_is_reported_once)
+{
+    vow_future *f = failed();
+
+    for (int i = 0; i < 5; i++)
+        f = vow_then(f, NULL, return_in, VOW_NIL);
+    assert_int_equal(reports.count, 0);
+    vow_unref(f);
+
+    assert_int_equal(reports.count, 1);
+}
+
+VOW_CASE(error_read_at_the_end_of_a_chain_is_not_reported)
+{
+    vow_future *f = failed();
+
+    for (int i = 0; i < 5; i++)
+        f = vow_then(f, NULL, return_in, VOW_NIL);
+    assert_int_equal(code_of(f), EIO);
+    vow_unref(f);
+
+    assert_int_equal(reports.count, 0);
+}
+
+VOW_CASE(error_that_a_follower_got_is_its_question_now)
+{
+    vow_promise *inner = vow_promise_new();
+    vow_promise *outer = vow_promise_new();
+    vow_future *f = vow_promise_future(outer);
+
+    vow_promise_resolve(outer, vow_follow(vow_promise_future(inner)));
+    vow_promise_reject(inner, vow_error_new(EIO, "inner"));
+    vow_promise_unref(inner);
+    vow_promise_unref(outer);
+    assert_int_equal(reports.count, 0);
+    vow_unref(f);
+
+    assert_int_equal(reports.count, 1);
+}
+
+VOW_CASE(error_of_a_dropped_follow_counts_as_handled)
+{
+    vow_promise *inner = vow_promise_new();
+    vow_promise *outer = vow_promise_new();
+    vow_future *f = vow_promise_future(outer);
+
+    vow_promise_fulfill(outer, VOW_NIL);
+    assert_false(vow_promise_resolve(outer, vow_follow(vow_promise_future(inner))));
+    vow_promise_reject(inner, vow_error_new(EIO, "lost"));
+    vow_promise_unref(inner);
+    vow_promise_unref(outer);
+    vow_unref(f);
+
+    assert_int_equal(reports.count, 0);
+}
+
+VOW_CASE(error_passed_on_by_a_refused_step_is_reported_once)
+{
+    vow_manual *m = vow_manual_new();
+
+    vow_unref(vow_executor_close(vow_manual_executor(m), VOW_DRAIN));
+    vow_unref(vow_handle(failed(), vow_manual_executor(m), recover_view, VOW_NIL));
+
+    assert_int_equal(reports.count, 1);
+    assert_int_equal(reports.code, EIO);
+    vow_manual_unref(m);
+}
+
+VOW_CASE(cancellation_is_never_reported)
+{
+    vow_promise *p = vow_promise_new();
+    vow_future *f = vow_promise_future(p);
+    vow_error *cause = vow_error_new(EIO, "why");
+
+    vow_future_cancel(f, cause);
+    vow_unref(f);
+    vow_unref(vow_rejected(vow_error_of(VOW_E_CANCELLED)));
+    vow_promise_unref(p);
+
+    assert_int_equal(reports.count, 0);
+}
+
+VOW_CASE(broken_after_cancel_is_not_reported)
+{
+    vow_promise *p = vow_promise_new();
+    vow_future *f = vow_then(vow_promise_future(p), NULL, return_in, VOW_NIL);
+
+    vow_future_cancel(f, NULL);
+    vow_promise_unref(p);
+    vow_unref(f);
+
+    assert_int_equal(reports.count, 0);
+}
+
+VOW_CASE(broken_promise_that_nobody_reads_is_reported)
+{
+    vow_promise *p = vow_promise_new();
+    vow_future *f = vow_promise_future(p);
+
+    vow_promise_unref(p);
+    vow_unref(f);
+
+    assert_int_equal(reports.count, 1);
+    assert_int_equal(reports.code, VOW_E_BROKEN);
+}
+
+VOW_CASE(promise_whose_future_was_never_asked_for_is_not_reported)
+{
+    vow_promise *p = vow_promise_new();
+    vow_promise *q = vow_promise_new();
+
+    vow_promise_reject(p, vow_error_new(EIO, "nobody asked"));
+    vow_promise_unref(p);
+    vow_promise_unref(q);
+
+    assert_int_equal(reports.count, 0);
+}
+
+VOW_CASE(ignore_reports_nothing_whenever_it_fails)
+{
+    vow_promise *p = vow_promise_new();
+
+    vow_ignore(failed());
+    vow_ignore(vow_promise_future(p));
+    vow_promise_reject(p, vow_error_new(EIO, "ignored"));
+    vow_promise_unref(p);
+
+    assert_int_equal(reports.count, 0);
+}
+
+VOW_CASE(detach_still_reports)
+{
+    vow_promise *p = vow_promise_new();
+
+    vow_detach(failed());
+    assert_int_equal(reports.count, 1);
+    vow_detach(vow_promise_future(p));
+    vow_promise_reject(p, vow_error_new(EIO, "detached"));
+    vow_promise_unref(p);
+
+    assert_int_equal(reports.count, 2);
+}
+
+static void
+hook_that_calls_back(const vow_unhandled *u, void *ctx)
+{
+    vow_promise *p = ctx;
+
+    vow_promise_reject(p, vow_error_ref(u->error));
+    vow_unref(vow_then(vow_resolved(VOW_NIL), NULL, return_in, VOW_NIL));
+    vow_on_unhandled(record, NULL);
+}
+
+VOW_CASE(hook_may_call_the_library)
+{
+    vow_promise *p = vow_promise_new();
+    vow_future *f = vow_promise_future(p);
+
+    vow_on_unhandled(hook_that_calls_back, p);
+    vow_unref(failed());
+    assert_int_equal(code_of(f), EIO);
+    vow_unref(failed());
+
+    assert_int_equal(reports.count, 1);
+    vow_unref(f);
+    vow_promise_unref(p);
+}
+
+/* The default, in a process of its own. */
+
+enum { MANY = 500 };
+
+static int
+child(void)
+{
+    for (int i = 0; i < MANY; i++)
+        vow_unref(vow_rejected(vow_error_new(EIO, "the dog ate page %d", i)));
+    return 0;
+}
+
+struct outcome {
+    int status;
+    size_t lines;
+    bool tells_the_first;
+};
+
+static struct outcome
+run_child(const char *setting)
+{
+    char command[512];
+    char path[400] = "";
+    char line[1024];
+    struct outcome o = {0};
+    FILE *f;
+
+    assert_true(readlink("/proc/self/exe", path, sizeof path - 1) > 0);
+    snprintf(command, sizeof command, "%s exec '%s' child 2>&1", setting, path);
+    f = popen(command, "r");
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f) != NULL) {
+        o.lines++;
+        o.tells_the_first = o.tells_the_first || strstr(line, "ate page 0") != NULL;
+    }
+    o.status = pclose(f);
+    return o;
+}
+
+VOW_CASE(default_prints_a_few_lines_and_goes_on)
+{
+    struct outcome o = run_child("unset VOW_UNHANDLED;");
+
+    assert_int_equal(o.status, 0);
+    assert_true(o.tells_the_first);
+    assert_in_range(o.lines, 1, MANY / 4);
+}
+
+VOW_CASE(environment_log_prints)
+{
+    struct outcome o = run_child("VOW_UNHANDLED=log");
+
+    assert_int_equal(o.status, 0);
+    assert_true(o.tells_the_first);
+}
+
+VOW_CASE(environment_ignore_prints_nothing)
+{
+    struct outcome o = run_child("VOW_UNHANDLED=ignore");
+
+    assert_int_equal(o.status, 0);
+    assert_int_equal(o.lines, 0);
+}
+
+VOW_CASE(environment_abort_tells_and_aborts)
+{
+    struct outcome o = run_child("ulimit -c 0; VOW_UNHANDLED=abort");
+
+    assert_true(WIFSIGNALED(o.status) || WEXITSTATUS(o.status) != 0);
+    assert_true(o.tells_the_first);
+}
+
+#define unhandled_test(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int
+main(int argc, char **argv)
+{
+    const struct CMUnitTest cases[] = {
+        unhandled_test(error_dropped_unread_is_reported_once),
+        unhandled_test(error_is_reported_with_the_name_of_its_future),
+        unhandled_test(error_of_a_named_task_is_reported_with_that_name),
+        unhandled_test(error_is_reported_by_the_last_future_alone),
+        unhandled_test(error_is_reported_on_the_thread_that_lets_go),
+        unhandled_test(error_that_comes_after_its_last_future_went_is_reported),
+        unhandled_test(error_read_by_get_is_not_reported),
+        unhandled_test(error_read_by_peek_is_not_reported),
+        unhandled_test(error_taken_is_not_reported),
+        unhandled_test(error_whose_status_alone_was_asked_is_reported),
+        unhandled_test(value_dropped_unread_is_not_reported),
+        unhandled_test(error_caught_late_is_not_reported),
+        unhandled_test(error_that_a_step_received_is_not_reported),
+        unhandled_test(error_that_a_catch_if_let_pass_is_reported),
+        unhandled_test(error_that_finally_passes_on_is_reported_once_downstream),
+        unhandled_test(error_of_a_dropped_chain_is_reported_once_not_once_a_link),
+        unhandled_test(error_of_a_settled_chain_is_reported_once),
+        unhandled_test(error_read_at_the_end_of_a_chain_is_not_reported),
+        unhandled_test(error_that_a_follower_got_is_its_question_now),
+        unhandled_test(error_of_a_dropped_follow_counts_as_handled),
+        unhandled_test(error_passed_on_by_a_refused_step_is_reported_once),
+        unhandled_test(cancellation_is_never_reported),
+        unhandled_test(broken_after_cancel_is_not_reported),
+        unhandled_test(broken_promise_that_nobody_reads_is_reported),
+        unhandled_test(promise_whose_future_was_never_asked_for_is_not_reported),
+        unhandled_test(ignore_reports_nothing_whenever_it_fails),
+        unhandled_test(detach_still_reports),
+        unhandled_test(hook_may_call_the_library),
+        vow_test(default_prints_a_few_lines_and_goes_on),
+        vow_test(environment_log_prints),
+        vow_test(environment_ignore_prints_nothing),
+        vow_test(environment_abort_tells_and_aborts),
+    };
+
+    if (argc == 2 && strcmp(argv[1], "child") == 0)
+        return child();
+    return vow_test_run(cases);
+}
