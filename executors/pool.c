@@ -85,7 +85,7 @@ start_counted(struct vowi_pool *p, struct vowi_worker *w)
     unsigned count = vowi_load_relaxed(&p->count); /* relaxed: written under the lock */
     int rc = EAGAIN;
 
-    if (w != NULL && count < p->threads + p->spares) {
+    if (w != NULL && count < p->slots) {
         w->index = count;
         w->random = count * 2654435761u + 1;
         p->workers[count] = w;
@@ -196,18 +196,22 @@ static int
 post_many(vow_executor *self, vow_task *first, size_t n)
 {
     struct vowi_pool *p = pool_of(self);
+    vow_task *newest;
     int rc;
 
     (void)n;
     /* relaxed: what slips in ends likewise */
     if (vowi_pool_worker(p) != NULL && vowi_load_relaxed(&p->cancelling))
         return VOW_E_CLOSED;
-    rc = push_inbox(p, reverse(first), first, vowi_pool_worker(p) != NULL);
-    if (rc == 0)
-        vowi_pool_wake(p);
-    else
+    newest = reverse(first);
+    rc = push_inbox(p, newest, first, vowi_pool_worker(p) != NULL);
+    if (rc != 0) {
         first->next = NULL;
-    return rc;
+        reverse(newest); /* as it was: the list is the caller's again */
+        return rc;
+    }
+    vowi_pool_wake(p);
+    return 0;
 }
 
 /* ---- closing ------------------------------------------------------------------------------------ */
@@ -268,7 +272,7 @@ pool_free(struct vowi_pool *p)
 
     for (unsigned i = 0; i < count; i++)
         worker_free(p->workers[i]);
-    vowi_free_aligned(p->workers, (p->threads + p->spares) * sizeof *p->workers);
+    vowi_free_aligned(p->workers, p->slots * sizeof *p->workers);
     vowi_lock_fini(&p->join_lock);
     vowi_lock_fini(&p->inject_lock);
     vowi_lock_fini(&p->lock);
@@ -320,6 +324,7 @@ configure(struct vowi_pool *p, const vow_pool_options *opt)
     name = opt->name != NULL ? opt->name : "vow";
     p->threads = opt->threads != 0 ? opt->threads : vow_cpu_count();
     p->spares = opt->spares != 0 ? opt->spares : DEFAULT_SPARES;
+    p->slots = p->threads + p->spares;
     p->stack_size = opt->stack_size;
     snprintf(p->name, sizeof p->name, "%.10s", name);
 }
@@ -335,7 +340,7 @@ pool_prepare(const vow_pool_options *opt)
         return NULL;
     memset(p, 0, sizeof *p);
     configure(p, opt);
-    size = (p->threads + p->spares) * sizeof *p->workers;
+    size = p->slots * sizeof *p->workers;
     if (vowi_lock_init(&p->lock, VOWI_RANK_POOL) != 0)
         goto free_pool;
     if (vowi_lock_init(&p->inject_lock, VOWI_RANK_INJECT) != 0)
@@ -358,24 +363,33 @@ free_pool:
     return NULL;
 }
 
+/* One thread less than was asked for; those that run read it under the lock. */
+static void
+lower_threads(struct vowi_pool *p)
+{
+    vowi_lock_acquire(&p->lock);
+    p->threads--;
+    vowi_lock_release(&p->lock);
+}
+
 /* As many as can be had; 0 if at least one. */
 static int
 start_threads(struct vowi_pool *p)
 {
-    unsigned started = 0;
+    unsigned wanted = p->threads;
     int rc = 0;
 
-    p->live = p->threads;
-    p->awake = p->threads;
-    for (unsigned i = 0; i < p->threads; i++) {
+    p->live = wanted;
+    p->awake = wanted;
+    for (unsigned i = 0; i < wanted; i++) {
         int one = vowi_pool_start_worker(p, false);
 
-        if (one == 0)
-            started++;
-        else
+        if (one != 0) {
             rc = one;
+            lower_threads(p);
+        }
     }
-    return started != 0 ? 0 : rc;
+    return vowi_load_relaxed(&p->count) != 0 ? 0 : rc; /* relaxed: ours so far */
 }
 
 vow_executor *
@@ -423,7 +437,7 @@ vow_pool_read_stats(const vow_executor *pool, vow_pool_stats *stats)
     struct vowi_pool *p;
     unsigned count;
 
-    if (pool == NULL || pool->ops != &pool_ops || stats->size < sizeof now)
+    if (pool == NULL || pool->ops != &pool_ops)
         return VOW_E_INVALID;
     p = pool_of(vow_ptr(pool).as.ptr);
     count = vowi_load_acquire(&p->count); /* [workers] */
@@ -438,7 +452,7 @@ vow_pool_read_stats(const vow_executor *pool, vow_pool_stats *stats)
     now.wakes = vowi_load_relaxed(&p->wakes);
     now.spares = vowi_load_relaxed(&p->spares_started);
     now.size = stats->size;
-    *stats = now;
+    memcpy(stats, &now, stats->size < sizeof now ? stats->size : sizeof now);
     return 0;
 }
 

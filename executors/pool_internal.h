@@ -68,7 +68,7 @@ struct vowi_worker {
     bool searching;
     unsigned picks;
     uint32_t random;
-    _Atomic(const vow_task *) stolen; /* what it runs, if it was stolen [stolen] */
+    _Atomic(const vow_task *) stolen; /* what it runs, if it was stolen; compared only */
     _Atomic(uint64_t) tasks, steals, wakes_for_nothing, helped;
 
     /* guarded by the pool's lock */
@@ -86,9 +86,10 @@ struct vowi_pool {
 
     /* Set before the first worker starts. */
     unsigned threads, spares;
+    unsigned slots; /* both, as they were asked for */
     size_t stack_size;
     char name[16];
-    struct vowi_worker **workers; /* threads + spares entries */
+    struct vowi_worker **workers; /* of slots entries, count in use */
 
     /* Written by posts from outside. */
     _Alignas(VOWI_CACHE_LINE) _Atomic(uintptr_t) inbox; /* vow_task *, newest; closed */

@@ -208,6 +208,18 @@ VOW_CASE(run_runs_what_tasks_post)
     assert_string_equal(journal.text, "abc");
 }
 
+VOW_CASE(posted_task_is_alone_whatever_its_next_is)
+{
+    struct job b = job('b');
+    struct job a = job('a');
+
+    a.timer.task.next = &b.timer.task;
+    assert_int_equal(post(&a), 0);
+    assert_int_equal(vow_manual_run(m), 1);
+
+    assert_int_equal(b.runs, 0);
+}
+
 VOW_CASE(queue_that_was_emptied_takes_more)
 {
     struct job a = job('a');
@@ -451,11 +463,15 @@ VOW_CASE(clock_starts_at_zero_and_moves_only_when_told)
 
 VOW_CASE(advance_by_nothing_or_less_moves_no_clock)
 {
+    struct job a = job('a');
+
     vow_manual_advance(m, 7);
     vow_manual_advance(m, 0);
-    vow_manual_advance(m, -5);
     vow_manual_advance(m, INT64_MIN);
+    assert_int_equal(now(), 7);
 
+    assert_int_equal(arm(&a, 7), 0);
+    assert_int_equal(vow_manual_advance(m, -5), 1);
     assert_int_equal(now(), 7);
 }
 
@@ -895,6 +911,23 @@ VOW_CASE(drain_takes_steps_until_it_is_idle_and_then_none)
     vow_unref(too_late);
 }
 
+VOW_CASE(drain_takes_many_tasks_only_if_all_of_them_are_steps)
+{
+    struct job a = job('a');
+    struct job steps[] = {job('s'), job('t')};
+
+    steps[0].timer.task.flags = VOW_TASK_STEP;
+    steps[0].timer.task.next = &steps[1].timer.task;
+    assert_int_equal(post(&a), 0);
+    vow_unref(vow_executor_close(on, VOW_DRAIN));
+
+    assert_int_equal(on->ops->post_many(on, &steps[0].timer.task, 2), VOW_E_CLOSED);
+    steps[1].timer.task.flags = VOW_TASK_STEP;
+    assert_int_equal(on->ops->post_many(on, &steps[0].timer.task, 2), 0);
+    assert_int_equal(vow_manual_run(m), 3);
+    assert_string_equal(journal.text, "ast");
+}
+
 static void
 drain_here(struct job *j)
 {
@@ -1325,6 +1358,7 @@ main(void)
         manual_test(tasks_run_in_the_order_of_posting),
         manual_test(step_runs_one_task),
         manual_test(run_runs_what_tasks_post),
+        manual_test(posted_task_is_alone_whatever_its_next_is),
         manual_test(queue_that_was_emptied_takes_more),
         manual_test(submit_is_pending_until_it_is_stepped),
         manual_test(steps_named_after_it_are_posted_to_it),
@@ -1360,6 +1394,7 @@ main(void)
         manual_test(drain_runs_what_running_tasks_post),
         manual_test(drain_runs_the_steps_of_what_is_queued),
         manual_test(drain_takes_steps_until_it_is_idle_and_then_none),
+        manual_test(drain_takes_many_tasks_only_if_all_of_them_are_steps),
         manual_test(drain_inside_a_task_is_done_after_it),
         manual_test(cancel_refuses_what_is_queued_on_this_thread),
         manual_test(cancel_rejects_what_was_submitted),

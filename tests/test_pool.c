@@ -43,6 +43,13 @@ give_seven(void *ctx)
     return vow_ok(vow_i64(7));
 }
 
+static vow_result
+add_one(vow_value in, void *ctx)
+{
+    (void)ctx;
+    return vow_ok(vow_i64(in.as.i64 + 1));
+}
+
 /* A task that tells that it runs and goes on when it is let. */
 struct gate {
     atomic_int entered;
@@ -624,6 +631,67 @@ VOW_CASE(task_that_exits_its_thread_drops_its_context_once)
     vow_unref(f);
 }
 
+/* The worker waits for the task and runs it itself: both end with its thread. */
+struct nested_exit {
+    vow_executor *pool;
+    struct drop ctx;
+    vow_future *inner; /* freed by the test: its task never returns */
+};
+
+static vow_result
+wait_for_exit(void *ctx)
+{
+    struct nested_exit *n = ctx;
+
+    n->inner = vow_submit(n->pool, exit_thread, drop_value(&n->ctx));
+    return vow_ok(vow_get(n->inner).value);
+}
+
+VOW_CASE(task_that_exits_inside_the_wait_of_another_breaks_both)
+{
+    struct nested_exit n = {.pool = pool_new(1)};
+    struct drop outer = {0};
+    vow_future *f = vow_submit(n.pool, wait_for_exit, vow_ptr(&n));
+    vow_future *g = vow_submit(n.pool, exit_thread, drop_value(&outer));
+
+    assert_int_equal(code_of(f), VOW_E_BROKEN);
+    assert_int_equal(code_of(g), VOW_E_BROKEN);
+    assert_int_equal(code_of(n.inner), VOW_E_BROKEN);
+    vow_unref(n.inner);
+    vow_unref(f);
+    vow_unref(g);
+    pool_free(n.pool);
+    assert_int_equal(drop_count(&n.ctx), 1);
+    assert_int_equal(drop_count(&outer), 1);
+}
+
+static vow_result
+settle_and_exit(void *promise)
+{
+    vow_promise_fulfill(promise, vow_i64(1));
+    return exit_thread(NULL);
+}
+
+VOW_CASE(steps_settled_by_a_task_that_exits_run_all_the_same)
+{
+    vow_executor *pool = pool_new(1);
+    vow_promise *p = vow_promise_new();
+    vow_future *inline_step = vow_then(vow_promise_future(p), NULL, add_one, VOW_NIL);
+    vow_future *posted_step = vow_then(vow_promise_future(p), pool, add_one, VOW_NIL);
+    vow_future *f = vow_submit(pool, settle_and_exit, vow_ptr(p));
+
+    assert_int_equal(code_of(f), VOW_E_BROKEN);
+    assert_true(vow_wait(inline_step, vow_seconds(20)));
+    assert_true(vow_wait(posted_step, vow_seconds(20)));
+    assert_int_equal(vow_get(inline_step).value.as.i64, 2);
+    assert_int_equal(vow_get(posted_step).value.as.i64, 2);
+    vow_unref(f);
+    vow_unref(inline_step);
+    vow_unref(posted_step);
+    vow_promise_unref(p);
+    pool_free(pool);
+}
+
 /* Waiting inside. */
 
 struct fib {
@@ -733,13 +801,6 @@ VOW_CASE(wait_of_all_workers_for_tasks_queued_behind_them_ends)
         vow_unref(behind[i]);
     }
     pool_free(pool);
-}
-
-static vow_result
-add_one(vow_value in, void *ctx)
-{
-    (void)ctx;
-    return vow_ok(vow_i64(in.as.i64 + 1));
 }
 
 /* What is awaited is a step on the same pool whose source is a task behind it. */
@@ -1139,6 +1200,8 @@ main(void)
         vow_test(task_that_exits_its_thread_is_broken_and_the_pool_stays_whole),
         vow_test(step_that_exits_its_thread_is_broken),
         vow_test(task_that_exits_its_thread_drops_its_context_once),
+        vow_test(task_that_exits_inside_the_wait_of_another_breaks_both),
+        vow_test(steps_settled_by_a_task_that_exits_run_all_the_same),
         vow_test(fib_by_waiting_inside_ends_on_one_worker),
         vow_test(fib_by_waiting_inside_ends_on_two_workers),
         vow_test(wait_of_one_worker_helps_itself),

@@ -136,7 +136,7 @@ compare(const struct options *o, const struct stat *out, double seconds)
         fputs("and now one after the other, in one thread ...\n", stderr);
     report_begin(&r, true, true);
     make_one_by_one(&s, &r);
-    report_end(&r, source_files(&s), false);
+    report_end(&r, source_files(&s), source_is_over(&s));
     source_close(&s);
     if (!atomic_load(&stopped))
         printf("%.2f s, and %.2f s one after the other: %.2f times as fast\n", seconds,
@@ -161,7 +161,7 @@ make_all(const struct options *o, const struct stat *out)
         source_close(&s);
         return STATUS_USAGE;
     }
-    report_end(&r, source_files(&s), atomic_load(&stopped));
+    report_end(&r, source_files(&s), source_is_over(&s));
     source_close(&s);
     if (o->compare && !atomic_load(&stopped))
         compare(o, out, r.seconds);

@@ -202,7 +202,7 @@ print_failures(const struct report *r)
 }
 
 void
-report_end(struct report *r, unsigned long files, bool stopped)
+report_end(struct report *r, unsigned long files, bool over)
 {
     pthread_mutex_lock(&r->lock);
     r->seconds = now() - r->began;
@@ -212,7 +212,7 @@ report_end(struct report *r, unsigned long files, bool stopped)
         return;
     printf(
         "%s%lu thumbnails of %lu files in %.2f s, %.1f a second, peak memory %.1f MB\n",
-        stopped ? "stopped: " : "", r->made, files, r->seconds,
+        over ? "" : "stopped: ", r->made, files, r->seconds,
         (double)(r->made + r->failed) / r->seconds, peak_memory());
     print_failures(r);
     fflush(stdout);

@@ -40,8 +40,8 @@ void report_progress(struct report *r, unsigned long expected);
 /* Returns how long to wait between two calls of report_progress. */
 int64_t report_interval_ms(const struct report *r);
 
-/* Stops the time and, unless it is quiet, prints the summary. */
-void report_end(struct report *r, unsigned long files, bool stopped);
+/* Stops the time and, unless it is quiet, prints the summary. over: nothing was left. */
+void report_end(struct report *r, unsigned long files, bool over);
 
 /* Prints what happened to a path: "path: what", with nothing in it that upsets terminals. */
 void report_line(const char *text);

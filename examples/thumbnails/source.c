@@ -129,6 +129,17 @@ source_next(struct source *s, struct picture **p)
     return *p != NULL ? 0 : ENOMEM;
 }
 
+bool
+source_is_over(struct source *s)
+{
+    bool over;
+
+    pthread_mutex_lock(&s->lock);
+    over = s->over;
+    pthread_mutex_unlock(&s->lock);
+    return over;
+}
+
 unsigned long
 source_files(struct source *s)
 {

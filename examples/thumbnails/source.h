@@ -37,6 +37,9 @@ int source_open(struct source *s, const struct options *o, const struct stat *av
  */
 int source_next(struct source *s, struct picture **p);
 
+/* Returns whether all pictures have been handed out. */
+bool source_is_over(struct source *s);
+
 /* Returns how many files there are, and how many thumbnails that makes. */
 unsigned long source_files(struct source *s);
 unsigned long source_expected(struct source *s);

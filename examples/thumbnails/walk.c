@@ -119,7 +119,7 @@ kind_of(const struct walk *w, const struct dirent *entry)
     struct stat s;
 
     if (kind == DT_UNKNOWN && lstat(w->path, &s) == 0)
-        kind = IFTODT(s.st_mode);
+        kind = (unsigned char)IFTODT(s.st_mode);
     if (kind == DT_DIR)
         return DT_DIR;
     if (kind == DT_LNK && stat(w->path, &s) == 0 && S_ISDIR(s.st_mode))

@@ -182,7 +182,9 @@ vow_executor *vow_executor_ref(vow_executor *on);
 /**
  * Lets go of an executor. The last one closes it (VOW_DRAIN) if nobody did.
  * Its memory stays until every queued task and pending step that names it is
- * done, so nothing dangles.
+ * done, so nothing dangles; and until each thread that attached a step to it has
+ * since slept in the library, attached to another executor, called vow_trim, or
+ * exited: threads count such steps in advance, many at a time.
  *
  * @param on  consumed; may be NULL
  * @contract  any thread, its own workers included; never blocks; frees; may run
@@ -203,8 +205,9 @@ void vow_executor_unref(vow_executor *on);
  *              rejected with VOW_E_INVALID
  * @param mode  how
  * @return      owned; fulfilled with VOW_NIL when no task runs any more
- * @contract    any thread, its own included; never blocks; no memory; may run
- *              refused tasks' drops and inline steps
+ * @contract    any thread, its own included; never blocks; no memory but for the
+ *              rejected future of inline; may run refused tasks' drops and inline
+ *              steps
  */
 vow_future *vow_executor_close(vow_executor *on, vow_close_mode mode);
 

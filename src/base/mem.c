@@ -139,7 +139,7 @@ vowi_cache_refill(struct vowi_thread *t, unsigned class)
         batch = depot_take(class);
     if (batch == NULL)
         return vowi_alloc_aligned(class_size(class), 16);
-    vowi_thread_register(t);
+    vowi_thread_register(t); /* what it does not use must not be lost with it */
     own->top = batch->next;
     own->count = VOWI_BATCH - 1;
     return batch;
@@ -151,7 +151,6 @@ vowi_cache_spill(struct vowi_thread *t, unsigned class)
 {
     struct vowi_blocks *own = &t->blocks[class];
 
-    vowi_thread_register(t);
     if (own->full != NULL && !depot_give(class, own->full))
         free_list(own->full, class);
     own->full = own->top;

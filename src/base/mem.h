@@ -84,6 +84,8 @@ vowi_free_on(struct vowi_thread *t, void *p, size_t size)
     unsigned class = vowi_block_class(size);
     struct vowi_block *b = p;
 
+    if (!t->registered)
+        vowi_thread_register(t);
     if (t->blocks[class].count == VOWI_BATCH)
         vowi_cache_spill(t, class);
     b->next = t->blocks[class].top;

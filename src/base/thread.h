@@ -55,9 +55,11 @@ struct vowi_thread {
     unsigned depth;    /* steps running on this stack, plus deferrals */
     unsigned deferred; /* of them, vow_defer_begin without its end */
 
-    /* core/future.c: settled states whose values wait to be dropped. */
+    /* core/future.c: settled states whose values wait to be dropped, and one that is
+     * settling, whose hold the first step on it may take over. */
     struct vow_state *reclaim;
     bool reclaiming;
+    struct vow_state *held;
 
     /* core/wait.c */
     struct vowi_frame *frames; /* what runs on this stack, innermost first */

@@ -194,19 +194,14 @@ stop_promise(struct vowi_thread *t, struct vow_state *s, vow_error *error)
     }
 }
 
-/* Settles a job or a step that has not started; false if it has. Takes a reference
- * to the error. */
-static bool
+/* Settles a job or a step that was claimed before it started. */
+static void
 stop_unstarted(struct vowi_thread *t, struct vow_state *s, const vow_error *error)
 {
-    vow_value ctx;
+    vow_value ctx = s->outcome.as.value;
 
-    if (!vowi_claim(s)) /* [claim] */
-        return false;
-    ctx = s->outcome.as.value;
     vow_value_drop(ctx);
     settle_cancelled(t, s, vow_error_ref(error));
-    return true;
 }
 
 /*
@@ -233,6 +228,31 @@ leave_source(struct vowi_thread *t, struct vow_state *s)
 
 /* ---- up the chain ------------------------------------------------------------------------------ */
 
+/*
+ * One that has not started settles here. One that runs goes on, but if it returns a
+ * future the request is sent on to that: either the claim here sees that it follows,
+ * or, being later, it sees STOPPING (core/follow.c) [stop].
+ */
+static struct vow_state *
+stop_job_or_step(struct vowi_thread *t, struct vow_state *s, const vow_error *error)
+{
+    struct vow_state *next = NULL;
+    uintptr_t word;
+
+    vowi_add_relaxed(&s->refs, VOWI_HOLD); /* relaxed: the caller has a reference */
+    vowi_or_relaxed(&s->refs, VOWI_STOPPING); /* relaxed: released by the claim */
+    word = vowi_or_acq_rel(&s->word, VOWI_CLAIMED); /* [claim], [stop] */
+    if ((word & VOWI_CLAIMED) == 0) {
+        stop_unstarted(t, s, error);
+        if (vowi_is_step(s))
+            next = leave_source(t, s);
+    } else if (word & VOWI_FOLLOWING) {
+        next = vowi_upstream(s);
+    }
+    vowi_hold_release(t, s);
+    return next;
+}
+
 /* Asks one state. Returns, referenced, the next to ask, or NULL. */
 static struct vow_state *
 stop_one(struct vowi_thread *t, struct vow_state *s, const vow_error *error)
@@ -245,15 +265,7 @@ stop_one(struct vowi_thread *t, struct vow_state *s, const vow_error *error)
         stop_promise(t, s, vow_error_ref(error));
         return NULL;
     }
-    vowi_or_relaxed(&s->refs, VOWI_STOPPING); /* relaxed: a flag by itself */
-    vowi_add_relaxed(&s->refs, VOWI_HOLD); /* relaxed: the caller has a reference */
-
-    struct vow_state *next = NULL;
-
-    if (stop_unstarted(t, s, error) && vowi_is_step(s))
-        next = leave_source(t, s);
-    vowi_hold_release(t, s);
-    return next;
+    return stop_job_or_step(t, s, error);
 }
 
 void

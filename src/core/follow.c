@@ -59,19 +59,11 @@ vowi_upstream(struct vow_state *s)
     return up;
 }
 
-/* relaxed: only chooses the path; upstream is read under the lock bit. */
-static bool
-is_following(struct vow_state *s)
-{
-    return (vowi_load_relaxed(&s->word) & (VOWI_FOLLOWING | VOWI_SETTLED)) ==
-           VOWI_FOLLOWING;
-}
-
 /* Consumes the reference to y; returns one to the end of what it follows. */
 static struct vow_state *
 end_of_chain(struct vowi_thread *t, struct vow_state *y)
 {
-    while (is_following(y)) {
+    while (vowi_is_following(y)) {
         struct vow_state *up = vowi_upstream(y);
 
         if (up == NULL)
@@ -207,10 +199,11 @@ set_edge(struct vow_state *s, struct vow_state *y)
  *
  * s is claimed by the caller, so its node can only be taken here. And while the lock
  * bit of its only consumer is held nobody can get to s: so a count of one, read
- * under it, stays one, and once the edge is moved s is out of reach.
+ * under it [release], stays one, and once the edge is moved s is out of reach.
+ * Alone is that consumer, and the promise handle that the caller may have.
  */
 static struct vow_state *
-take_sole_follower(struct vow_state *s, struct vow_state *y)
+take_sole_follower(struct vow_state *s, struct vow_state *y, uint64_t alone)
 {
     struct vowi_node *n = vowi_first_node(vowi_load_acquire(&s->word)); /* [node] */
     struct vow_state *follower;
@@ -222,7 +215,7 @@ take_sole_follower(struct vow_state *s, struct vow_state *y)
     if (follower == NULL || follower == y) /* a ring: found the ordinary way */
         return NULL;
     vowi_lock_word(follower);
-    sole = vowi_is_sole_consumer(s);
+    sole = (vowi_load_acquire(&s->refs) & (VOWI_CONSUMERS | VOWI_PROMISES)) == alone;
     if (sole)
         *follow_field(follower) = y;
     vowi_unlock_word(follower); /* [lock] */
@@ -260,6 +253,22 @@ break_ring(struct vowi_thread *t, struct vow_state *s, struct vowi_node *n)
     vowi_consumer_unref(t, y);
 }
 
+/* A request to stop that came while s ran goes to whom it follows. */
+static void
+send_on_stop(struct vowi_thread *t, struct vow_state *s)
+{
+    struct vow_state *y;
+
+    /* relaxed: ordered by the word, which was written to follow [stop] */
+    if ((vowi_load_relaxed(&s->refs) & VOWI_STOPPING) == 0)
+        return;
+    y = vowi_upstream(s);
+    if (y == NULL)
+        return;
+    vowi_request_stop(t, y, vow_error_of(VOW_E_CANCELLED));
+    vowi_consumer_unref(t, y);
+}
+
 /* s has its edge to y. Hangs it there, or settles it if y has settled. */
 static void
 hang_on(struct vowi_thread *t, struct vow_state *s, struct vow_state *y)
@@ -267,10 +276,13 @@ hang_on(struct vowi_thread *t, struct vow_state *s, struct vow_state *y)
     struct vowi_node *n = follower_node(s);
 
     vowi_add_relaxed(&s->refs, VOWI_HOLD); /* relaxed: the follower has one already */
-    if (!vowi_attach(y, n)) /* [ring] */
+    if (!vowi_attach(y, n)) { /* [ring] */
         settle_as(t, s, y, false);
-    else if (something_hangs_on(s))
-        break_ring(t, s, n);
+    } else {
+        if (something_hangs_on(s))
+            break_ring(t, s, n);
+        send_on_stop(t, s);
+    }
     vowi_hold_release(t, s);
 }
 
@@ -279,10 +291,23 @@ hang_on(struct vowi_thread *t, struct vow_state *s, struct vow_state *y)
 static void
 wait_for(struct vowi_thread *t, struct vow_state *s, struct vow_state *y)
 {
+    set_edge(s, y);
+    send_on_stop(t, s);
     if (vowi_wait_settled(t, y, VOW_FOREVER) == 0)
         settle_as(t, s, y, false);
     else
         reject_ring(t, s, y);
+}
+
+/* s is out of reach: its follower, which has its reference to y, hangs there now. */
+static void
+give_place(struct vowi_thread *t, struct vow_state *s, struct vow_state *follower,
+           struct vow_state *y)
+{
+    vowi_set_value(s, VOW_NIL);
+    vowi_consumer_unref(t, s);
+    vowi_hold_release(t, s);
+    hang_on(t, follower, y);
 }
 
 void
@@ -293,21 +318,43 @@ vowi_follow(struct vowi_thread *t, struct vow_state *s, struct vow_state *y)
     t->returning = false;
     vowi_set_value(s, VOW_NIL);
     y = end_of_chain(t, y);
-    if (t->in_place == s && y != s) {
-        wait_for(t, s, y);
-        return;
-    }
     if (y == s) {
         reject_ring(t, s, y);
         return;
     }
-    follower = take_sole_follower(s, y);
+    if (t->in_place == s) {
+        wait_for(t, s, y);
+        return;
+    }
+    follower = take_sole_follower(s, y, VOWI_CONSUMER);
     if (follower == NULL) {
         set_edge(s, y);
         hang_on(t, s, y);
         return;
     }
-    vowi_consumer_unref(t, s); /* the follower's, which has one to y instead */
-    vowi_hold_release(t, s);
-    hang_on(t, follower, y);
+    give_place(t, s, follower, y);
+}
+
+/*
+ * The caller is about to let go of the last promise handle of s, which follows. If
+ * then one follower is all that is interested in s, it takes the place of s: so a
+ * chain of promises, each made to follow the next by hand, does not grow.
+ */
+void
+vowi_splice_out(struct vowi_thread *t, struct vow_state *s)
+{
+    struct vowi_node *n = (struct vowi_node *)(void *)&s->outcome;
+    struct vow_state *y = vowi_upstream(s);
+    struct vow_state *follower;
+
+    if (y == NULL)
+        return;
+    if (vowi_detach_if_there(y, n)) { /* now nobody else settles s */
+        follower = take_sole_follower(s, y, VOWI_CONSUMER | VOWI_PROMISE);
+        if (follower != NULL)
+            give_place(t, s, follower, y);
+        else
+            hang_on(t, s, y);
+    }
+    vowi_consumer_unref(t, y);
 }

@@ -135,8 +135,9 @@ last_consumer_matters(uint64_t refs)
     return (refs & (VOWI_STOPPABLE | VOWI_STOPPING | VOWI_REJECTED)) == VOWI_STOPPABLE;
 }
 
-void
-vowi_consumer_unref(struct vowi_thread *t, struct vow_state *s)
+/* Gives up a consumer's reference, with or without a hold. */
+static inline void
+release_consumer(struct vowi_thread *t, struct vow_state *s, uint64_t mine)
 {
     uint64_t refs = vowi_load_acquire(&s->refs); /* [release] */
 
@@ -149,12 +150,24 @@ vowi_consumer_unref(struct vowi_thread *t, struct vow_state *s)
             last_consumer_goes(t, s, refs);
             refs = vowi_load_acquire(&s->refs); /* [release] */
         }
-        if ((refs & VOWI_COUNTS) == VOWI_CONSUMER)
+        if ((refs & VOWI_COUNTS) == mine)
             break; /* nobody else can make another: no need to write the count */
-        if (vowi_cas_acq_rel(&s->refs, &refs, refs - VOWI_CONSUMER)) /* [release] */
+        if (vowi_cas_acq_rel(&s->refs, &refs, refs - mine)) /* [release] */
             return;
     }
     vowi_state_free(t, s);
+}
+
+void
+vowi_consumer_unref(struct vowi_thread *t, struct vow_state *s)
+{
+    release_consumer(t, s, VOWI_CONSUMER);
+}
+
+void
+vowi_consumer_unref_held(struct vowi_thread *t, struct vow_state *s)
+{
+    release_consumer(t, s, VOWI_CONSUMER + VOWI_HOLD);
 }
 
 void
@@ -435,6 +448,10 @@ drop_stop_hook(struct vow_state *s)
     }
 }
 
+/*
+ * After deliver_all the state is not touched any more: the first step on it may have
+ * taken over the hold by which it lived, and have run.
+ */
 void
 vowi_settle(struct vowi_thread *t, struct vow_state *s)
 {
@@ -443,10 +460,21 @@ vowi_settle(struct vowi_thread *t, struct vow_state *s)
 
     if (n != NULL && n->next != NULL)
         t->returning = false; /* more than one: others may want to help */
-    deliver_all(t, n, 0);
     if (vowi_unlikely(rejected))
         note_rejected(s);
     drop_stop_hook(s);
+    deliver_all(t, n, 0);
+}
+
+void
+vowi_settle_held(struct vowi_thread *t, struct vow_state *s)
+{
+    t->held = s;
+    vowi_settle(t, s);
+    t->returning = false;
+    if (t->held == s)
+        vowi_hold_release(t, s);
+    t->held = NULL;
 }
 
 void

@@ -187,6 +187,15 @@ is_undecided(struct vow_state *s)
 }
 
 static void
+splice_out(struct vowi_thread *t, struct vow_state *s)
+{
+    bool outermost = vowi_enter(t);
+
+    vowi_splice_out(t, s);
+    vowi_leave(t, outermost);
+}
+
+static void
 promise_release(struct vow_state *s, bool abandon)
 {
     struct vowi_thread *t = vowi_self();
@@ -199,6 +208,11 @@ promise_release(struct vow_state *s, bool abandon)
             vowi_fatal("a promise was released more often than it was referenced");
         if ((refs & VOWI_PROMISES) == VOWI_PROMISE && is_undecided(s)) {
             last_promise_goes(t, s, abandon);
+            refs = vowi_load_acquire(&s->refs); /* [release] */
+        }
+        if ((refs & (VOWI_PROMISES | VOWI_CONSUMERS)) == (VOWI_PROMISE | VOWI_CONSUMER) &&
+            vowi_is_following(s)) {
+            splice_out(t, s);
             refs = vowi_load_acquire(&s->refs); /* [release] */
         }
         if ((refs & VOWI_COUNTS) == VOWI_PROMISE)

@@ -94,7 +94,5 @@ vowi_finish(struct vowi_thread *t, struct vow_state *s, struct vow_state *source
         return;
     }
     vowi_store_result(s, source, r);
-    vowi_settle(t, s);
-    t->returning = false;
-    vowi_hold_release(t, s);
+    vowi_settle_held(t, s);
 }

@@ -33,6 +33,7 @@
  *     [release]   all uses of a state, from each release to the one that frees it
  *     [lock]      upstream, and the links between nodes, from one holder to the next
  *     [ring]      core/follow.c: of two that close a ring, one sees the other
+ *     [stop]      a request that meets a running step which returns a future
  */
 #ifndef VOWI_CORE_STATE_H
 #define VOWI_CORE_STATE_H
@@ -68,7 +69,8 @@ struct vowi_node {
         struct {
             unsigned char priority;
             unsigned char flags;
-            unsigned char reserved[2];
+            unsigned char hook; /* core/trampoline.c: which run it had */
+            unsigned char held; /* it took over a hold of its source */
             int32_t why; /* on the trampoline: why it will not run, or 0 */
         } queued;
     } as;
@@ -338,6 +340,7 @@ void vowi_state_free(struct vowi_thread *t, struct vow_state *s);
 
 void vowi_consumer_ref(struct vow_state *s);
 void vowi_consumer_unref(struct vowi_thread *t, struct vow_state *s);
+void vowi_consumer_unref_held(struct vowi_thread *t, struct vow_state *s); /* and a hold */
 void vowi_hold_release(struct vowi_thread *t, struct vow_state *s);
 
 /* Marks an error as looked at. */
@@ -362,6 +365,9 @@ vowi_claim(struct vow_state *s)
  * caller holds a reference of any sort.
  */
 void vowi_settle(struct vowi_thread *t, struct vow_state *s);
+
+/* The same for a caller who has a hold: consumes it, or the first step takes it. */
+void vowi_settle_held(struct vowi_thread *t, struct vow_state *s);
 
 /* Rejects it with VOW_E_BROKEN, and what hangs on it does not run. */
 void vowi_abandon(struct vowi_thread *t, struct vow_state *s);
@@ -444,6 +450,17 @@ void vowi_wait_end(struct vowi_wait *w);
 /* s, claimed, settles as y does. Consumes the reference to y and a hold on s. */
 void vowi_follow(struct vowi_thread *t, struct vow_state *s, struct vow_state *y);
 
+/* See core/follow.c; for a bare promise whose last handle goes. */
+void vowi_splice_out(struct vowi_thread *t, struct vow_state *s);
+
+/* Whether it is claimed for what another one will be. relaxed: only chooses a path. */
+static inline bool
+vowi_is_following(struct vow_state *s)
+{
+    return (vowi_load_relaxed(&s->word) & (VOWI_FOLLOWING | VOWI_SETTLED)) ==
+           VOWI_FOLLOWING;
+}
+
 /* What a pending state waits for: its source, or whom it follows. A reference; NULL
  * if it waits for nothing that can be named. */
 struct vow_state *vowi_upstream(struct vow_state *s);
@@ -464,6 +481,9 @@ vowi_is_bare_follower(const struct vowi_node *n)
 
 void vowi_later(struct vowi_thread *t, struct vowi_node *n);
 void vowi_drain(struct vowi_thread *t);
+
+/* For a thread that is about to wait: here, all of it, since it may wait for that. */
+void vowi_drain_all(struct vowi_thread *t);
 
 /* Opens a stretch in which inline steps queue up; true if it is the outermost. */
 static inline bool

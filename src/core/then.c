@@ -22,6 +22,7 @@ struct turn {
     struct vow_state *s; /* of the result; NULL for a watch */
     struct vow_state *source;
     vow_value ctx;
+    bool held; /* a hold of the source came with the step */
     bool outermost;
 };
 
@@ -124,6 +125,15 @@ drop_ctx(struct turn *turn)
         vow_value_drop(turn->ctx);
 }
 
+static void
+release_source(struct vowi_thread *t, const struct turn *turn)
+{
+    if (turn->held)
+        vowi_consumer_unref_held(t, turn->source);
+    else
+        vowi_consumer_unref(t, turn->source);
+}
+
 /* Settles the step's result, its context having been dropped. */
 static void
 conclude(struct vowi_thread *t, struct turn *turn, vow_result r)
@@ -134,7 +144,7 @@ conclude(struct vowi_thread *t, struct turn *turn, vow_result r)
     } else {
         vowi_free_on(t, turn->hook, sizeof(struct vowi_watch));
     }
-    vowi_consumer_unref(t, turn->source);
+    release_source(t, turn);
 }
 
 /* pthread_exit inside a step: what would have come after its function. */
@@ -178,7 +188,7 @@ abandon(struct vowi_thread *t, struct turn *turn)
     } else {
         vowi_free_on(t, turn->hook, sizeof(struct vowi_watch));
     }
-    vowi_consumer_unref(t, turn->source);
+    release_source(t, turn);
 }
 
 static inline void
@@ -208,13 +218,19 @@ run_step(vow_task *task, int why, call_fn *fn)
     bool outermost = vowi_enter(t);
 
     if (vowi_claim(&step->state)) {
-        struct turn turn = {&step->hook, &step->state, step->hook.source,
-                            step->state.outcome.as.value, outermost};
+        struct turn turn = {&step->hook,
+                            &step->state,
+                            step->hook.source,
+                            step->state.outcome.as.value,
+                            step->hook.as.node.as.queued.held != 0,
+                            outermost};
 
         vowi_set_value(&step->state, VOW_NIL);
         take_turn(t, &turn, why, fn);
-    } else {
-        vowi_hold_release(t, &step->state); /* it was cancelled or helped */
+    } else { /* it was cancelled, and the canceller let go of the source */
+        if (step->hook.as.node.as.queued.held)
+            vowi_hold_release(t, step->hook.source);
+        vowi_hold_release(t, &step->state);
     }
     vowi_leave(t, outermost);
 }
@@ -255,7 +271,8 @@ run_settled(vow_task *task, int why)
     struct vowi_thread *t = vowi_self();
     struct vowi_watch *w = vowi_container_of(task, struct vowi_watch, hook.as.task);
     bool outermost = vowi_enter(t);
-    struct turn turn = {&w->hook, NULL, w->hook.source, w->ctx, outermost};
+    struct turn turn = {&w->hook, NULL, w->hook.source, w->ctx,
+                        w->hook.as.node.as.queued.held != 0, outermost};
 
     take_turn(t, &turn, why, call_settled);
     vowi_leave(t, outermost);
@@ -276,6 +293,10 @@ vowi_deliver(struct vowi_thread *t, struct vowi_node *n, int why)
     struct vowi_hook *hook = hook_of(n);
     vow_executor *on = hook->on;
 
+    if (t->held == hook->source) {
+        t->held = NULL;
+        n->as.queued.held = 1; /* one release less than each giving up its own */
+    }
     hook->on = NULL;
     if (on == NULL || why != 0 || is_skipped(hook)) {
         run_here(t, n, why);
@@ -343,7 +364,7 @@ static vow_future *
 run_at_once(struct vowi_thread *t, struct vowi_step *step, call_fn *fn)
 {
     struct vow_state *s = &step->state;
-    struct turn turn = {&step->hook, s, step->hook.source, s->outcome.as.value,
+    struct turn turn = {&step->hook, s, step->hook.source, s->outcome.as.value, false,
                         vowi_enter(t)};
     vow_result r;
 

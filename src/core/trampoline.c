@@ -60,8 +60,8 @@ unpack(struct vowi_thread *t, struct vowi_node *n)
     struct vowi_node *last = hook->rest;
 
     hook->on = NULL;
-    n->run = vowi_hook_run(n->as.queued.reserved[0]);
-    n->as.queued.reserved[0] = 0;
+    n->run = vowi_hook_run(n->as.queued.hook);
+    n->as.queued.hook = 0;
     vowi_later(t, n);
     if (last != NULL) {
         n->next = last->next;
@@ -92,7 +92,7 @@ hand_over(struct vowi_thread *t)
     hook->rest = n->next != NULL ? t->fifo_tail : NULL;
     if (hook->rest != NULL)
         hook->rest->next = n->next;
-    n->as.queued.reserved[0] = vowi_hook_index(n);
+    n->as.queued.hook = vowi_hook_index(n);
     n->as.queued.flags = VOW_TASK_STEP;
     n->run = run_handed_over;
     t->fifo_head = NULL;
@@ -102,20 +102,35 @@ hand_over(struct vowi_thread *t)
     return false;
 }
 
+/* Whether the first that waits can carry the others to this thread's executor. */
+static bool
+can_hand_over(const struct vowi_thread *t)
+{
+    const struct vowi_node *n = t->fifo_head;
+
+    return t->executor != NULL && vowi_is_hook(n) && n->as.queued.why == 0;
+}
+
 void
 vowi_drain(struct vowi_thread *t)
 {
     unsigned steps = 0;
 
     while (t->fifo_head != NULL) {
-        if (++steps > VOWI_TRAMPOLINE_BUDGET && t->executor != NULL &&
-            vowi_is_hook(t->fifo_head) && t->fifo_head->as.queued.why == 0) {
+        if (++steps > VOWI_TRAMPOLINE_BUDGET && can_hand_over(t)) {
             if (hand_over(t))
                 return;
             steps = 0; /* refused: it goes on here */
         }
         run_node(pop(t));
     }
+}
+
+void
+vowi_drain_all(struct vowi_thread *t)
+{
+    while (t->fifo_head != NULL)
+        run_node(pop(t));
 }
 
 void

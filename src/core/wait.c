@@ -172,9 +172,8 @@ help_once(struct vowi_thread *t, struct vow_state *s)
     struct vow_state *needed;
     bool helped;
 
-    /* relaxed: only chooses the path. A job that follows nobody is what is needed */
-    if (vowi_kind(s) == VOWI_TASK && !(vowi_load_relaxed(&s->word) & VOWI_FOLLOWING))
-        return help_with(t, s);
+    if (vowi_kind(s) == VOWI_TASK && !vowi_is_following(s))
+        return help_with(t, s); /* the common case, without looking upstream */
     needed = first_needed(t, s);
     helped = help_with(t, needed);
     vowi_consumer_unref(t, needed);
@@ -242,7 +241,7 @@ vowi_wait_settled(struct vowi_thread *t, struct vow_state *s, vow_ns deadline)
         return 0;
     if (t->deferred != 0)
         return VOW_E_DEADLOCK;
-    vowi_drain(t);
+    vowi_drain_all(t);
     if (vowi_settled(s))
         return 0;
     if (t->executor != NULL) {

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Runs the example program thumbnails as its users would, good and bad input alike.
 
-    test_thumbnails.py PROGRAM [unittest's options]
+    test_thumbnails.py PROGRAM SHORT [unittest's options]
+
+SHORT is the same program, with an allocator that fails as failing_allocator.c says.
 """
 import os
 import pathlib
@@ -17,7 +19,7 @@ import sys
 import tempfile
 import unittest
 
-PROGRAM = None  # its path, from the command line
+PROGRAM = SHORT = None  # their paths, from the command line
 TIMEOUT = 240  # for one run, with every sanitizer on
 
 
@@ -65,9 +67,9 @@ def has_sanitizer():
     return b"__asan_init" in data or b"__tsan_init" in data
 
 
-def run(*arguments, **options):
+def run(*arguments, program=None, **options):
     options = {"capture_output": True, "timeout": TIMEOUT, "check": False, **options}
-    return subprocess.run([PROGRAM, *map(str, arguments)], **options)
+    return subprocess.run([program or PROGRAM, *map(str, arguments)], **options)
 
 
 class Case(unittest.TestCase):
@@ -398,8 +400,7 @@ class BadFiles(Case):
         secret.chmod(0)
         (self.dir / "closed").chmod(0)
         self.addCleanup((self.dir / "closed").chmod, 0o700)
-        done = subprocess.run([program, self.dir, self.out], capture_output=True,
-                              timeout=TIMEOUT, check=False, cwd="/", **options)
+        done = run(self.dir, self.out, program=program, cwd="/", **options)
         failures = done.stderr.decode()
         self.assertEqual(done.returncode, 1, failures)
         self.assertIn(f"{self.dir}/a.jpg: Permission denied", failures)
@@ -514,6 +515,27 @@ class Stopping(Case):
         self.stop_with(signal.SIGTERM)
 
 
+class OutOfMemory(Case):
+
+    def test_futures_without_memory_are_failures(self):
+        for every in (1, 2, 5, 6, 7, 11, 13, 20):
+            shutil.rmtree(self.out, ignore_errors=True)
+            done = run(self.pictures, self.out, program=SHORT,
+                       env={**os.environ, "FAIL_EVERY": str(every)})
+            failures = done.stderr.decode()
+            self.assertIn(done.returncode, (1, 2), failures)
+            self.assertRegex(failures, "out of memory|cannot be started")
+            names = files_in(self.out)
+            self.assertLess(len(names), 36)
+            for name in names:
+                describe(self.out / name)
+
+    def test_program_works_with_that_allocator_too(self):
+        done = run(self.pictures, self.out, program=SHORT)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(len(files_in(self.out)), 36)
+
+
 class Memory(Case):
 
     def peak(self, count, name):
@@ -539,7 +561,8 @@ class Memory(Case):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
+    if len(sys.argv) < 3:
         sys.exit(__doc__)
     PROGRAM = os.path.abspath(sys.argv.pop(1))
+    SHORT = os.path.abspath(sys.argv.pop(1))
     unittest.main(verbosity=2)
