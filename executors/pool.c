@@ -118,20 +118,28 @@ vowi_pool_start_worker(struct vowi_pool *p, bool spare)
 
 /* ---- posting ---------------------------------------------------------------------------------- */
 
-/* Adds a chain to the inbox, `first` being the newest. */
+/* Adds a chain to the inbox, `first` being the newest, unless one of the bits is set. */
 static int
-push_inbox(struct vowi_pool *p, vow_task *first, vow_task *last, bool even_closed)
+push_inbox(struct vowi_pool *p, vow_task *first, vow_task *last, uintptr_t unless)
 {
     uintptr_t inbox = vowi_load_relaxed(&p->inbox); /* relaxed: the CAS orders it */
 
     do {
-        if ((inbox & VOWI_INBOX_CLOSED) && !even_closed)
+        if (inbox & unless)
             return VOW_E_CLOSED;
-        last->next = (vow_task *)(inbox & ~VOWI_INBOX_CLOSED);
+        last->next = (vow_task *)(inbox & VOWI_INBOX_TASKS);
         /* [item] to whoever empties it; [idle]: before the load in vowi_pool_wake */
     } while (!vowi_cas_seq_cst(&p->inbox, &inbox,
-                               (uintptr_t)first | (inbox & VOWI_INBOX_CLOSED)));
+                               (uintptr_t)first | (inbox & ~VOWI_INBOX_TASKS)));
     return 0;
+}
+
+/* A pool that drains takes no new work, but steps of what it has taken. */
+static uintptr_t
+refusal(const vow_task *task)
+{
+    return task->flags & VOW_TASK_STEP ? VOWI_INBOX_ENDED
+                                       : VOWI_INBOX_CLOSED | VOWI_INBOX_ENDED;
 }
 
 /*
@@ -153,7 +161,7 @@ post_own(struct vowi_pool *p, struct vowi_worker *w, vow_task *task)
     if (vowi_load_relaxed(&p->cancelling)) /* relaxed: what slips in ends likewise */
         return VOW_E_CLOSED;
     if (!vowi_deque_push(&w->deque, task, loud)) {
-        push_inbox(p, task, task, true);
+        push_inbox(p, task, task, 0);
         loud = true;
     }
     if (loud)
@@ -170,7 +178,7 @@ post(vow_executor *self, vow_task *task)
 
     if (w != NULL)
         return post_own(p, w, task);
-    rc = push_inbox(p, task, task, false);
+    rc = push_inbox(p, task, task, refusal(task));
     if (rc == 0)
         vowi_pool_wake(p);
     return rc;
@@ -204,7 +212,7 @@ post_many(vow_executor *self, vow_task *first, size_t n)
     if (vowi_pool_worker(p) != NULL && vowi_load_relaxed(&p->cancelling))
         return VOW_E_CLOSED;
     newest = reverse(first);
-    rc = push_inbox(p, newest, first, vowi_pool_worker(p) != NULL);
+    rc = push_inbox(p, newest, first, vowi_pool_worker(p) != NULL ? 0 : refusal(first));
     if (rc != 0) {
         first->next = NULL;
         reverse(newest); /* as it was: the list is the caller's again */
@@ -241,11 +249,13 @@ pool_close(vow_executor *self, vow_close_mode mode)
 {
     struct vowi_pool *p = pool_of(self);
 
-    if (mode == VOW_CANCEL_QUEUED)
+    if (mode == VOW_CANCEL_QUEUED) {
         vowi_store_seq_cst(&p->cancelling, true);
-    vowi_or_acq_rel(&p->inbox, VOWI_INBOX_CLOSED);
-    if (mode == VOW_CANCEL_QUEUED)
+        vowi_or_acq_rel(&p->inbox, VOWI_INBOX_CLOSED | VOWI_INBOX_ENDED);
         vowi_pool_cancel_queued(p);
+    } else {
+        vowi_or_acq_rel(&p->inbox, VOWI_INBOX_CLOSED);
+    }
     vowi_lock_acquire(&p->lock);
     p->closing = true;
     vowi_pool_end_if_done_locked(p);

@@ -14,11 +14,11 @@
  * sees the other [idle]. Who searches and finds something leaves the search before
  * it looks whether there is more, and then wakes the next.
  *
- * Closing. The lowest bit of the inbox says closed, so that a post from outside is
- * either in before it or refused. Workers go to sleep as always; the last one awake,
- * or the closer if all sleep, sees that nothing is left and lets all of them exit.
- * Each joins the one that exited before it; the last one finishes the executor and
- * touches the pool no more.
+ * Closing. Two bits of the inbox say closed and ended, so that a post from outside is
+ * either in before them or refused. Workers go to sleep as always; the last one awake,
+ * or the closer if all sleep, sees that nothing is left, ends the inbox if it is still
+ * empty [end], and lets all of them exit. Each joins the one that exited before it;
+ * the last one finishes the executor and touches the pool no more.
  */
 #ifndef VOWI_EXECUTORS_POOL_INTERNAL_H
 #define VOWI_EXECUTORS_POOL_INTERNAL_H
@@ -49,7 +49,9 @@
 #define VOWI_SEARCH_ROUNDS 32
 #endif
 
-#define VOWI_INBOX_CLOSED ((uintptr_t)1)
+#define VOWI_INBOX_CLOSED ((uintptr_t)1) /* no new work from outside; steps still */
+#define VOWI_INBOX_ENDED ((uintptr_t)2)  /* nothing at all */
+#define VOWI_INBOX_TASKS (~(uintptr_t)3)
 
 /* idle: workers asleep below, searching above. */
 #define VOWI_ASLEEP UINT32_C(1)

@@ -47,9 +47,9 @@ empty_inbox(struct vowi_pool *p)
     vow_task *reversed = NULL;
     vow_task *task;
 
-    while (!vowi_cas_acquire(&p->inbox, &inbox, inbox & VOWI_INBOX_CLOSED)) /* [item] */
+    while (!vowi_cas_acquire(&p->inbox, &inbox, inbox & ~VOWI_INBOX_TASKS)) /* [item] */
         ;
-    task = (vow_task *)(inbox & ~VOWI_INBOX_CLOSED);
+    task = (vow_task *)(inbox & VOWI_INBOX_TASKS);
     while (task != NULL) {
         vow_task *next = task->next;
 
@@ -88,7 +88,7 @@ vowi_pool_take_injected(struct vowi_pool *p, struct vowi_worker *w)
 
     /* relaxed: a hint; whoever goes to sleep asks again in order */
     if (vowi_load_relaxed(&p->injected) == NULL &&
-        (vowi_load_relaxed(&p->inbox) & ~VOWI_INBOX_CLOSED) == 0)
+        (vowi_load_relaxed(&p->inbox) & VOWI_INBOX_TASKS) == 0)
         return NULL;
     vowi_lock_acquire(&p->inject_lock);
     task = vowi_load_relaxed(&p->injected); /* relaxed: written under the lock */
@@ -159,7 +159,7 @@ vowi_pool_has_work(struct vowi_pool *p)
     unsigned n = vowi_load_acquire(&p->count); /* [workers] */
 
     if (vowi_load_seq_cst(&p->injected) != NULL ||
-        (vowi_load_seq_cst(&p->inbox) & ~VOWI_INBOX_CLOSED) != 0)
+        (vowi_load_seq_cst(&p->inbox) & VOWI_INBOX_TASKS) != 0)
         return true;
     for (unsigned i = 0; i < n; i++)
         if (!vowi_deque_is_empty(&p->workers[i]->deque))
@@ -213,10 +213,22 @@ wake_all_locked(struct vowi_worker *w)
     }
 }
 
+/* Ends the inbox if it is empty; else whoever filled it wakes somebody. [end] */
+static bool
+end_inbox(struct vowi_pool *p)
+{
+    uintptr_t empty = VOWI_INBOX_CLOSED;
+
+    return vowi_cas_strong_seq_cst(&p->inbox, &empty,
+                                   VOWI_INBOX_CLOSED | VOWI_INBOX_ENDED) ||
+           empty == (VOWI_INBOX_CLOSED | VOWI_INBOX_ENDED);
+}
+
 void
 vowi_pool_end_if_done_locked(struct vowi_pool *p)
 {
-    if (!p->closing || p->exiting || p->awake != 0 || vowi_pool_has_work(p))
+    if (!p->closing || p->exiting || p->awake != 0 || vowi_pool_has_work(p) ||
+        !end_inbox(p))
         return;
     p->exiting = true;
     wake_all_locked(p->asleep);
@@ -519,7 +531,7 @@ lose_worker(struct vowi_pool *p)
     vowi_pool_end_if_done_locked(p);
     vowi_lock_release(&p->lock);
     if (last) {
-        vowi_or_acq_rel(&p->inbox, VOWI_INBOX_CLOSED);
+        vowi_or_acq_rel(&p->inbox, VOWI_INBOX_CLOSED | VOWI_INBOX_ENDED);
         vowi_pool_cancel_queued(p);
     }
     exit_pool(p);

@@ -90,6 +90,7 @@ open_file(const char *path, int *fd, off_t *length)
 {
     struct stat s;
 
+    *fd = -1;
     if (stat(path, &s) != 0)
         return errno;
     if (!S_ISREG(s.st_mode))

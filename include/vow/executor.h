@@ -196,9 +196,9 @@ void vow_executor_unref(vow_executor *on);
  * Stops an executor.
  *
  * After it, work from outside is refused with VOW_E_CLOSED. VOW_DRAIN runs what
- * is queued, and what running tasks submit; VOW_CANCEL_QUEUED settles what is
- * queued with VOW_E_CLOSED, on this thread. A step attached but not yet posted
- * stays attached and is rejected with VOW_E_CLOSED when its source settles.
+ * is queued, what running tasks submit, and steps that become ready before it is
+ * idle; VOW_CANCEL_QUEUED settles what is queued with VOW_E_CLOSED, on this thread.
+ * A step whose source settles later is rejected with VOW_E_CLOSED.
  * Closing again with a stricter mode escalates, with a weaker one changes nothing.
  *
  * @param on    borrowed; NULL is vow_inline(), which never closes: the future is

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * model.h - what the parts of the explorer know of each other.
+ *
+ * The code under test is compiled with -fsanitize=thread, so that each of its plain
+ * accesses and each of its atomics calls a function named __tsan_*. We define these
+ * functions instead of linking the sanitizer's runtime. Its threads are fibers of one
+ * kernel thread, its memory is ours, and its libc calls come to us under other names
+ * (symbols.map). So a run is a function of a list of choices, and nothing else:
+ *
+ *     sched.c     the list of choices, who goes on, what is searched
+ *     memory.c    atomics under C11, races, and what each 8 bytes are
+ *     heap.c      allocation, thread-locals
+ *     threads.c   pthreads on fibers
+ *     libc.c      the rest of libc that the code under test calls
+ *     tsan.c      the compiler's entry points
+ *     trace.c     telling a run step by step, with source lines
+ *     explore.c   what is run, for how long, and what is printed
+ *
+ * All state of a run is in `run`, `thread[]` and the memory that run_memory() gives
+ * out; all of it is void when the next run starts.
+ */
+#ifndef EXPLORE_MODEL_H
+#define EXPLORE_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "explore.h"
+
+#define THREADS 16
+#define NOBODY THREADS
+#define PC __builtin_return_address(0)
+#define LIKELY(condition) __builtin_expect(!!(condition), 1)
+
+/* ---- views -------------------------------------------------------------------------- */
+
+/*
+ * What a thread knows: of each thread, how far it has surely come (a vector clock);
+ * of each atomic location, the oldest store that may still be read. A store, a mutex
+ * or a thread's end carries a copy; whoever acquires it takes the maximum.
+ */
+struct view {
+    uint16_t clock[THREADS];
+    uint16_t locations; /* how many of `oldest` there are; the others are 0 */
+    uint16_t oldest[];
+};
+
+#define LOCATIONS 8192
+
+/* ---- locations: atomics, mutexes, conditions ------------------------------------------ */
+
+enum kind { ATOMIC, MUTEX, CONDITION, ONCE };
+
+struct store {
+    uint64_t value;
+    struct store *older;
+    const struct view *view; /* what is acquired with it; NULL: nothing */
+    uint16_t index;          /* the place in the modification order */
+    uint16_t clock;
+    uint8_t thread;
+};
+
+struct location {
+    uintptr_t at;
+    unsigned size;
+    enum kind kind;
+    uint16_t id;
+    uint16_t next_in_cell; /* id + 1; 0: none */
+    uint16_t loads[THREADS], stores[THREADS]; /* when each thread did so last */
+
+    struct store *newest; /* atomics */
+
+    const struct view *view; /* mutexes: of the last unlock */
+    uint8_t owner;
+    bool destroyed, done;
+};
+
+/* ---- threads ---------------------------------------------------------------------------- */
+
+/* What has to hold before a thread can go on. */
+enum need {
+    READY,     /* nothing */
+    YIELDED,   /* somebody else has moved */
+    SPINS,     /* `location` has a newer store than `seen` */
+    LOCK,      /* `location` has no owner */
+    SIGNAL,    /* it is woken, or its deadline passes */
+    END,       /* thread `target` has ended */
+    ALL_ENDED, /* threads from `target` on have ended */
+    ENDED
+};
+
+/* What a thread does next, as far as other threads may notice. */
+struct op {
+    uintptr_t at[3]; /* 0: none */
+    bool writes;     /* any of them */
+    bool seq_cst;
+    bool fence; /* a seq_cst one: ordered with all seq_cst operations */
+    bool all;   /* ordered with everything */
+};
+
+/* In place of addresses: the clock, and the numbering of threads. */
+#define AT_CLOCK ((uintptr_t)1)
+#define AT_THREADS ((uintptr_t)2)
+
+#define TLS_VARIABLES 16
+#define TLS_KEYS 16
+#define CALLS 256
+
+struct thread {
+    uint8_t id;
+    enum need need;
+    struct location *location;
+    unsigned seen;
+    unsigned target;
+    bool released;     /* go on although the need is not met: nobody else can */
+    bool timed;        /* SIGNAL */
+    uint64_t deadline; /* if timed */
+    struct location *mutex;
+    int woken_by; /* 0 or ETIMEDOUT */
+    struct op op;
+    uint64_t priority; /* PCT */
+    bool joined, detached;
+
+    unsigned stale, spurious, failing; /* used up of the run's settings */
+    const struct location *last_load;  /* spinning: the same store, how often in a row */
+    const struct store *last_store;
+    unsigned repeats;
+
+    struct view *now;      /* what it knows */
+    struct view *released_view; /* what its last release fence knew */
+    struct view *acquired; /* what an acquire fence would take */
+
+    void *(*main)(void *);
+    void *arg;
+    void *result;
+    void (*plain_main)(void);
+
+    void *stack_pointer; /* while another one runs */
+    void *tls[TLS_VARIABLES];
+    void *specific[TLS_KEYS];
+    int error;
+
+    const void *calls[CALLS]; /* return addresses: who called the functions it is in */
+    unsigned depth;
+};
+
+extern struct thread thread[THREADS];
+
+/* ---- the run ------------------------------------------------------------------------------ */
+
+struct settings {
+    unsigned stale;    /* reads of older stores, for each thread */
+    unsigned spurious; /* wake-ups without a reason, for each thread */
+    unsigned failing;  /* allocations and the like that fail, for each thread */
+    unsigned steps;    /* more of them: it does not end */
+};
+
+enum ending { WHOLE, FAILED, PRUNED };
+
+struct run {
+    const struct scenario *scenario;
+    struct settings settings;
+    uint32_t number;
+    unsigned threads;
+    unsigned current;
+    unsigned steps;
+    uint64_t now; /* ns */
+    enum ending ending;
+    bool active; /* code under test is running */
+    bool tracing;
+    char outcome[128];
+    const char *failure; /* its kind, a literal */
+    char failure_text[512];
+    const void *failure_pc;
+};
+
+extern struct run run;
+
+static inline struct thread *
+self(void)
+{
+    return &thread[run.current];
+}
+
+/* ---- sched.c ------------------------------------------------------------------------------- */
+
+/* The calling thread is about to do op. Returns when it is its turn and need holds. */
+void step(struct op op);
+void step_when(struct op op, enum need need);
+
+/* Among n things that may happen, which one does; 0 is the dull one. */
+unsigned choose(char what, unsigned n);
+
+/* Wakes `thread`, which waits for a signal. */
+void wake(struct thread *t, int woken_by);
+
+/* Ends the run: it has failed. `kind` is a literal. */
+_Noreturn void fail_at(const void *pc, const char *kind, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* ---- memory.c ------------------------------------------------------------------------------- */
+
+/* Memory for one run: never freed, aligned to 16. */
+void *run_memory(size_t size);
+
+void memory_start_run(void);
+void memory_start_thread(struct thread *t, const struct view *from);
+
+/* Where threads have their stacks and their heaps. */
+char *stack_end(unsigned id);
+char *heap_start(unsigned id);
+char *heap_end(unsigned id);
+
+const struct view *view_copy(const struct view *v);
+void view_join(struct view *v, const struct view *other);
+
+/* A plain access: checked, not a step. */
+void plain_access(uintptr_t at, size_t size, bool writes, const void *pc);
+
+uint64_t atomic_read(uintptr_t at, unsigned size, int order, const void *pc);
+void atomic_write(uintptr_t at, unsigned size, uint64_t value, int order, const void *pc);
+uint64_t atomic_change(uintptr_t at, unsigned size, char how, uint64_t value, int order,
+                       const void *pc);
+uint64_t atomic_compare(uintptr_t at, unsigned size, uint64_t expected, uint64_t value,
+                        int order, int failed_order, const void *pc);
+void atomic_fence(int order, const void *pc);
+
+/* The mutex or the like at an address; made there if fresh. Notes the access. */
+struct location *location_of(enum kind kind, const void *at, unsigned size, bool fresh,
+                             const void *pc);
+
+/* Marks memory of the heap as there, or as gone. */
+void memory_alive(uintptr_t at, size_t size);
+void memory_gone(uintptr_t at, size_t size);
+
+/* Whether an address is of the heap. */
+bool is_heap(uintptr_t at);
+
+/* Says in words what is at an address. Lent until the third call after this one. */
+const char *name_of(uintptr_t at);
+
+/* ---- heap.c ---------------------------------------------------------------------------------- */
+
+void heap_start_run(void);
+void heap_free_tls(struct thread *t);
+void heap_check_leaks(void);
+/* Which block an address is in, for name_of; false if it is in none. */
+bool heap_find(uintptr_t at, unsigned *block, size_t *offset);
+/* Whether this call fails: a choice, if the settings allow for it. */
+bool fails(const char *what, const void *pc);
+
+/* ---- threads.c -------------------------------------------------------------------------------- */
+
+void threads_start_run(void (*body)(void));
+void switch_to(unsigned id);
+_Noreturn void leave_run(void);
+
+/* ---- trace.c ----------------------------------------------------------------------------------- */
+
+void trace_start(void);
+void trace_add(const void *pc, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void trace_print(void);
+/* Source lines of a code address, through addr2line. */
+void print_place(const void *pc);
+/* The name of a global variable, with the offset in it. */
+const char *global_name(uintptr_t at);
+
+#define TRACE(pc, ...)                                                                   \
+    do {                                                                                 \
+        if (__builtin_expect(run.tracing, 0))                                            \
+            trace_add((pc), __VA_ARGS__);                                                \
+    } while (0)
+
+/* ---- searching: sched.c ------------------------------------------------------------------------- */
+
+enum mode { EXHAUST, REPLAY, PCT, RANDOM };
+
+struct search {
+    enum mode mode;
+    int bound;       /* EXHAUST: preemptions; -1: any number */
+    bool sleep_sets; /* EXHAUST without a bound: skip equivalent orders */
+    unsigned depth;  /* PCT */
+    uint64_t seed;
+    double seconds;     /* stop after so many; 0: no limit */
+    unsigned long runs; /* and after so many runs; 0: no limit */
+};
+
+struct found {
+    unsigned long runs, pruned;
+    unsigned long long steps;
+    unsigned longest;
+    bool exhausted;
+    bool failed;
+    double seconds;
+    const char *failure;
+    char text[512];
+};
+
+/* Runs a scenario again and again, `each` after each whole run, until it fails or the
+ * search is over. `each` returns false if the run has failed after all. */
+struct found search(const struct scenario *s, const struct settings *settings,
+                    const struct search *how, bool (*each)(void));
+
+/* The choices of the last run as a string, and a run by such a string. */
+void path_print(char *text, size_t size);
+bool path_parse(const char *text);
+
+/* Drops what choices of the failed run can be dropped. Returns how many runs it took. */
+unsigned shrink(bool (*each)(void), const char *failure);
+
+/* Runs the parsed or last path once more. */
+void run_again(bool (*each)(void));
+
+double seconds_now(void);
+
+#endif
