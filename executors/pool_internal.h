@@ -17,7 +17,7 @@
  * Closing. Two bits of the inbox say closed and ended, so that a post from outside is
  * either in before them or refused. Workers go to sleep as always; the last one awake,
  * or the closer if all sleep, sees that nothing is left, ends the inbox if it is still
- * empty [end], and lets all of them exit. Each joins the one that exited before it;
+ * empty [ended], and lets all of them exit. Each joins the one that exited before it;
  * the last one finishes the executor and touches the pool no more.
  */
 #ifndef VOWI_EXECUTORS_POOL_INTERNAL_H

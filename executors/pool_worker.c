@@ -213,7 +213,7 @@ wake_all_locked(struct vowi_worker *w)
     }
 }
 
-/* Ends the inbox if it is empty; else whoever filled it wakes somebody. [end] */
+/* Ends the inbox if it is empty; else whoever filled it wakes somebody. [ended] */
 static bool
 end_inbox(struct vowi_pool *p)
 {

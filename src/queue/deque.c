@@ -61,12 +61,12 @@ grow(struct vowi_deque *d, struct vowi_ring *r, int64_t top, int64_t bottom)
     if (bigger == NULL)
         return NULL;
     for (int64_t i = top; i < bottom; i++) {
-        /* relaxed: the owner wrote them, and [ring] orders the copies */
+        /* relaxed: the owner wrote them, and [grown] orders the copies */
         vow_task *task = vowi_load_relaxed(&r->entry[i & r->mask]);
 
         vowi_store_relaxed(&bigger->entry[i & bigger->mask], task);
     }
-    vowi_store_release(&d->ring, bigger); /* [ring] */
+    vowi_store_release(&d->ring, bigger); /* [grown] */
     return bigger;
 }
 
@@ -124,7 +124,7 @@ vowi_deque_steal(struct vowi_deque *d)
 
         if (top >= vowi_load_seq_cst(&d->bottom)) /* [end], [item] */
             return NULL;
-        r = vowi_load_acquire(&d->ring); /* [ring] */
+        r = vowi_load_acquire(&d->ring); /* [grown] */
         /* relaxed: if it was taken and overwritten meanwhile, the CAS fails */
         task = vowi_load_relaxed(&r->entry[top & r->mask]);
         if (vowi_cas_strong_seq_cst(&d->top, &top, top + 1)) /* [end] */

@@ -11,7 +11,7 @@
  * Edges:
  *     [item]  a task's fields, from push to whoever takes it (bottom, or the ring)
  *     [end]   the last item: of the owner's take and a steal one sees the other
- *     [ring]  the entries of a grown ring, from the owner to thieves
+ *     [grown] the entries of a grown ring, from the owner to thieves
  */
 #ifndef VOWI_QUEUE_DEQUE_H
 #define VOWI_QUEUE_DEQUE_H

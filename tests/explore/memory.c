@@ -1,0 +1,845 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * memory.c - what a load may see, and which plain accesses race.
+ *
+ * Atomics. A location keeps the stores of the run, in the order of the run, which is
+ * its modification order. Each thread has a view (model.h). A release store carries a
+ * copy of its thread's view, an acquire load takes the maximum with it. A relaxed load
+ * puts it aside for an acquire fence, a release fence keeps a copy for later relaxed
+ * stores. A read-modify-write reads the newest store and carries its view on: the
+ * release sequence. The seq_cst operations share one more view of locations: each
+ * reads nothing older, and adds what it read or wrote; a fence joins it both ways.
+ *
+ * A load may read any store that its thread's view does not rule out: that is a
+ * choice. Each thread has a small number of such stale reads in a run, since memory
+ * becomes visible after a while; that number belongs to the thread, so that it does
+ * not make operations of different threads depend on each other.
+ *
+ * Every run is one that C11, as corrected by C++20, allows. Not every one that it
+ * allows is among them: a load never reads a store that comes later in the run (load
+ * buffering), and the modification order never contradicts the order of the run
+ * (2+2W). On x86 neither happens.
+ *
+ * Plain accesses. For each 8 bytes a cell notes who wrote and who read them last, as
+ * points on the vector clocks (after FastTrack, Flanagan and Freund, PLDI 2009). Two
+ * accesses race if one writes and the later one's thread does not know of the earlier
+ * one. This says so whatever the order of the two in the run, so plain accesses need
+ * no schedules of their own. A free is a write. Memory of the heap that is not
+ * allocated is gone, and so is the stack below the frame of a thread that is not
+ * running.
+ */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "model.h"
+
+#define STACK_SIZE ((size_t)256 << 10)
+#define HEAP_SIZE ((size_t)256 << 10)
+#define THREAD_SIZE (STACK_SIZE + HEAP_SIZE)
+#define MEMORY_AT ((char *)0x200000000000) /* the same in each process, for replays */
+#define RUN_MEMORY ((size_t)1 << 32)       /* reserved, used as needed */
+
+#define RELAXED 0
+#define CONSUME 1
+#define ACQUIRE 2
+#define RELEASE 3
+#define SEQ_CST 5
+
+#define GONE UINT16_MAX
+
+struct cell {
+    uint32_t run;      /* the run that it speaks of; else it is blank */
+    uint16_t location; /* id + 1 of the first one in these bytes; GONE */
+    uint16_t unused;
+    uint16_t write_clock[2]; /* lower and upper half */
+    uint8_t write_thread[2];
+    uint8_t write_mask[2];
+    uint16_t read_clock[THREADS];
+    uint8_t read_mask[THREADS];
+};
+
+_Static_assert(sizeof(struct cell) == 64, "a cache line");
+
+/* The globals of the code under test: a section of its own. */
+extern char __start_explored_data[], __stop_explored_data[];
+
+static char *memory; /* each thread's stack, then its heap */
+static struct cell *cells, *global_cells;
+static char *globals;
+
+static char *run_memory_start, *run_memory_next;
+static struct location *locations[LOCATIONS];
+static unsigned location_count;
+static uint16_t seq_cst_oldest[LOCATIONS];
+
+/* ---- memory for the model itself ------------------------------------------------------- */
+
+static void *
+reserve(char *at, size_t size)
+{
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    void *p = mmap(at, size, PROT_READ | PROT_WRITE,
+                   flags | (at != NULL ? MAP_FIXED_NOREPLACE : 0), -1, 0);
+
+    if (p == MAP_FAILED) {
+        perror("explore: mmap");
+        exit(2);
+    }
+    return p;
+}
+
+static size_t
+globals_size(void)
+{
+    return (size_t)(__stop_explored_data - __start_explored_data);
+}
+
+static struct view *
+view_new(void)
+{
+    return reserve(NULL, sizeof(struct view) + LOCATIONS * sizeof(uint16_t));
+}
+
+static void
+set_up(void)
+{
+    memory = reserve(MEMORY_AT, THREADS * THREAD_SIZE);
+    cells = reserve(NULL, THREADS * THREAD_SIZE / 8 * sizeof *cells);
+    global_cells = reserve(NULL, (globals_size() / 8 + 2) * sizeof *global_cells);
+    globals = malloc(globals_size());
+    memcpy(globals, __start_explored_data, globals_size());
+    run_memory_start = reserve(NULL, RUN_MEMORY);
+    for (unsigned i = 0; i < THREADS; i++) {
+        mprotect(memory + i * THREAD_SIZE, 4096, PROT_NONE); /* stack overflow */
+        thread[i].id = (uint8_t)i;
+        thread[i].now = view_new();
+        thread[i].released_view = view_new();
+        thread[i].acquired = view_new();
+    }
+}
+
+void *
+run_memory(size_t size)
+{
+    char *p = run_memory_next;
+
+    run_memory_next += (size + 15) & ~(size_t)15;
+    if ((size_t)(run_memory_next - run_memory_start) > RUN_MEMORY)
+        fail_at(NULL, "the explorer", "the run is too long");
+    return p;
+}
+
+void
+memory_start_run(void)
+{
+    if (memory == NULL)
+        set_up();
+    memcpy(__start_explored_data, globals, globals_size());
+    run_memory_next = run_memory_start;
+    location_count = 0;
+    if (++run.number == 0) { /* the cells' stamps start again */
+        madvise(cells, THREADS * THREAD_SIZE / 8 * sizeof *cells, MADV_DONTNEED);
+        memset(global_cells, 0, (globals_size() / 8 + 2) * sizeof *global_cells);
+        run.number = 1;
+    }
+}
+
+void
+memory_start_thread(struct thread *t, const struct view *from)
+{
+    size_t size = sizeof(struct view) + location_count * sizeof(uint16_t);
+
+    memset(t->now, 0, size);
+    memset(t->released_view, 0, size);
+    memset(t->acquired, 0, size);
+    if (from != NULL)
+        view_join(t->now, from);
+    t->now->locations = (uint16_t)location_count;
+    t->released_view->locations = (uint16_t)location_count;
+    t->acquired->locations = (uint16_t)location_count;
+    t->now->clock[t->id]++;
+}
+
+char *
+stack_end(unsigned id)
+{
+    return memory + id * THREAD_SIZE + STACK_SIZE;
+}
+
+char *
+heap_start(unsigned id)
+{
+    return stack_end(id);
+}
+
+char *
+heap_end(unsigned id)
+{
+    return stack_end(id) + HEAP_SIZE;
+}
+
+/* ---- views ---------------------------------------------------------------------------------- */
+
+const struct view *
+view_copy(const struct view *v)
+{
+    size_t size = sizeof *v + v->locations * sizeof v->oldest[0];
+    struct view *copy = run_memory(size);
+
+    memcpy(copy, v, size);
+    return copy;
+}
+
+/* v, a thread's, has room for all locations. */
+void
+view_join(struct view *restrict v, const struct view *restrict other)
+{
+    unsigned n = other->locations;
+
+    for (unsigned i = 0; i < THREADS; i++)
+        v->clock[i] = v->clock[i] > other->clock[i] ? v->clock[i] : other->clock[i];
+    for (unsigned i = 0; i < n; i++)
+        v->oldest[i] = v->oldest[i] > other->oldest[i] ? v->oldest[i] : other->oldest[i];
+}
+
+/* ---- cells ----------------------------------------------------------------------------------- */
+
+static bool
+is_memory(uintptr_t at)
+{
+    return at - (uintptr_t)memory < THREADS * THREAD_SIZE;
+}
+
+bool
+is_heap(uintptr_t at)
+{
+    return is_memory(at) && (at - (uintptr_t)memory) % THREAD_SIZE >= STACK_SIZE;
+}
+
+static bool
+is_global(uintptr_t at)
+{
+    return at - (uintptr_t)__start_explored_data < globals_size();
+}
+
+/* NULL: not memory of the code under test, but a constant, or libc's. */
+static struct cell *
+cell_of(uintptr_t at)
+{
+    struct cell *c;
+
+    if (LIKELY(is_memory(at)))
+        c = &cells[(at - (uintptr_t)memory) >> 3];
+    else if (is_global(at))
+        c = &global_cells[(at - ((uintptr_t)__start_explored_data & ~(uintptr_t)7)) >> 3];
+    else
+        return NULL;
+    if (c->run != run.number) {
+        memset(c, 0, sizeof *c);
+        c->run = run.number;
+        c->location = is_heap(at) ? GONE : 0;
+    }
+    return c;
+}
+
+/* Whether an address is of a stack frame that its thread has left. */
+static bool
+is_left_frame(uintptr_t at)
+{
+    const struct thread *t;
+
+    if (!is_memory(at) || is_heap(at))
+        return false;
+    t = &thread[(at - (uintptr_t)memory) / THREAD_SIZE];
+    if (t->id == run.current)
+        return false;
+    return t->id >= run.threads || t->need == ENDED || at < (uintptr_t)t->stack_pointer;
+}
+
+static void
+check_there(uintptr_t at, const struct cell *c, const char *what, const void *pc)
+{
+    if (c->location == GONE)
+        fail_at(pc, "bad access", "%s of freed or never allocated memory, %s", what,
+                name_of(at));
+    if (is_left_frame(at))
+        fail_at(pc, "bad access", "%s of a stack frame that thread %u has left", what,
+                (unsigned)((at - (uintptr_t)memory) / THREAD_SIZE));
+}
+
+void
+memory_alive(uintptr_t at, size_t size)
+{
+    const struct thread *t = self();
+
+    for (uintptr_t end = at + size; at < end; at += 8) {
+        struct cell *c = cell_of(at);
+
+        memset(c, 0, sizeof *c);
+        c->run = run.number;
+        for (unsigned half = 0; half < 2; half++) {
+            c->write_clock[half] = t->now->clock[t->id];
+            c->write_thread[half] = t->id;
+            c->write_mask[half] = (uint8_t)(half == 0 ? 0x0f : 0xf0);
+        }
+    }
+}
+
+void
+memory_gone(uintptr_t at, size_t size)
+{
+    for (uintptr_t end = at + size; at < end; at += 8)
+        cell_of(at)->location = GONE;
+}
+
+/* ---- races -------------------------------------------------------------------------------------- */
+
+static _Noreturn void
+fail_race(uintptr_t at, const char *what, const char *other, unsigned by, const void *pc)
+{
+    fail_at(pc, "data race", "%s, unordered with %s by thread %u, of %s", what, other, by,
+            name_of(at));
+}
+
+/* Whether thread t knows how far another thread had come then. */
+static bool
+knows(const struct thread *t, unsigned other, uint16_t clock)
+{
+    return other == t->id || clock <= t->now->clock[other];
+}
+
+static void
+check_writers(const struct cell *c, unsigned mask, uintptr_t at, const char *what,
+              const void *pc)
+{
+    for (unsigned half = 0; half < 2; half++)
+        if ((c->write_mask[half] & mask) != 0 &&
+            !knows(self(), c->write_thread[half], c->write_clock[half]))
+            fail_race(at, what, "a write", c->write_thread[half], pc);
+}
+
+static void
+check_readers(const struct cell *c, unsigned mask, uintptr_t at, const char *what,
+              const void *pc)
+{
+    for (unsigned i = 0; i < run.threads; i++)
+        if ((c->read_mask[i] & mask) != 0 && !knows(self(), i, c->read_clock[i]))
+            fail_race(at, what, "a read", i, pc);
+}
+
+static bool
+overlaps(const struct location *l, uintptr_t at, size_t size)
+{
+    return l->at < at + size && at < l->at + l->size;
+}
+
+/* A plain access meets an atomic or the like: are they ordered? */
+static void
+check_location(const struct location *l, uintptr_t at, bool writes, const void *pc)
+{
+    const char *what = writes ? "a plain write" : "a plain read";
+
+    for (unsigned i = 0; i < run.threads; i++) {
+        if (!knows(self(), i, l->stores[i]))
+            fail_race(at, what, "an atomic write", i, pc);
+        if (writes && !knows(self(), i, l->loads[i]))
+            fail_race(at, what, "an atomic read", i, pc);
+    }
+    if (writes && l->kind == MUTEX && l->owner != NOBODY)
+        fail_at(pc, "bad access", "%s is overwritten or freed while locked",
+                name_of(l->at));
+}
+
+/* A plain write begins a location's life anew: what it was is forgotten. */
+static void
+check_locations(struct cell *c, uintptr_t at, size_t size, bool writes, const void *pc)
+{
+    uint16_t *link = &c->location;
+
+    while (*link != 0) {
+        struct location *l = locations[*link - 1];
+
+        if (!overlaps(l, at, size)) {
+            link = &l->next_in_cell;
+            continue;
+        }
+        check_location(l, at, writes, pc);
+        if (writes)
+            *link = l->next_in_cell;
+        else
+            link = &l->next_in_cell;
+    }
+}
+
+static void
+note_write(struct cell *c, unsigned mask)
+{
+    const struct thread *t = self();
+    uint16_t clock = t->now->clock[t->id];
+
+    for (unsigned half = 0; half < 2; half++) {
+        uint8_t part = (uint8_t)(mask & (half == 0 ? 0x0fu : 0xf0u));
+
+        if (part == 0)
+            continue;
+        if (c->write_thread[half] != t->id || c->write_clock[half] != clock)
+            c->write_mask[half] = 0;
+        c->write_thread[half] = t->id;
+        c->write_clock[half] = clock;
+        c->write_mask[half] |= part;
+    }
+}
+
+static void
+note_read(struct cell *c, unsigned mask)
+{
+    const struct thread *t = self();
+    uint16_t clock = t->now->clock[t->id];
+
+    if (c->read_clock[t->id] != clock)
+        c->read_mask[t->id] = 0;
+    c->read_clock[t->id] = clock;
+    c->read_mask[t->id] |= (uint8_t)mask;
+}
+
+static void
+access_cell(uintptr_t at, size_t size, bool writes, const void *pc)
+{
+    struct cell *c = cell_of(at);
+    unsigned mask = ((1u << size) - 1) << (at & 7);
+    const char *what = writes ? "a write" : "a read";
+
+    if (c == NULL) {
+        if (writes)
+            fail_at(pc, "bad access", "a write of memory that is not of the code under "
+                                      "test, %p", (void *)at);
+        return;
+    }
+    check_there(at, c, what, pc);
+    check_writers(c, mask, at, what, pc);
+    if (writes)
+        check_readers(c, mask, at, what, pc);
+    if (c->location != 0)
+        check_locations(c, at, size, writes, pc);
+    if (writes)
+        note_write(c, mask);
+    else
+        note_read(c, mask);
+}
+
+void
+plain_access(uintptr_t at, size_t size, bool writes, const void *pc)
+{
+    if (!run.active)
+        return;
+    while (size != 0) {
+        size_t part = 8 - (at & 7);
+
+        if (part > size)
+            part = size;
+        access_cell(at, part, writes, pc);
+        at += part;
+        size -= part;
+    }
+}
+
+/* ---- locations -------------------------------------------------------------------------------------- */
+
+static uint64_t
+read_memory(uintptr_t at, unsigned size)
+{
+    uint64_t value = 0;
+
+    memcpy(&value, (const void *)at, size); /* little-endian */
+    return value;
+}
+
+static void
+write_memory(uintptr_t at, unsigned size, uint64_t value)
+{
+    memcpy((void *)at, &value, size);
+}
+
+static struct location *
+location_new(enum kind kind, uintptr_t at, unsigned size)
+{
+    struct location *l = run_memory(sizeof *l);
+
+    if (location_count == LOCATIONS)
+        fail_at(NULL, "the explorer", "more than %d atomic locations", LOCATIONS);
+    memset(l, 0, sizeof *l);
+    l->at = at;
+    l->size = size;
+    l->kind = kind;
+    l->owner = NOBODY;
+    l->id = (uint16_t)location_count;
+    locations[location_count++] = l;
+    seq_cst_oldest[l->id] = 0;
+    for (unsigned i = 0; i < run.threads; i++) {
+        thread[i].now->oldest[l->id] = 0;
+        thread[i].released_view->oldest[l->id] = 0;
+        thread[i].acquired->oldest[l->id] = 0;
+        thread[i].now->locations = (uint16_t)location_count;
+        thread[i].released_view->locations = (uint16_t)location_count;
+        thread[i].acquired->locations = (uint16_t)location_count;
+    }
+    return l;
+}
+
+static void
+append_store(struct location *l, uint64_t value, const struct view *view)
+{
+    struct store *s = run_memory(sizeof *s);
+    const struct thread *t = self();
+
+    s->value = value;
+    s->older = l->newest;
+    s->view = view;
+    s->index = l->newest != NULL ? (uint16_t)(l->newest->index + 1) : 0;
+    s->clock = t->now->clock[t->id];
+    s->thread = t->id;
+    l->newest = s;
+}
+
+static struct location *
+find_or_make(struct cell *c, enum kind kind, uintptr_t at, unsigned size, bool fresh)
+{
+    struct location *l;
+    uint16_t *link = &c->location;
+
+    for (; *link != 0; link = &l->next_in_cell) {
+        l = locations[*link - 1];
+        if (l->at != at)
+            continue;
+        if (!fresh && l->kind == kind && l->size == size)
+            return l;
+        *link = l->next_in_cell; /* it is something else from now on */
+        break;
+    }
+    l = location_new(kind, at, size);
+    l->next_in_cell = c->location;
+    c->location = (uint16_t)(l->id + 1);
+    if (kind == ATOMIC)
+        append_store(l, read_memory(at, size), NULL);
+    return l;
+}
+
+/* The location at an address, which is accessed now, writing or not. */
+static struct location *
+access_location(enum kind kind, uintptr_t at, unsigned size, bool fresh, bool writes,
+                const void *pc)
+{
+    struct cell *c = cell_of(at);
+    unsigned mask = ((1u << (size < 8 ? size : 8)) - 1) << (at & 7);
+    struct location *l;
+    uint16_t clock = self()->now->clock[run.current];
+
+    if (c == NULL)
+        fail_at(pc, "bad access", "an atomic outside of the code under test, %p",
+                (void *)at);
+    check_there(at, c, "an atomic access", pc);
+    check_writers(c, mask, at, "an atomic access", pc);
+    if (writes)
+        check_readers(c, mask, at, "an atomic write", pc);
+    l = find_or_make(c, kind, at, size, fresh);
+    if (writes)
+        l->stores[run.current] = clock;
+    else
+        l->loads[run.current] = clock;
+    return l;
+}
+
+struct location *
+location_of(enum kind kind, const void *at, unsigned size, bool fresh, const void *pc)
+{
+    return access_location(kind, (uintptr_t)at, size, fresh, true, pc);
+}
+
+/* ---- atomics -------------------------------------------------------------------------------------------- */
+
+static bool
+acquires(int order)
+{
+    return order == CONSUME || order == ACQUIRE || order > RELEASE;
+}
+
+static bool
+releases(int order)
+{
+    return order >= RELEASE;
+}
+
+static const char *
+order_name(int order)
+{
+    static const char *const names[] = {"relaxed", "consume", "acquire",
+                                        "release", "acq_rel", "seq_cst"};
+
+    return names[order];
+}
+
+static void
+step_atomic(uintptr_t at, bool writes, int order)
+{
+    step((struct op){.at = {at}, .writes = writes, .seq_cst = order == SEQ_CST});
+}
+
+/* The thread has read a store. */
+static void
+see(struct location *l, const struct store *s, int order)
+{
+    struct thread *t = self();
+
+    if (s->index > t->now->oldest[l->id])
+        t->now->oldest[l->id] = s->index;
+    if (s->view != NULL)
+        view_join(acquires(order) ? t->now : t->acquired, s->view);
+    if (order == SEQ_CST && s->index > seq_cst_oldest[l->id])
+        seq_cst_oldest[l->id] = s->index;
+}
+
+/* Stores; `carried` is the view of a release sequence that goes on, or NULL. */
+static void
+put(struct location *l, uint64_t value, int order, const struct view *carried)
+{
+    struct thread *t = self();
+    struct view *view;
+    size_t size = sizeof *view + location_count * sizeof view->oldest[0];
+
+    t->now->oldest[l->id] = (uint16_t)(l->newest->index + 1);
+    view = run_memory(size);
+    memcpy(view, releases(order) ? t->now : t->released_view, size);
+    if (carried != NULL)
+        view_join(view, carried);
+    if (view->oldest[l->id] <= l->newest->index)
+        view->oldest[l->id] = (uint16_t)(l->newest->index + 1);
+    append_store(l, value, view);
+    if (order == SEQ_CST)
+        seq_cst_oldest[l->id] = l->newest->index;
+    write_memory(l->at, l->size, value);
+}
+
+/* Whether the thread has read this store before, again and again, and nothing else. */
+static void
+note_repeats(struct location *l, const struct store *s)
+{
+    struct thread *t = self();
+
+    t->repeats = t->last_load == l && t->last_store == s ? t->repeats + 1 : 0;
+    t->last_load = l;
+    t->last_store = s;
+}
+
+static void
+note_progress(void)
+{
+    self()->last_load = NULL;
+    self()->repeats = 0;
+}
+
+/*
+ * The store that a load reads: a choice among those that its view allows. With
+ * `unless`, stores of that value are none of them but the newest: so reads a compare
+ * that does not fail without a reason.
+ */
+static struct store *
+choose_store(struct location *l, int order, const uint64_t *unless)
+{
+    struct thread *t = self();
+    unsigned oldest = t->now->oldest[l->id];
+    struct store *may[16];
+    unsigned n = 1;
+    unsigned i;
+
+    if (order == SEQ_CST && seq_cst_oldest[l->id] > oldest)
+        oldest = seq_cst_oldest[l->id];
+    may[0] = l->newest;
+    if (t->stale < run.settings.stale && t->repeats == 0)
+        for (struct store *s = l->newest; s->index > oldest && n < 16;) {
+            s = s->older;
+            if (unless == NULL || s->value != *unless)
+                may[n++] = s;
+        }
+    i = choose('r', n);
+    if (i != 0)
+        t->stale++;
+    return may[i];
+}
+
+/* A load that was repeated waits for a newer store: it spins. */
+static void
+step_load(uintptr_t at, int order)
+{
+    struct thread *t = self();
+    struct op op = {.at = {at}, .writes = order == SEQ_CST, .seq_cst = order == SEQ_CST};
+
+    if (t->repeats == 0 || t->last_load->at != at) {
+        step(op);
+        return;
+    }
+    t->location = locations[t->last_load->id];
+    t->seen = t->last_store->index;
+    step_when(op, SPINS);
+}
+
+uint64_t
+atomic_read(uintptr_t at, unsigned size, int order, const void *pc)
+{
+    struct location *l;
+    struct store *s;
+
+    if (!run.active)
+        return read_memory(at, size);
+    step_load(at, order);
+    l = access_location(ATOMIC, at, size, false, false, pc);
+    s = choose_store(l, order, NULL);
+    see(l, s, order);
+    note_repeats(l, s);
+    TRACE(pc, "load %s %s: %#llx%s", order_name(order), name_of(at),
+          (unsigned long long)s->value, s != l->newest ? "  STALE" : "");
+    return s->value;
+}
+
+void
+atomic_write(uintptr_t at, unsigned size, uint64_t value, int order, const void *pc)
+{
+    struct location *l;
+
+    if (!run.active) {
+        write_memory(at, size, value);
+        return;
+    }
+    step_atomic(at, true, order);
+    note_progress();
+    l = access_location(ATOMIC, at, size, false, true, pc);
+    put(l, value, order, NULL);
+    TRACE(pc, "store %s %s: %#llx", order_name(order), name_of(at),
+          (unsigned long long)value);
+}
+
+static uint64_t
+changed(uint64_t old, char how, uint64_t value)
+{
+    switch (how) {
+    case '+':
+        return old + value;
+    case '-':
+        return old - value;
+    case '&':
+        return old & value;
+    case '|':
+        return old | value;
+    case '^':
+        return old ^ value;
+    case '~':
+        return ~(old & value);
+    default:
+        return value;
+    }
+}
+
+uint64_t
+atomic_change(uintptr_t at, unsigned size, char how, uint64_t value, int order,
+              const void *pc)
+{
+    uint64_t mask = size == 8 ? UINT64_MAX : (UINT64_C(1) << 8 * size) - 1;
+    struct location *l;
+    uint64_t old;
+
+    if (!run.active) {
+        old = read_memory(at, size);
+        write_memory(at, size, changed(old, how, value) & mask);
+        return old;
+    }
+    step_atomic(at, true, order);
+    note_progress();
+    l = access_location(ATOMIC, at, size, false, true, pc);
+    old = l->newest->value;
+    see(l, l->newest, order);
+    put(l, changed(old, how, value) & mask, order, l->newest->view);
+    TRACE(pc, "change %s %s: %#llx %c %#llx = %#llx", order_name(order), name_of(at),
+          (unsigned long long)old, how, (unsigned long long)value,
+          (unsigned long long)l->newest->value);
+    return old;
+}
+
+uint64_t
+atomic_compare(uintptr_t at, unsigned size, uint64_t expected, uint64_t value, int order,
+               int failed_order, const void *pc)
+{
+    struct location *l;
+    struct store *s;
+    bool swaps;
+
+    if (!run.active) {
+        uint64_t old = read_memory(at, size);
+
+        if (old == expected)
+            write_memory(at, size, value);
+        return old;
+    }
+    step_atomic(at, true, order == SEQ_CST || failed_order == SEQ_CST ? SEQ_CST : order);
+    note_progress();
+    l = access_location(ATOMIC, at, size, false, true, pc);
+    s = choose_store(l, failed_order, &expected);
+    swaps = s == l->newest && s->value == expected;
+    see(l, s, swaps ? order : failed_order);
+    if (swaps)
+        put(l, value, order, s->view);
+    TRACE(pc, "compare %s %s: %#llx, %s%s", order_name(swaps ? order : failed_order),
+          name_of(at), (unsigned long long)s->value, swaps ? "becomes " : "not as expected",
+          swaps ? "" : s != l->newest ? "  STALE" : "");
+    if (swaps)
+        TRACE(NULL, "        %#llx", (unsigned long long)value);
+    return s->value;
+}
+
+void
+atomic_fence(int order, const void *pc)
+{
+    struct thread *t = self();
+
+    if (!run.active)
+        return;
+    if (order == SEQ_CST)
+        step((struct op){.seq_cst = true, .fence = true});
+    note_progress();
+    if (acquires(order))
+        view_join(t->now, t->acquired);
+    for (unsigned i = 0; order == SEQ_CST && i < location_count; i++) {
+        if (seq_cst_oldest[i] > t->now->oldest[i])
+            t->now->oldest[i] = seq_cst_oldest[i];
+        seq_cst_oldest[i] = t->now->oldest[i];
+    }
+    if (releases(order))
+        memcpy(t->released_view, t->now,
+               sizeof *t->now + location_count * sizeof t->now->oldest[0]);
+    TRACE(pc, "fence %s", order_name(order));
+}
+
+/* ---- names ------------------------------------------------------------------------------------------------ */
+
+const char *
+name_of(uintptr_t at)
+{
+    static char names[3][96];
+    static unsigned turn;
+    char *name = names[turn++ % 3];
+    unsigned owner = (unsigned)((at - (uintptr_t)memory) / THREAD_SIZE);
+    unsigned block;
+    size_t offset;
+
+    if (is_heap(at) && heap_find(at, &block, &offset))
+        snprintf(name, sizeof names[0], "heap %u.%u+%zu", owner, block, offset);
+    else if (is_heap(at))
+        snprintf(name, sizeof names[0], "heap %u, in no block", owner);
+    else if (is_memory(at))
+        snprintf(name, sizeof names[0], "stack %u-%zu", owner,
+                 (size_t)(stack_end(owner) - (char *)at));
+    else
+        snprintf(name, sizeof names[0], "%s", global_name(at));
+    return name;
+}
