@@ -132,7 +132,7 @@ void *
 model_malloc(size_t size)
 {
     if (fails("malloc", PC)) {
-        self()->error = ENOMEM;
+        *model_errno_location() = ENOMEM;
         return NULL;
     }
     return allocate(size, 16, PC)->at;
@@ -144,7 +144,7 @@ model_calloc(size_t n, size_t size)
     struct block *b;
 
     if (fails("calloc", PC)) {
-        self()->error = ENOMEM;
+        *model_errno_location() = ENOMEM;
         return NULL;
     }
     b = allocate(n * size, 16, PC);
@@ -188,6 +188,7 @@ struct tls_control {
 
 void *__emutls_get_address(struct tls_control *control);
 
+/* A library's own, and errno. Known for ever: what they are does not change. */
 static struct tls_control *variables[TLS_VARIABLES];
 
 static unsigned
@@ -231,6 +232,14 @@ __emutls_get_address(struct tls_control *control)
         t->tls[i] = b->at;
     }
     return t->tls[i];
+}
+
+int *
+model_errno_location(void)
+{
+    static struct tls_control control = {sizeof(int), _Alignof(int), NULL, NULL};
+
+    return __emutls_get_address(&control);
 }
 
 void

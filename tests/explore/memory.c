@@ -28,7 +28,6 @@
  * allocated is gone, and so is the stack below the frame of a thread that is not
  * running.
  */
-#define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -184,12 +183,13 @@ heap_end(unsigned id)
 /* ---- views ---------------------------------------------------------------------------------- */
 
 const struct view *
-view_copy(const struct view *v)
+view_release(struct thread *t)
 {
-    size_t size = sizeof *v + v->locations * sizeof v->oldest[0];
+    size_t size = sizeof *t->now + location_count * sizeof t->now->oldest[0];
     struct view *copy = run_memory(size);
 
-    memcpy(copy, v, size);
+    memcpy(copy, t->now, size);
+    t->now->clock[t->id]++; /* what comes next is not released by this */
     return copy;
 }
 
@@ -601,27 +601,6 @@ see(struct location *l, const struct store *s, int order)
         seq_cst_oldest[l->id] = s->index;
 }
 
-/* Stores; `carried` is the view of a release sequence that goes on, or NULL. */
-static void
-put(struct location *l, uint64_t value, int order, const struct view *carried)
-{
-    struct thread *t = self();
-    struct view *view;
-    size_t size = sizeof *view + location_count * sizeof view->oldest[0];
-
-    t->now->oldest[l->id] = (uint16_t)(l->newest->index + 1);
-    view = run_memory(size);
-    memcpy(view, releases(order) ? t->now : t->released_view, size);
-    if (carried != NULL)
-        view_join(view, carried);
-    if (view->oldest[l->id] <= l->newest->index)
-        view->oldest[l->id] = (uint16_t)(l->newest->index + 1);
-    append_store(l, value, view);
-    if (order == SEQ_CST)
-        seq_cst_oldest[l->id] = l->newest->index;
-    write_memory(l->at, l->size, value);
-}
-
 /* Whether the thread has read this store before, again and again, and nothing else. */
 static void
 note_repeats(struct location *l, const struct store *s)
@@ -638,6 +617,29 @@ note_progress(void)
 {
     self()->last_load = NULL;
     self()->repeats = 0;
+}
+
+/* Stores; `carried` is the view of a release sequence that goes on, or NULL. */
+static void
+put(struct location *l, uint64_t value, int order, const struct view *carried)
+{
+    struct thread *t = self();
+    struct view *view;
+    size_t size = sizeof *view + location_count * sizeof view->oldest[0];
+
+    t->now->oldest[l->id] = (uint16_t)(l->newest->index + 1);
+    note_progress();
+    view = run_memory(size);
+    memcpy(view, releases(order) ? t->now : t->released_view, size);
+    if (carried != NULL)
+        view_join(view, carried);
+    if (view->oldest[l->id] <= l->newest->index)
+        view->oldest[l->id] = (uint16_t)(l->newest->index + 1);
+    append_store(l, value, view);
+    t->now->clock[t->id]++; /* what comes next is not released by this */
+    if (order == SEQ_CST)
+        seq_cst_oldest[l->id] = l->newest->index;
+    write_memory(l->at, l->size, value);
 }
 
 /*
@@ -713,7 +715,6 @@ atomic_write(uintptr_t at, unsigned size, uint64_t value, int order, const void 
         return;
     }
     step_atomic(at, true, order);
-    note_progress();
     l = access_location(ATOMIC, at, size, false, true, pc);
     put(l, value, order, NULL);
     TRACE(pc, "store %s %s: %#llx", order_name(order), name_of(at),
@@ -755,7 +756,6 @@ atomic_change(uintptr_t at, unsigned size, char how, uint64_t value, int order,
         return old;
     }
     step_atomic(at, true, order);
-    note_progress();
     l = access_location(ATOMIC, at, size, false, true, pc);
     old = l->newest->value;
     see(l, l->newest, order);

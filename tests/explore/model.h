@@ -86,8 +86,7 @@ enum need {
     SPINS,     /* `location` has a newer store than `seen` */
     LOCK,      /* `location` has no owner */
     SIGNAL,    /* it is woken, or its deadline passes */
-    END,       /* thread `target` has ended */
-    ALL_ENDED, /* threads from `target` on have ended */
+    END,       /* `targets` threads from `target` on have ended */
     ENDED
 };
 
@@ -113,7 +112,7 @@ struct thread {
     enum need need;
     struct location *location;
     unsigned seen;
-    unsigned target;
+    unsigned target, targets;
     bool released;     /* go on although the need is not met: nobody else can */
     bool timed;        /* SIGNAL */
     uint64_t deadline; /* if timed */
@@ -140,7 +139,6 @@ struct thread {
     void *stack_pointer; /* while another one runs */
     void *tls[TLS_VARIABLES];
     void *specific[TLS_KEYS];
-    int error;
 
     const void *calls[CALLS]; /* return addresses: who called the functions it is in */
     unsigned depth;
@@ -193,7 +191,10 @@ void step_when(struct op op, enum need need);
 /* Among n things that may happen, which one does; 0 is the dull one. */
 unsigned choose(char what, unsigned n);
 
-/* Wakes `thread`, which waits for a signal. */
+/* The next number of the search's seed. */
+uint64_t draw(void);
+
+/* Wakes `t`, which waits for a signal. */
 void wake(struct thread *t, int woken_by);
 
 /* Ends the run: it has failed. `kind` is a literal. */
@@ -213,7 +214,8 @@ char *stack_end(unsigned id);
 char *heap_start(unsigned id);
 char *heap_end(unsigned id);
 
-const struct view *view_copy(const struct view *v);
+/* What a thread knows, for others to acquire. */
+const struct view *view_release(struct thread *t);
 void view_join(struct view *v, const struct view *other);
 
 /* A plain access: checked, not a step. */
@@ -248,6 +250,7 @@ void heap_free_tls(struct thread *t);
 void heap_check_leaks(void);
 /* Which block an address is in, for name_of; false if it is in none. */
 bool heap_find(uintptr_t at, unsigned *block, size_t *offset);
+int *model_errno_location(void);
 /* Whether this call fails: a choice, if the settings allow for it. */
 bool fails(const char *what, const void *pc);
 
@@ -263,8 +266,6 @@ void trace_start(void);
 void trace_add(const void *pc, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void trace_print(void);
-/* Source lines of a code address, through addr2line. */
-void print_place(const void *pc);
 /* The name of a global variable, with the offset in it. */
 const char *global_name(uintptr_t at);
 

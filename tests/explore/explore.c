@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * explore.c - what is explored, for how long, and what is said about it.
+ *
+ *     explore [--list] [SECONDS] [SCENARIO...]
+ *     explore --replay STRING SCENARIO       a failing run again, step by step
+ *     explore --trace SCENARIO               the first run, step by step
+ *
+ * In this order: the litmus tests, which show that the model of memory is the one of
+ * C11; the seeded bugs, which show that it finds what it is for; then the library.
+ * If one of the first two is not green, the third says nothing, and is left out.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model.h"
+
+#define OUTCOMES 32
+
+/* Filled by SCENARIO and its like: a section of pointers. */
+extern const struct scenario *const __start_explore_scenarios[];
+extern const struct scenario *const __stop_explore_scenarios[];
+
+static unsigned long counts[OUTCOMES];
+
+/* ---- outcomes ----------------------------------------------------------------------------- */
+
+void
+outcome(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(run.outcome, sizeof run.outcome, format, args);
+    va_end(args);
+    TRACE(PC, "outcome: %s", run.outcome);
+}
+
+static const struct outcome *
+find_outcome(const struct scenario *s)
+{
+    const struct outcome *o = s->outcomes;
+
+    while (o->why != NULL && o->text != NULL && strcmp(o->text, run.outcome) != 0)
+        o++;
+    return o->why != NULL ? o : NULL;
+}
+
+static bool
+check_outcome(void)
+{
+    const struct outcome *o = find_outcome(run.scenario);
+
+    if (o == NULL) {
+        run.failure = "unknown outcome";
+        snprintf(run.failure_text, sizeof run.failure_text, "%s", run.outcome);
+        return false;
+    }
+    counts[o - run.scenario->outcomes]++;
+    if (o->kind != OUTCOME_FORBIDDEN && o->kind != OUTCOME_MISSED)
+        return true;
+    run.failure = "forbidden outcome";
+    snprintf(run.failure_text, sizeof run.failure_text, "%s: %s", run.outcome, o->why);
+    return false;
+}
+
+static void
+print_outcomes(const struct scenario *s)
+{
+    static const char *const kinds[] = {"", "expected", "allowed", "forbidden", "missed"};
+
+    for (const struct outcome *o = s->outcomes; o->why != NULL; o++)
+        printf("      %10lu  %-9s %-24s %s\n", counts[o - s->outcomes], kinds[o->kind],
+               o->text != NULL ? o->text : "(others)", o->why);
+}
+
+/* Whether all that is expected was seen. */
+static bool
+all_seen(const struct scenario *s)
+{
+    bool all = true;
+
+    for (const struct outcome *o = s->outcomes; o->why != NULL; o++)
+        if (o->kind == OUTCOME_EXPECTED && counts[o - s->outcomes] == 0) {
+            printf("    NEVER SEEN: %s\n", o->text);
+            all = false;
+        }
+    return all;
+}
+
+/* ---- one search ------------------------------------------------------------------------------- */
+
+static void
+print_found(const char *what, const struct found *f)
+{
+    printf("    %-22s %9lu schedules%s, %lu cut, %.2f s, %.0f/s, longest %u steps\n", what,
+           f->runs, f->exhausted ? ", ALL" : "", f->pruned, f->seconds,
+           (double)f->runs / (f->seconds + 1e-9), f->longest);
+    fflush(stdout);
+}
+
+static void
+print_failure(const struct scenario *s, const struct found *f)
+{
+    char text[8192];
+    const struct settings *with = &run.settings;
+    unsigned runs;
+
+    printf("    FAILED in schedule %lu: %s: %s\n", f->runs, f->failure, f->text);
+    runs = shrink(check_outcome, f->failure);
+    path_print(text, sizeof text);
+    printf("    shrunk by %u runs, its trace:\n", runs);
+    trace_start();
+    run_again(check_outcome);
+    trace_print();
+    printf("    %s: %s\n", run.failure != NULL ? run.failure : "no failure",
+           run.failure_text);
+    printf("    explore --replay %u,%u,%u:%s %s\n", with->stale, with->spurious,
+           with->failing, text, s->name);
+}
+
+/* Returns whether it did not fail. */
+static bool
+search_and_print(const struct scenario *s, const struct settings *with,
+                 const struct search *by, const char *what, struct found *f)
+{
+    *f = search(s, with, by, check_outcome);
+    print_found(what, f);
+    if (f->failed)
+        print_failure(s, f);
+    return !f->failed;
+}
+
+/* ---- the library ---------------------------------------------------------------------------------- */
+
+/* First all; else up to three preemptions, then at random. Returns whether it is green. */
+static bool
+deepen(const struct scenario *s, const struct settings *with, const char *what,
+       double seconds, bool *exhausted)
+{
+    struct search all = {.mode = EXHAUST, .bound = -1, .sleep_sets = true,
+                         .seconds = seconds / 2};
+    struct search bound = {.mode = EXHAUST, .seconds = seconds / 10};
+    struct search pct = {.mode = PCT, .depth = 3, .seed = 1, .seconds = seconds / 10};
+    struct search uniform = {.mode = RANDOM, .seed = 1, .seconds = seconds / 10};
+    char text[32];
+    struct found f;
+
+    if (!search_and_print(s, with, &all, what, &f))
+        return false;
+    *exhausted = f.exhausted;
+    if (f.exhausted)
+        return true;
+    for (bound.bound = 0; bound.bound <= 3; bound.bound++) {
+        snprintf(text, sizeof text, "  %d preemptions", bound.bound);
+        if (!search_and_print(s, with, &bound, text, &f))
+            return false;
+        if (!f.exhausted)
+            break;
+    }
+    return search_and_print(s, with, &pct, "  PCT", &f) &&
+           search_and_print(s, with, &uniform, "  random", &f);
+}
+
+static bool
+explore_library(const struct scenario *s, double seconds)
+{
+    static const struct settings plain = {.stale = 2, .steps = 5000};
+    static const struct settings spurious = {.stale = 1, .spurious = 1, .steps = 5000};
+    static const struct settings failing = {.stale = 1, .failing = 1, .steps = 5000};
+    bool can_fail = (s->flags & CAN_FAIL) != 0;
+    double share = seconds / (can_fail ? 3 : 2);
+    bool exhausted = false, other;
+
+    printf("  %s: %s\n", s->name, s->about);
+    memset(counts, 0, sizeof counts);
+    if (!deepen(s, &plain, "all", share, &exhausted))
+        return false;
+    print_outcomes(s);
+    if (exhausted && !all_seen(s))
+        return false;
+    return deepen(s, &spurious, "spurious wake-ups", share, &other) &&
+           (!can_fail || deepen(s, &failing, "failing calls", share, &other));
+}
+
+/* ---- the explorer itself ------------------------------------------------------------------------------ */
+
+static bool
+same_outcomes(const unsigned long *reduced)
+{
+    bool same = true;
+
+    for (unsigned i = 0; i < OUTCOMES; i++)
+        same = same && (reduced[i] != 0) == (counts[i] != 0);
+    return same;
+}
+
+static bool
+explore_litmus(const struct scenario *s)
+{
+    static const struct settings with = {.stale = 8, .steps = 1000};
+    struct search by = {.mode = EXHAUST, .bound = -1, .sleep_sets = true};
+    unsigned long reduced[OUTCOMES];
+    struct found f, full = {0};
+
+    memset(counts, 0, sizeof counts);
+    f = search(s, &with, &by, check_outcome);
+    if (f.failed)
+        print_failure(s, &f);
+    if (f.failed || !all_seen(s))
+        return false;
+    memcpy(reduced, counts, sizeof reduced);
+    if ((s->flags & FULL) != 0) {
+        by.sleep_sets = false;
+        full = search(s, &with, &by, check_outcome);
+    }
+    printf("  %-22s %-42s %4lu schedules, in full %8lu: %s\n", s->name, s->about, f.runs,
+           full.runs, same_outcomes(reduced) ? "same outcomes" : "OUTCOMES DIFFER");
+    return same_outcomes(reduced);
+}
+
+static unsigned long
+find_bug(const struct scenario *s, const struct search *by)
+{
+    static const struct settings with = {.stale = 3, .steps = 2000};
+    struct found f = search(s, &with, by, check_outcome);
+
+    if (!f.failed)
+        printf("  %s: NOT FOUND in %lu schedules\n", s->name, f.runs);
+    else if (strcmp(f.failure, s->must_fail) != 0)
+        printf("  %s: found as %s, %s\n", s->name, f.failure, f.text);
+    else
+        return f.runs;
+    return 0;
+}
+
+static bool
+explore_bug(const struct scenario *s)
+{
+    struct search all = {.mode = EXHAUST, .bound = -1, .sleep_sets = true, .seconds = 10};
+    struct search pct = {.mode = PCT, .depth = 3, .seed = 1, .seconds = 10};
+    struct search uniform = {.mode = RANDOM, .seed = 1, .seconds = 10};
+    unsigned long by_all = find_bug(s, &all);
+    unsigned long by_pct = find_bug(s, &pct);
+    unsigned long by_uniform = find_bug(s, &uniform);
+
+    printf("  %-22s %-46s %s in schedule %lu, PCT %lu, random %lu\n", s->name, s->about,
+           s->must_fail, by_all, by_pct, by_uniform);
+    return by_all != 0 && by_pct != 0 && by_uniform != 0;
+}
+
+/* ---- what was asked for ------------------------------------------------------------------------------ */
+
+static bool
+is_named(const struct scenario *s, char **names)
+{
+    if (*names == NULL)
+        return true;
+    for (; *names != NULL; names++)
+        if (strcmp(s->name, *names) == 0)
+            return true;
+    return false;
+}
+
+static unsigned
+count_of(enum scenario_kind kind, char **names)
+{
+    unsigned n = 0;
+
+    for (const struct scenario *const *s = __start_explore_scenarios;
+         s < __stop_explore_scenarios; s++)
+        n += (*s)->kind == kind && is_named(*s, names);
+    return n;
+}
+
+static bool
+explore_one(const struct scenario *s, double seconds)
+{
+    switch (s->kind) {
+    case LITMUS_TEST:
+        return explore_litmus(s);
+    case SEEDED_BUG:
+        return explore_bug(s);
+    case LIBRARY:
+        break;
+    }
+    return explore_library(s, seconds);
+}
+
+/* Returns how many were not green. */
+static unsigned
+explore_kind(enum scenario_kind kind, const char *title, double seconds, char **names)
+{
+    double end = seconds_now() + seconds;
+    unsigned left = count_of(kind, names);
+    unsigned red = 0;
+
+    if (left != 0)
+        printf("%s\n", title);
+    for (const struct scenario *const *s = __start_explore_scenarios;
+         s < __stop_explore_scenarios; s++) {
+        double rest = end - seconds_now();
+
+        if ((*s)->kind != kind || !is_named(*s, names))
+            continue;
+        red += !explore_one(*s, (rest > 0.1 ? rest : 0.1) / left--);
+        fflush(stdout);
+    }
+    return red;
+}
+
+static const struct scenario *
+find_scenario(const char *name)
+{
+    for (const struct scenario *const *s = __start_explore_scenarios;
+         s < __stop_explore_scenarios; s++)
+        if (strcmp((*s)->name, name) == 0)
+            return *s;
+    fprintf(stderr, "explore: no scenario %s\n", name);
+    exit(2);
+}
+
+static int
+replay(const char *text, const char *name)
+{
+    struct settings with = {.steps = 5000};
+    int n = 0;
+
+    if (sscanf(text, "%u,%u,%u:%n", &with.stale, &with.spurious, &with.failing, &n) != 3 ||
+        n == 0 || !path_parse(text + n)) {
+        fprintf(stderr, "explore: not a replay string: %s\n", text);
+        return 2;
+    }
+    run.scenario = find_scenario(name);
+    run.settings = with;
+    trace_start();
+    run_again(check_outcome);
+    trace_print();
+    if (run.ending == FAILED)
+        printf("%s: %s\n", run.failure, run.failure_text);
+    return run.ending == FAILED;
+}
+
+static int
+list(void)
+{
+    static const char *const kinds[] = {"litmus", "seeded", "library"};
+
+    for (const struct scenario *const *s = __start_explore_scenarios;
+         s < __stop_explore_scenarios; s++)
+        printf("%-8s %-24s %s\n", kinds[(*s)->kind], (*s)->name, (*s)->about);
+    return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+    double seconds = 30;
+    unsigned red;
+
+    if (argc == 2 && strcmp(argv[1], "--list") == 0)
+        return list();
+    if (argc == 4 && strcmp(argv[1], "--replay") == 0)
+        return replay(argv[2], argv[3]);
+    if (argc == 3 && strcmp(argv[1], "--trace") == 0)
+        return replay("0,0,0:", argv[2]);
+    argv++;
+    if (*argv != NULL && **argv >= '0' && **argv <= '9')
+        seconds = atof(*argv++);
+    for (char **name = argv; *name != NULL; name++)
+        find_scenario(*name);
+    red = explore_kind(LITMUS_TEST, "The memory model", 0, argv) +
+          explore_kind(SEEDED_BUG, "Seeded bugs", 0, argv);
+    if (red == 0)
+        red = explore_kind(LIBRARY, "The library", seconds, argv);
+    printf(red == 0 ? "all green\n" : "%u NOT GREEN\n", red);
+    return red != 0;
+}
