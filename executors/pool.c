@@ -1,225 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * executors/pool.c - a pool's life: made, given work, closed, destroyed.
+ * executors/pool.c - a pool's life: made, closed, destroyed, asked.
  *
- * The protocol is in pool_internal.h, the worker's loop in pool_worker.c.
+ * The protocol is in pool_internal.h.
  */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/sys.h"
 #include "pool_internal.h"
 
-#define MAX_THREADS 1024
+#define MAX_THREADS    1024
 #define DEFAULT_SPARES 64
 
 static struct vowi_pool *
 pool_of(vow_executor *self)
 {
     return vowi_container_of(self, struct vowi_pool, executor);
-}
-
-/* ---- threads ------------------------------------------------------------------------------ */
-
-/* Signals are for the application's own threads; only faults stay where they are. */
-static void
-block_signals(sigset_t *before)
-{
-    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
-    sigset_t set;
-
-    sigfillset(&set);
-    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
-        sigdelset(&set, faults[i]);
-    pthread_sigmask(SIG_SETMASK, &set, before);
-}
-
-int
-vowi_worker_start_thread(struct vowi_worker *w)
-{
-    sigset_t before;
-    int rc;
-
-    block_signals(&before);
-    rc = vowi_sys_thread_create(&w->thread, w->pool->stack_size, vowi_worker_main, w);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return rc;
-}
-
-static void
-worker_free(struct vowi_worker *w)
-{
-    if (w == NULL)
-        return;
-    if (w->parker.ready) {
-        pthread_cond_destroy(&w->parker.cond);
-        pthread_mutex_destroy(&w->parker.mutex);
-    }
-    vowi_deque_fini(&w->deque);
-    vowi_free_aligned(w, sizeof *w);
-}
-
-static struct vowi_worker *
-worker_new(struct vowi_pool *p, bool spare)
-{
-    struct vowi_worker *w = vowi_alloc_aligned(sizeof *w, VOWI_CACHE_LINE);
-
-    if (w == NULL)
-        return NULL;
-    memset(w, 0, sizeof *w);
-    w->pool = p;
-    w->spare = spare;
-    if (vowi_deque_init(&w->deque) && vowi_parker_init(&w->parker) == 0)
-        return w;
-    worker_free(w);
-    return NULL;
-}
-
-/* The caller counted it as live and awake. */
-static int
-start_counted(struct vowi_pool *p, struct vowi_worker *w)
-{
-    unsigned count = vowi_load_relaxed(&p->count); /* relaxed: written under the lock */
-    int rc = EAGAIN;
-
-    if (w != NULL && count < p->slots) {
-        w->index = count;
-        w->random = count * 2654435761u + 1;
-        p->workers[count] = w;
-        rc = vowi_worker_start_thread(w);
-    }
-    if (rc == 0)
-        vowi_store_release(&p->count, count + 1); /* [workers] */
-    return rc;
-}
-
-int
-vowi_pool_start_worker(struct vowi_pool *p, bool spare)
-{
-    struct vowi_worker *w = worker_new(p, spare); /* not under the lock: hooks */
-    int rc;
-
-    vowi_lock_acquire(&p->lock);
-    rc = start_counted(p, w);
-    if (rc != 0) {
-        p->live--;
-        p->awake--;
-    }
-    vowi_lock_release(&p->lock);
-    if (rc != 0 && w == NULL)
-        rc = ENOMEM;
-    if (rc != 0)
-        worker_free(w);
-    return rc;
-}
-
-/* ---- posting ---------------------------------------------------------------------------------- */
-
-/* Adds a chain to the inbox, `first` being the newest, unless one of the bits is set. */
-static int
-push_inbox(struct vowi_pool *p, vow_task *first, vow_task *last, uintptr_t unless)
-{
-    uintptr_t inbox = vowi_load_relaxed(&p->inbox); /* relaxed: the CAS orders it */
-
-    do {
-        if (inbox & unless)
-            return VOW_E_CLOSED;
-        last->next = (vow_task *)(inbox & VOWI_INBOX_TASKS);
-        /* [item] to whoever empties it; [idle]: before the load in vowi_pool_wake */
-    } while (!vowi_cas_seq_cst(&p->inbox, &inbox,
-                               (uintptr_t)first | (inbox & ~VOWI_INBOX_TASKS)));
-    return 0;
-}
-
-/* A pool that drains takes no new work, but steps of what it has taken. */
-static uintptr_t
-refusal(const vow_task *task)
-{
-    return task->flags & VOW_TASK_STEP ? VOWI_INBOX_ENDED
-                                       : VOWI_INBOX_CLOSED | VOWI_INBOX_ENDED;
-}
-
-/*
- * Nobody needs to be woken for one step that a worker posts when its task has
- * returned and its deque is empty: it is what the worker does next.
- */
-static bool
-is_next(const struct vowi_thread *t, struct vowi_worker *w)
-{
-    return t->returning && t->frames == NULL && t->fifo_head == NULL &&
-           vowi_deque_count(&w->deque) <= 0;
-}
-
-static int
-post_own(struct vowi_pool *p, struct vowi_worker *w, vow_task *task)
-{
-    bool loud = !is_next(vowi_self(), w);
-
-    if (vowi_load_relaxed(&p->cancelling)) /* relaxed: what slips in ends likewise */
-        return VOW_E_CLOSED;
-    if (!vowi_deque_push(&w->deque, task, loud)) {
-        push_inbox(p, task, task, 0);
-        loud = true;
-    }
-    if (loud)
-        vowi_pool_wake(p);
-    return 0;
-}
-
-static int
-post(vow_executor *self, vow_task *task)
-{
-    struct vowi_pool *p = pool_of(self);
-    struct vowi_worker *w = vowi_pool_worker(p);
-    int rc;
-
-    if (w != NULL)
-        return post_own(p, w, task);
-    rc = push_inbox(p, task, task, refusal(task));
-    if (rc == 0)
-        vowi_pool_wake(p);
-    return rc;
-}
-
-/* The inbox wants the newest first. Returns the newest of a list. */
-static vow_task *
-reverse(vow_task *task)
-{
-    vow_task *reversed = NULL;
-
-    while (task != NULL) {
-        vow_task *next = task->next;
-
-        task->next = reversed;
-        reversed = task;
-        task = next;
-    }
-    return reversed;
-}
-
-static int
-post_many(vow_executor *self, vow_task *first, size_t n)
-{
-    struct vowi_pool *p = pool_of(self);
-    vow_task *newest;
-    int rc;
-
-    (void)n;
-    /* relaxed: what slips in ends likewise */
-    if (vowi_pool_worker(p) != NULL && vowi_load_relaxed(&p->cancelling))
-        return VOW_E_CLOSED;
-    newest = reverse(first);
-    rc = push_inbox(p, newest, first, vowi_pool_worker(p) != NULL ? 0 : refusal(first));
-    if (rc != 0) {
-        first->next = NULL;
-        reverse(newest); /* as it was: the list is the caller's again */
-        return rc;
-    }
-    vowi_pool_wake(p);
-    return 0;
 }
 
 /* ---- closing ------------------------------------------------------------------------------------ */
@@ -281,7 +79,7 @@ pool_free(struct vowi_pool *p)
     unsigned count = vowi_load_relaxed(&p->count); /* relaxed: nobody else is left */
 
     for (unsigned i = 0; i < count; i++)
-        worker_free(p->workers[i]);
+        vowi_worker_free(p->workers[i]);
     vowi_free_aligned(p->workers, p->slots * sizeof *p->workers);
     vowi_lock_fini(&p->join_lock);
     vowi_lock_fini(&p->inject_lock);
@@ -312,8 +110,8 @@ is_current(vow_executor *self)
 static const vow_executor_ops pool_ops = {
     .size = sizeof pool_ops,
     .name = "pool",
-    .post = post,
-    .post_many = post_many,
+    .post = vowi_pool_post,
+    .post_many = vowi_pool_post_many,
     .is_current = is_current,
     .help = vowi_pool_help,
     .block_begin = vowi_pool_block_begin,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * executors/pool_internal.h - what pool.c and pool_worker.c share.
+ * executors/pool_internal.h - what the files of the pool share.
  *
  * A task comes in at one of two places: a worker's own posts go to its deque, all
  * others to the inbox, a stack that takes a post with one CAS. Whoever runs out of
@@ -50,12 +50,12 @@
 #endif
 
 #define VOWI_INBOX_CLOSED ((uintptr_t)1) /* no new work from outside; steps still */
-#define VOWI_INBOX_ENDED ((uintptr_t)2)  /* nothing at all */
-#define VOWI_INBOX_TASKS (~(uintptr_t)3)
+#define VOWI_INBOX_ENDED  ((uintptr_t)2) /* nothing at all */
+#define VOWI_INBOX_TASKS  (~(uintptr_t)3)
 
 /* idle: workers asleep below, searching above. */
-#define VOWI_ASLEEP UINT32_C(1)
-#define VOWI_SEARCHING (UINT32_C(1) << 16)
+#define VOWI_ASLEEP      UINT32_C(1)
+#define VOWI_SEARCHING   (UINT32_C(1) << 16)
 #define VOWI_ASLEEP_MASK (VOWI_SEARCHING - 1)
 
 struct vowi_pool;
@@ -106,35 +106,44 @@ struct vowi_pool {
     _Atomic(vow_task *) injected; /* written under inject_lock; read as a hint */
 
     struct vowi_lock lock;
-    struct vowi_worker *asleep;   /* guarded by lock; last asleep first */
-    struct vowi_worker *resting;  /* guarded by lock; spares with nothing to replace */
-    unsigned live;                /* guarded by lock; threads that have not exited */
-    unsigned awake;               /* guarded by lock; neither asleep nor resting */
-    unsigned blocked;             /* guarded by lock; of them, in a wait */
-    bool closing, exiting;        /* guarded by lock */
-    bool has_exited;              /* guarded by lock; exited is one to be joined */
-    pthread_t exited;             /* guarded by lock */
+    struct vowi_worker *asleep;  /* guarded by lock; last asleep first */
+    struct vowi_worker *resting; /* guarded by lock; spares with nothing to replace */
+    unsigned live;               /* guarded by lock; threads that have not exited */
+    unsigned awake;              /* guarded by lock; neither asleep nor resting */
+    unsigned blocked;            /* guarded by lock; of them, in a wait */
+    bool closing, exiting;       /* guarded by lock */
+    bool has_exited;             /* guarded by lock; exited is one to be joined */
+    pthread_t exited;            /* guarded by lock */
     _Atomic(uint64_t) wakes, spares_started;
 
     struct vowi_lock join_lock; /* held while joining the last thread */
     bool joined;                /* guarded by join_lock */
 };
 
+/* A counter of a worker's. relaxed: a statistic, and only its own thread adds. */
+static inline void
+vowi_count(_Atomic(uint64_t) *counter)
+{
+    vowi_store_relaxed(counter, vowi_load_relaxed(counter) + 1);
+}
+
+/* ---- pool_queue.c ------------------------------------------------------------------- */
+
 /* The worker that the calling thread is, of this pool; NULL if it is none. */
 struct vowi_worker *vowi_pool_worker(const struct vowi_pool *p);
 
-/* pool.c. Starts a thread that the caller counted as live and awake, and takes it off
- * again if that fails. Returns 0 or an errno value. */
-int vowi_pool_start_worker(struct vowi_pool *p, bool spare);
-int vowi_worker_start_thread(struct vowi_worker *w);
+int vowi_pool_post(vow_executor *self, vow_task *task);
+int vowi_pool_post_many(vow_executor *self, vow_task *first, size_t n);
 
-/* Ends all that is queued with VOW_E_CLOSED, on this thread. */
-void vowi_pool_cancel_queued(struct vowi_pool *p);
-
-/* pool_worker.c */
-void *vowi_worker_main(void *worker);
+/* Takes the oldest of the injected; for a worker also a batch into its deque. */
 vow_task *vowi_pool_take_injected(struct vowi_pool *p, struct vowi_worker *w);
+
+vow_task *vowi_worker_pick(struct vowi_pool *p, struct vowi_worker *w);
+
+/* Whether anything is queued. [idle]: after a seq_cst step of the caller. */
 bool vowi_pool_has_work(struct vowi_pool *p);
+
+/* ---- pool_idle.c -------------------------------------------------------------------- */
 
 /* Wakes a sleeper unless somebody searches. After making a task visible. */
 void vowi_pool_wake(struct vowi_pool *p);
@@ -142,8 +151,33 @@ void vowi_pool_wake(struct vowi_pool *p);
 /* Lets all threads exit if the pool is closing and nothing is left. */
 void vowi_pool_end_if_done_locked(struct vowi_pool *p);
 
+/* Ends this worker's search. */
+void vowi_worker_stop_searching(struct vowi_pool *p, struct vowi_worker *w);
+
+/* The next task, for as long as it takes; NULL: exit. */
+vow_task *vowi_worker_next_task(struct vowi_pool *p, struct vowi_worker *w);
+
+/* ---- pool_wait.c --------------------------------------------------------------------- */
+
+void vowi_worker_run(struct vowi_pool *p, struct vowi_worker *w, vow_task *task);
+
+/* A spare that replaces nobody any more rests. Returns false if it is to exit. */
+bool vowi_worker_rest(struct vowi_pool *p, struct vowi_worker *w);
+
 bool vowi_pool_help(vow_executor *self, vow_task *awaited);
 int vowi_pool_block_begin(vow_executor *self);
 void vowi_pool_block_end(vow_executor *self);
+
+/* ---- pool_thread.c ------------------------------------------------------------------- */
+
+/* Starts a thread that the caller counted as live and awake, and takes it off again if
+ * that fails. Returns 0 or an errno value. */
+int vowi_pool_start_worker(struct vowi_pool *p, bool spare);
+void vowi_worker_free(struct vowi_worker *w);
+
+/* ---- pool.c ---------------------------------------------------------------------------- */
+
+/* Ends all that is queued with VOW_E_CLOSED, on this thread. */
+void vowi_pool_cancel_queued(struct vowi_pool *p);
 
 #endif

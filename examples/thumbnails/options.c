@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SIZE_MAX_PIXELS = 8192, SIZE_STEP = 8, REPEAT_MAX = 10000 };
+enum { SIZE_MAX_PIXELS = 8192, REPEAT_MAX = 10000 };
 enum { AT_LEAST_MAX = 100 * 1000 * 1000, THREADS_MAX = 1024, IN_FLIGHT_MAX = 100000 };
 
 static const char usage[] =
@@ -211,7 +211,7 @@ options_size(const struct options *o, unsigned n)
         return o->sizes[n];
     for (unsigned i = 0; i < o->size_count; i++)
         largest = o->sizes[i] > largest ? o->sizes[i] : largest;
-    return largest + SIZE_STEP * (n - o->size_count + 1);
+    return largest + (n - o->size_count + 1);
 }
 
 bool

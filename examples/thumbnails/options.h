@@ -30,7 +30,7 @@ struct options {
  */
 bool options_read(struct options *o, int argc, char **argv, int *status);
 
-/* Returns the size of the nth pass; beyond those asked for, they grow from the largest. */
+/* Returns the size of the nth pass: as asked for, and then each a pixel larger. */
 unsigned options_size(const struct options *o, unsigned n);
 
 /* Returns whether every picture is made in one size only. */

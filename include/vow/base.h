@@ -18,9 +18,9 @@
 #include <vow/version.h>
 
 #if defined(__GNUC__)
-#define VOW_VISIBLE_BEGIN _Pragma("GCC visibility push(default)")
-#define VOW_VISIBLE_END _Pragma("GCC visibility pop")
-#define VOW_MUST_USE __attribute__((warn_unused_result))
+#define VOW_VISIBLE_BEGIN      _Pragma("GCC visibility push(default)")
+#define VOW_VISIBLE_END        _Pragma("GCC visibility pop")
+#define VOW_MUST_USE           __attribute__((warn_unused_result))
 #define VOW_PRINTF(nth, first) __attribute__((__format__(__printf__, nth, first)))
 #else
 #define VOW_VISIBLE_BEGIN
@@ -30,16 +30,20 @@
 #endif
 
 #ifdef __cplusplus
-#define VOW_BEGIN_DECLS extern "C" { VOW_VISIBLE_BEGIN
-#define VOW_END_DECLS VOW_VISIBLE_END }
+#define VOW_BEGIN_DECLS                                                                  \
+    extern "C" {                                                                         \
+    VOW_VISIBLE_BEGIN
+#define VOW_END_DECLS                                                                    \
+    VOW_VISIBLE_END                                                                      \
+    }
 #else
 #define VOW_BEGIN_DECLS VOW_VISIBLE_BEGIN
-#define VOW_END_DECLS VOW_VISIBLE_END
+#define VOW_END_DECLS   VOW_VISIBLE_END
 #endif
 
 /** "file:line" of the place where it is written, a string that lives for ever. */
-#define VOW_HERE __FILE__ ":" VOW_STRING(__LINE__)
-#define VOW_STRING(token) VOW_STRING_OF(token)
+#define VOW_HERE             __FILE__ ":" VOW_STRING(__LINE__)
+#define VOW_STRING(token)    VOW_STRING_OF(token)
 #define VOW_STRING_OF(token) #token
 
 VOW_BEGIN_DECLS
@@ -59,7 +63,8 @@ struct vow_clock {
 };
 
 /** Returns @p n times @p unit, saturating. Meant for vow_seconds and its kin. */
-static inline vow_ns vow_times(int64_t n, int64_t unit)
+static inline vow_ns
+vow_times(int64_t n, int64_t unit)
 {
     if (n > INT64_MAX / unit)
         return INT64_MAX;
@@ -69,19 +74,22 @@ static inline vow_ns vow_times(int64_t n, int64_t unit)
 }
 
 /** Returns @p n seconds as nanoseconds, saturating at VOW_FOREVER. */
-static inline vow_ns vow_seconds(int64_t n)
+static inline vow_ns
+vow_seconds(int64_t n)
 {
     return vow_times(n, 1000000000);
 }
 
 /** Returns @p n milliseconds as nanoseconds, saturating at VOW_FOREVER. */
-static inline vow_ns vow_ms(int64_t n)
+static inline vow_ns
+vow_ms(int64_t n)
 {
     return vow_times(n, 1000000);
 }
 
 /** Returns @p n microseconds as nanoseconds, saturating at VOW_FOREVER. */
-static inline vow_ns vow_us(int64_t n)
+static inline vow_ns
+vow_us(int64_t n)
 {
     return vow_times(n, 1000);
 }

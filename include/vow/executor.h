@@ -59,8 +59,8 @@ typedef enum vow_removal {
 
 /** A task that becomes due. In the storage of whoever arms it. */
 typedef struct vow_timer {
-    vow_task task; /**< run(task, 0) when due */
-    vow_ns when;   /**< on the clock of the executor it is armed at */
+    vow_task task;                 /**< run(task, 0) when due */
+    vow_ns when;                   /**< on the clock of the executor it is armed at */
     struct vow_timer *next, *prev; /**< the executor's while it is armed */
     vow_executor *home;            /**< where it is armed; NULL: nowhere */
 } vow_timer;

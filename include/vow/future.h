@@ -337,8 +337,8 @@ typedef void vow_settled_fn(vow_view in, void *ctx);
  * @contract   any thread; never blocks; one allocation; may run @p fn before it
  *             returns if @p on is inline
  */
-vow_future *vow_then(vow_future *f, vow_executor *on, vow_then_fn *fn,
-                     vow_value ctx) VOW_MUST_USE;
+vow_future *vow_then(vow_future *f, vow_executor *on, vow_then_fn *fn, vow_value ctx)
+    VOW_MUST_USE;
 
 /**
  * Runs @p fn on @p on if @p f is rejected, and returns a future for what it makes
@@ -351,8 +351,8 @@ vow_future *vow_then(vow_future *f, vow_executor *on, vow_then_fn *fn,
  * @return     owned; NULL if memory ran out, and then @p fn never runs
  * @contract   as vow_then
  */
-vow_future *vow_catch(vow_future *f, vow_executor *on, vow_catch_fn *fn,
-                      vow_value ctx) VOW_MUST_USE;
+vow_future *vow_catch(vow_future *f, vow_executor *on, vow_catch_fn *fn, vow_value ctx)
+    VOW_MUST_USE;
 
 /**
  * Runs @p fn as vow_catch does, but only for errors that are @p code, themselves
@@ -380,8 +380,8 @@ vow_future *vow_catch_if(vow_future *f, int code, vow_executor *on, vow_catch_fn
  * @return     owned; NULL if memory ran out, and then @p fn never runs
  * @contract   as vow_then
  */
-vow_future *vow_handle(vow_future *f, vow_executor *on, vow_handle_fn *fn,
-                       vow_value ctx) VOW_MUST_USE;
+vow_future *vow_handle(vow_future *f, vow_executor *on, vow_handle_fn *fn, vow_value ctx)
+    VOW_MUST_USE;
 
 /**
  * Runs @p fn on @p on once @p f has settled, and returns a future that settles as
@@ -395,8 +395,8 @@ vow_future *vow_handle(vow_future *f, vow_executor *on, vow_handle_fn *fn,
  * @return     owned; NULL if memory ran out, and then @p fn never runs
  * @contract   as vow_then
  */
-vow_future *vow_finally(vow_future *f, vow_executor *on, vow_fn *fn,
-                        vow_value ctx) VOW_MUST_USE;
+vow_future *vow_finally(vow_future *f, vow_executor *on, vow_fn *fn, vow_value ctx)
+    VOW_MUST_USE;
 
 /**
  * Runs @p fn on @p on once @p f has settled: the cheapest way to be called, with

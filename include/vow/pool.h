@@ -59,13 +59,13 @@ unsigned vow_pool_threads(const vow_executor *pool);
 
 /** Counters of a pool since it was made. Each is exact when the pool is idle. */
 typedef struct vow_pool_stats {
-    size_t size;              /**< set to sizeof(vow_pool_stats) by the caller */
-    uint64_t tasks;           /**< tasks run */
-    uint64_t steals;          /**< of them, taken from another worker's queue */
-    uint64_t wakes;           /**< sleeping workers woken */
+    size_t size;                /**< set to sizeof(vow_pool_stats) by the caller */
+    uint64_t tasks;             /**< tasks run */
+    uint64_t steals;            /**< of them, taken from another worker's queue */
+    uint64_t wakes;             /**< sleeping workers woken */
     uint64_t wakes_for_nothing; /**< of them, found no work */
-    uint64_t helped;          /**< tasks run by a worker inside a wait */
-    uint64_t spares;          /**< spare threads started */
+    uint64_t helped;            /**< tasks run by a worker inside a wait */
+    uint64_t spares;            /**< spare threads started */
 } vow_pool_stats;
 
 /**

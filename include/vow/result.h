@@ -48,7 +48,8 @@ typedef struct vow_value {
 } vow_value;
 
 /** Returns a borrowed pointer as a value: never freed by the library. */
-static inline vow_value vow_ptr(const void *p)
+static inline vow_value
+vow_ptr(const void *p)
 {
     union {
         const void *from;
@@ -64,7 +65,8 @@ static inline vow_value vow_ptr(const void *p)
 }
 
 /** Returns an owned pointer as a value: @p drop frees it exactly once. */
-static inline vow_value vow_own(void *p, vow_drop_fn *drop)
+static inline vow_value
+vow_own(void *p, vow_drop_fn *drop)
 {
     vow_value v = vow_ptr(p);
 
@@ -73,7 +75,8 @@ static inline vow_value vow_own(void *p, vow_drop_fn *drop)
 }
 
 /** Returns a signed number as a value. */
-static inline vow_value vow_i64(int64_t x)
+static inline vow_value
+vow_i64(int64_t x)
 {
     vow_value v;
 
@@ -83,7 +86,8 @@ static inline vow_value vow_i64(int64_t x)
 }
 
 /** Returns an unsigned number as a value. */
-static inline vow_value vow_u64(uint64_t x)
+static inline vow_value
+vow_u64(uint64_t x)
 {
     vow_value v;
 
@@ -93,7 +97,8 @@ static inline vow_value vow_u64(uint64_t x)
 }
 
 /** Returns a floating-point number as a value. */
-static inline vow_value vow_f64(double x)
+static inline vow_value
+vow_f64(double x)
 {
     vow_value v;
 
@@ -106,7 +111,8 @@ static inline vow_value vow_f64(double x)
 #define VOW_NIL vow_ptr(NULL)
 
 /** Returns whether @p v is VOW_NIL: no word, nothing to free. */
-static inline bool vow_is_nil(vow_value v)
+static inline bool
+vow_is_nil(vow_value v)
 {
     return v.as.u64 == 0 && v.drop == NULL;
 }
@@ -143,7 +149,7 @@ enum vow_error_code {
 #define VOW_ERROR_ENUM(name, code, message) VOW_E_##name = code,
     VOW_ERRORS(VOW_ERROR_ENUM)
 #undef VOW_ERROR_ENUM
-    VOW_E_USER = 0x10000 /**< the first code that is yours to give a meaning */
+        VOW_E_USER = 0x10000 /**< the first code that is yours to give a meaning */
 };
 
 /** What went wrong: code, message, cause, where it was made. Immutable, counted. */
@@ -363,7 +369,8 @@ typedef struct vow_view {
 } vow_view;
 
 /** Returns the result of a step that worked; consumes @p v. */
-static inline vow_result vow_ok(vow_value v)
+static inline vow_result
+vow_ok(vow_value v)
 {
     vow_result r;
 

@@ -18,12 +18,12 @@ _Noreturn void vowi_fatal(const char *message);
     ((condition) ? (void)0 : vowi_fatal("assertion failed: " #condition))
 #endif
 
-#define vowi_likely(condition) __builtin_expect(!!(condition), 1)
+#define vowi_likely(condition)   __builtin_expect(!!(condition), 1)
 #define vowi_unlikely(condition) __builtin_expect(!!(condition), 0)
 
 /* The struct of which p is a member; p's own type is checked. */
 #define vowi_container_of(p, type, member)                                               \
-    ((type *)(void *)((char *)(p) - offsetof(type, member)))
+    ((type *)(void *)((char *)(p)-offsetof(type, member)))
 
 #define VOWI_CACHE_LINE 64
 

@@ -82,7 +82,7 @@ vow_set_allocator(const vow_allocator *a)
 static size_t
 class_size(unsigned class)
 {
-    return 48 + 16 * (size_t)class;
+    return 48 + 16 * (size_t) class;
 }
 
 static struct vowi_block *
@@ -161,7 +161,7 @@ vowi_cache_spill(struct vowi_thread *t, unsigned class)
 void
 vowi_cache_flush(struct vowi_thread *t)
 {
-    for (unsigned class = 0; class < VOWI_BLOCK_CLASSES; class++) {
+    for (unsigned class = 0; class < VOWI_BLOCK_CLASSES; class ++) {
         struct vowi_blocks *own = &t->blocks[class];
 
         if (own->full != NULL && !depot_give(class, own->full))
@@ -180,7 +180,7 @@ vow_trim(void)
 
     vowi_thread_idle(t);
     vowi_cache_flush(t);
-    for (unsigned class = 0; class < VOWI_BLOCK_CLASSES; class++) {
+    for (unsigned class = 0; class < VOWI_BLOCK_CLASSES; class ++) {
         struct vowi_block *batch;
 
         while ((batch = depot_take(class)) != NULL)

@@ -62,10 +62,10 @@ struct vowi_thread {
     struct vow_state *held;
 
     /* core/wait.c */
-    struct vowi_frame *frames; /* what runs on this stack, innermost first */
+    struct vowi_frame *frames;  /* what runs on this stack, innermost first */
     struct vow_state *in_place; /* run by its waiter while its node is still queued */
-    unsigned helping;          /* nested helps */
-    unsigned spin;             /* how long spinning has paid off lately */
+    unsigned helping;           /* nested helps */
+    unsigned spin;              /* how long spinning has paid off lately */
     struct vowi_parker parker;
 
     /* core/executor.c: the executor whose tasks run here, and prepaid holds. */

@@ -10,8 +10,16 @@
  * Of a request and a settle of one promise, STOPPING says who has its hook: the
  * first to set it [hook].
  */
+#include "core/cancel.h"
+
 #include "base/mem.h"
+#include "core/executor.h"
+#include "core/follow.h"
 #include "core/frame.h"
+#include "core/refs.h"
+#include "core/settle.h"
+#include "core/trampoline.h"
+#include "core/word.h"
 
 /* ---- records ---------------------------------------------------------------------------- */
 
@@ -239,7 +247,7 @@ stop_job_or_step(struct vowi_thread *t, struct vow_state *s, const vow_error *er
     struct vow_state *next = NULL;
     uintptr_t word;
 
-    vowi_add_relaxed(&s->refs, VOWI_HOLD); /* relaxed: the caller has a reference */
+    vowi_add_relaxed(&s->refs, VOWI_HOLD);    /* relaxed: the caller has a reference */
     vowi_or_relaxed(&s->refs, VOWI_STOPPING); /* relaxed: released by the claim */
     word = vowi_or_acq_rel(&s->word, VOWI_CLAIMED); /* [claim], [stop] */
     if ((word & VOWI_CLAIMED) == 0) {

@@ -20,7 +20,12 @@
  *
  * This is the slow path of a wait that will cost a sleep and a wake anyhow.
  */
-#include "core/state.h"
+#include "core/deadlock.h"
+
+#include "core/block.h"
+#include "core/follow.h"
+#include "core/frame.h"
+#include "core/word.h"
 #include "sync/lock.h"
 
 #define MAX_HOPS 1000000

@@ -17,8 +17,9 @@
  *     [memory]  all uses of it, from each release of holds to its destruction
  *     [mode]    what happened before close, to whoever sees it closed
  */
+#include "core/executor.h"
+
 #include "base/mem.h"
-#include "core/state.h"
 
 #ifndef VOWI_CREDIT
 #define VOWI_CREDIT 64

@@ -21,7 +21,16 @@
  *   close a ring together at least one sees the node of the other: each wrote the
  *   other's word before it read its own, by read-modify-writes of both [ring].
  */
-#include "core/state.h"
+#include "core/follow.h"
+
+#include "core/block.h"
+#include "core/cancel.h"
+#include "core/refs.h"
+#include "core/settle.h"
+#include "core/step.h"
+#include "core/trampoline.h"
+#include "core/wait.h"
+#include "core/word.h"
 
 static struct vow_state **
 follow_field(struct vow_state *s)
@@ -276,7 +285,7 @@ hang_on(struct vowi_thread *t, struct vow_state *s, struct vow_state *y)
     struct vowi_node *n = follower_node(s);
 
     vowi_add_relaxed(&s->refs, VOWI_HOLD); /* relaxed: the follower has one already */
-    if (!vowi_attach(y, n)) { /* [ring] */
+    if (!vowi_attach(y, n)) {              /* [ring] */
         settle_as(t, s, y, false);
     } else {
         if (something_hangs_on(s))

@@ -11,7 +11,14 @@
 
 #include <pthread.h>
 
+#include "base/thread.h"
 #include "core/state.h"
+
+/* What runs here, for finding cycles of waits. */
+struct vowi_frame {
+    struct vow_state *state; /* NULL: vow_post, a watch */
+    struct vowi_frame *outer;
+};
 
 /*
  * Runs `call` with `frame` (a struct vowi_frame) pushed on thread t; if the thread

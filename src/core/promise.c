@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* core/promise.c - the writing end: making, settling and letting go of it. */
 #include "base/mem.h"
-#include "core/state.h"
+#include "core/block.h"
+#include "core/cancel.h"
+#include "core/follow.h"
+#include "core/refs.h"
+#include "core/result.h"
+#include "core/settle.h"
+#include "core/trampoline.h"
 
 static struct vow_state *
 bare_new(uint64_t refs, uintptr_t word, void *site)
@@ -49,9 +55,9 @@ vow_promise_new_with(const vow_promise_options *opt)
 vow_future *
 vow_resolved(vow_value v)
 {
-    struct vow_state *s = bare_new(VOWI_CONSUMER | VOWI_ASKED,
-                                   VOWI_CLAIMED | VOWI_SETTLED,
-                                   __builtin_return_address(0));
+    struct vow_state *s =
+        bare_new(VOWI_CONSUMER | VOWI_ASKED, VOWI_CLAIMED | VOWI_SETTLED,
+                 __builtin_return_address(0));
 
     if (s != NULL)
         vowi_set_value(s, v);
@@ -63,9 +69,9 @@ vow_resolved(vow_value v)
 vow_future *
 vow_rejected(vow_error *e)
 {
-    struct vow_state *s = bare_new(VOWI_CONSUMER | VOWI_ASKED | VOWI_REJECTED,
-                                   VOWI_CLAIMED | VOWI_SETTLED,
-                                   __builtin_return_address(0));
+    struct vow_state *s =
+        bare_new(VOWI_CONSUMER | VOWI_ASKED | VOWI_REJECTED, VOWI_CLAIMED | VOWI_SETTLED,
+                 __builtin_return_address(0));
 
     if (s != NULL)
         vowi_set_error(s, e);

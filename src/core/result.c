@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* core/result.c - what a step returns, and storing it. */
+#include "core/result.h"
+
 #include <stdarg.h>
 
 #include "base/error.h"
-#include "core/state.h"
+#include "core/follow.h"
+#include "core/refs.h"
+#include "core/settle.h"
 
 void
 vowi_is_forward(void *unused)

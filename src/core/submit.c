@@ -6,8 +6,14 @@
  * queue holds the block's memory, so that a job which was cancelled, or run by its
  * waiter, settles at once, and its node goes when it comes out of the queue.
  */
+#include "core/submit.h"
+
 #include "base/mem.h"
+#include "core/cancel.h"
 #include "core/frame.h"
+#include "core/refs.h"
+#include "core/result.h"
+#include "core/trampoline.h"
 
 static vow_executor *
 unless_inline(vow_executor *on)
@@ -71,8 +77,8 @@ call_job(struct vowi_thread *t, struct job_turn *turn)
     struct vowi_frame frame;
     vow_result r;
 
-    VOWI_USER_CODE(t, frame, &turn->job->state,
-                   r = turn->job->fn.run(turn->ctx.as.ptr), thread_exits_in_job, turn);
+    VOWI_USER_CODE(t, frame, &turn->job->state, r = turn->job->fn.run(turn->ctx.as.ptr),
+                   thread_exits_in_job, turn);
     return r;
 }
 

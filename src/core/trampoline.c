@@ -12,7 +12,12 @@
  * becomes that task, and its hook, idle until then, carries the others as a ring
  * whose entry is the last.
  */
-#include "core/state.h"
+#include "core/trampoline.h"
+
+#include "base/check.h"
+#include "core/block.h"
+#include "core/follow.h"
+#include "core/step.h"
 
 #ifndef VOWI_TRAMPOLINE_BUDGET
 #define VOWI_TRAMPOLINE_BUDGET 256

@@ -5,6 +5,8 @@
  * The default says so on stderr: at most PER_SECOND lines a second, so that a
  * failing batch does not drown what else is there, and a total at exit for the rest.
  */
+#include "core/unhandled.h"
+
 #include <dlfcn.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -13,10 +15,9 @@
 #include <string.h>
 
 #include "base/time.h"
-#include "core/state.h"
 
 #define PER_SECOND 10
-#define SECOND INT64_C(1000000000)
+#define SECOND     INT64_C(1000000000)
 
 static struct {
     pthread_mutex_t mutex;  /* a leaf: guards the hook and the rate */
@@ -74,8 +75,8 @@ print_line(const vow_unhandled *u)
             vow_error_where(u->error) != NULL ? " (" : "",
             vow_error_where(u->error) != NULL ? vow_error_where(u->error) : "",
             vow_error_where(u->error) != NULL ? ")" : "", "",
-            u->name != NULL ? u->name : "", u->name != NULL ? " made at " : "a future of ",
-            u->site);
+            u->name != NULL ? u->name : "",
+            u->name != NULL ? " made at " : "a future of ", u->site);
 }
 
 static void

@@ -10,10 +10,19 @@
  *
  * A wait with a deadline does not help, since what it would run has none.
  */
+#include "core/wait.h"
+
 #include <sched.h>
 
 #include "base/time.h"
-#include "core/state.h"
+#include "core/block.h"
+#include "core/deadlock.h"
+#include "core/executor.h"
+#include "core/follow.h"
+#include "core/refs.h"
+#include "core/submit.h"
+#include "core/trampoline.h"
+#include "core/word.h"
 #include "sync/park.h"
 
 #ifndef VOWI_SPIN_MAX

@@ -8,7 +8,7 @@
 
 #ifdef NDEBUG
 #define push_rank(rank) ((void)(rank))
-#define pop_rank(rank) ((void)(rank))
+#define pop_rank(rank)  ((void)(rank))
 #else
 /* One bit for each rank held by this thread. */
 static void

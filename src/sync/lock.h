@@ -23,7 +23,10 @@ struct vowi_lock {
     enum vowi_rank rank;
 };
 
-#define VOWI_LOCK_INIT(r) {.mutex = PTHREAD_MUTEX_INITIALIZER, .rank = (r)}
+#define VOWI_LOCK_INIT(r)                                                                \
+    {                                                                                    \
+        .mutex = PTHREAD_MUTEX_INITIALIZER, .rank = (r)                                  \
+    }
 
 /* Returns 0 or an errno value. */
 int vowi_lock_init(struct vowi_lock *l, enum vowi_rank rank);

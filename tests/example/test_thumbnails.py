@@ -167,7 +167,7 @@ class GoodPictures(Case):
     def test_repeat_makes_up_sizes(self):
         self.put("a.jpg", self.jpg)
         self.made("--size", 16, "--repeat", 3)
-        self.assertEqual(files_in(self.out), {"16/a.jpg", "24/a.jpg", "32/a.jpg"})
+        self.assertEqual(files_in(self.out), {"16/a.jpg", "17/a.jpg", "18/a.jpg"})
 
     def test_at_least_repeats_until_there_are_so_many(self):
         for name in "abc":

@@ -98,6 +98,13 @@ void explore_threads(unsigned n, void (*const mains[])(void));
     explore_threads(sizeof((void (*[])(void)){__VA_ARGS__}) / sizeof(void (*)(void)),    \
                     (void (*[])(void)){__VA_ARGS__})
 
+/* Waits until all other threads have ended: those that nobody joins, too. */
+void explore_wait_for_all(void);
+
+/* Waits until no other thread can go on: they all sleep. What comes after that is then
+ * explored more thoroughly, for less is explored that comes before. */
+void explore_wait_until_quiet(void);
+
 /* Says what has happened in this run. */
 void outcome(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -87,6 +87,7 @@ enum need {
     LOCK,      /* `location` has no owner */
     SIGNAL,    /* it is woken, or its deadline passes */
     END,       /* `targets` threads from `target` on have ended */
+    QUIET,     /* no other thread can go on */
     ENDED
 };
 
@@ -315,6 +316,7 @@ unsigned shrink(bool (*each)(void), const char *failure);
 /* Runs the parsed or last path once more. */
 void run_again(bool (*each)(void));
 
+/* Of processor time: so a search is as thorough on a busy machine. */
 double seconds_now(void);
 
 #endif

@@ -65,7 +65,7 @@ seconds_now(void)
 {
     struct timespec t;
 
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
@@ -197,6 +197,7 @@ can_go_on(const struct thread *t)
         return t->location->owner == NOBODY;
     case END:
         return have_ended(t->target, t->targets);
+    case QUIET: /* see add_ready */
     case SIGNAL:
     case ENDED:
         break;
@@ -219,6 +220,9 @@ add_ready(struct candidates *c)
         c->who[c->n++] = (uint8_t)run.current;
     for (unsigned i = 0; i < run.threads; i++)
         if (i != run.current && can_go_on(&thread[i]))
+            c->who[c->n++] = (uint8_t)i;
+    for (unsigned i = 0; c->n == 0 && i < run.threads; i++)
+        if (thread[i].need == QUIET)
             c->who[c->n++] = (uint8_t)i;
     c->ready = c->n;
 }
@@ -256,7 +260,7 @@ static const char *
 need_name(const struct thread *t)
 {
     static const char *const names[] = {"nothing", "others",   "a store",
-                                        "a lock",  "a signal", "a thread's end"};
+                                        "a lock",  "a signal", "a thread's end", "quiet"};
 
     return names[t->need];
 }

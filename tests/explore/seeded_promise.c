@@ -210,7 +210,7 @@ SEEDED(promise_4, "data race", "value published relaxed")
     set_get(4);
 }
 
-SEEDED(promise_5, "bad access", "reference given back before the last use")
+SEEDED(promise_5, "bad access or data race", "reference given back before the last use")
 {
     set_get(5);
 }

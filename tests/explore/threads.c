@@ -205,6 +205,20 @@ explore_threads(unsigned n, void (*const mains[])(void))
         join_view(i);
 }
 
+void
+explore_wait_for_all(void)
+{
+    wait_for_end(1, THREADS);
+    for (unsigned i = 1; i < run.threads; i++)
+        view_join(self()->now, thread[i].now);
+}
+
+void
+explore_wait_until_quiet(void)
+{
+    step_when((struct op){.at = {0}}, QUIET);
+}
+
 /* ---- creating and joining --------------------------------------------------------------------------- */
 
 int

@@ -13,8 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <vow/base.h>
-
 enum { TAIL = 16, TAIL_BYTE = 0xA5, NEW_BYTE = 0xCD, OLD_BYTE = 0xDD };
 
 #define LIVE UINT64_C(0x766f776c69766521)
@@ -142,11 +140,19 @@ counting_realloc(void *p, size_t old_size, size_t size, size_t align, void *ctx)
     return grown;
 }
 
-int
-counting_install(void)
+vow_allocator
+counting_hooks(void)
 {
     const vow_allocator a = {
         .alloc = counting_alloc, .realloc = counting_realloc, .free = counting_free};
+
+    return a;
+}
+
+int
+counting_install(void)
+{
+    const vow_allocator a = counting_hooks();
 
     return vow_set_allocator(&a);
 }

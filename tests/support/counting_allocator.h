@@ -15,11 +15,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include <vow/base.h>
+
 /** How an allocation fails once the chosen one is reached. */
 enum counting_mode {
     COUNTING_ONCE,   /**< that one alone */
     COUNTING_ONWARDS /**< that one and all that follow */
 };
+
+/** Returns its functions, for a program that puts something of its own before them. */
+vow_allocator counting_hooks(void);
 
 /** Puts it in place: first thing in main. Returns what vow_set_allocator did. */
 int counting_install(void);

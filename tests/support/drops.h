@@ -38,6 +38,7 @@ journal_add(struct journal *j, char mark)
 /** Something to be dropped exactly once. Zero is the start of it. */
 struct drop {
     atomic_int dropped;
+    atomic_int ran;          /* how often its function ran, if that says so */
     struct journal *journal; /* NULL: none */
     char mark;               /* added to the journal as it is dropped */
     pthread_t thread;        /* where it was dropped last */
@@ -69,6 +70,16 @@ drop_count(struct drop *d)
     return atomic_load(&d->dropped);
 }
 
+/** Says that the function whose context @p ctx is has run; NULL counts nothing. */
+static inline void
+drop_ran(void *ctx)
+{
+    struct drop *d = (struct drop *)ctx;
+
+    if (d != NULL)
+        atomic_fetch_add(&d->ran, 1 + 1000 * drop_count(d)); /* not after its drop */
+}
+
 /** Returns an error of a code that counts in @p d when it is freed. */
 static inline vow_error *
 drop_error(struct drop *d, int code)
@@ -86,8 +97,10 @@ struct drop_set {
 static inline void
 drop_set_clear(struct drop_set *s)
 {
-    for (size_t i = 0; i < sizeof s->slots / sizeof s->slots[0]; i++)
+    for (size_t i = 0; i < sizeof s->slots / sizeof s->slots[0]; i++) {
         atomic_store(&s->slots[i].dropped, 0);
+        atomic_store(&s->slots[i].ran, 0);
+    }
     atomic_store(&s->used, 0);
 }
 
@@ -98,14 +111,14 @@ drop_set_new(struct drop_set *s)
     return drop_value(&s->slots[atomic_fetch_add(&s->used, 1)]);
 }
 
-/** Returns how many were handed out and not dropped exactly once. */
+/** Returns how many were handed out and not dropped exactly once, or ran twice. */
 static inline size_t
 drop_set_wrong(struct drop_set *s)
 {
     size_t wrong = 0;
 
     for (size_t i = 0; i < atomic_load(&s->used); i++)
-        wrong += drop_count(&s->slots[i]) != 1;
+        wrong += drop_count(&s->slots[i]) != 1 || atomic_load(&s->slots[i].ran) > 1;
     return wrong;
 }
 

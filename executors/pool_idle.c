@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * executors/pool_idle.c - searching, sleeping and waking, so that no task waits while a
+ * worker sleeps, and no worker is woken for nothing.
+ */
+#include "pool_internal.h"
+
+static bool
+wants_wake(uint32_t idle)
+{
+    return (idle & VOWI_ASLEEP_MASK) != 0 && idle < VOWI_SEARCHING;
+}
+
+/* The last asleep is the warmest. Whoever wakes it counts it as searching. */
+static void
+wake_sleeper(struct vowi_pool *p)
+{
+    struct vowi_worker *w = NULL;
+
+    vowi_lock_acquire(&p->lock);
+    if (wants_wake(vowi_load_seq_cst(&p->idle)) && p->asleep != NULL) { /* [idle] */
+        w = p->asleep;
+        p->asleep = w->next_asleep;
+        p->awake++;
+        vowi_add_seq_cst(&p->idle, VOWI_SEARCHING - VOWI_ASLEEP);
+    }
+    vowi_lock_release(&p->lock);
+    if (w == NULL)
+        return;
+    vowi_add_relaxed(&p->wakes, 1); /* relaxed: a statistic */
+    vowi_unpark(&w->parker, &w->woken);
+}
+
+void
+vowi_pool_wake(struct vowi_pool *p)
+{
+    if (wants_wake(vowi_load_seq_cst(&p->idle))) /* [idle] */
+        wake_sleeper(p);
+}
+
+static void
+wake_all_locked(struct vowi_worker *w)
+{
+    while (w != NULL) {
+        struct vowi_worker *next = w->next_asleep;
+
+        vowi_unpark(&w->parker, &w->woken);
+        w = next;
+    }
+}
+
+/* Ends the inbox if it is empty; else whoever filled it wakes somebody. [ended] */
+static bool
+end_inbox(struct vowi_pool *p)
+{
+    uintptr_t empty = VOWI_INBOX_CLOSED;
+
+    return vowi_cas_strong_seq_cst(&p->inbox, &empty,
+                                   VOWI_INBOX_CLOSED | VOWI_INBOX_ENDED) ||
+           empty == (VOWI_INBOX_CLOSED | VOWI_INBOX_ENDED);
+}
+
+void
+vowi_pool_end_if_done_locked(struct vowi_pool *p)
+{
+    if (!p->closing || p->exiting || p->awake != 0 || vowi_pool_has_work(p) ||
+        !end_inbox(p))
+        return;
+    p->exiting = true;
+    wake_all_locked(p->asleep);
+    wake_all_locked(p->resting);
+    p->asleep = NULL;
+    p->resting = NULL;
+}
+
+/* Ends this worker's search. If it found something it looks for more, and wakes the
+ * next one for that. */
+void
+vowi_worker_stop_searching(struct vowi_pool *p, struct vowi_worker *w)
+{
+    w->searching = false;
+    vowi_sub_seq_cst(&p->idle, VOWI_SEARCHING); /* [idle] */
+    if (vowi_pool_has_work(p))
+        vowi_pool_wake(p);
+}
+
+static void
+start_searching(struct vowi_pool *p, struct vowi_worker *w)
+{
+    uint32_t idle = vowi_load_relaxed(&p->idle); /* relaxed: the CAS orders it */
+
+    if (idle < VOWI_SEARCHING)
+        w->searching = vowi_cas_strong_seq_cst(&p->idle, &idle, idle + VOWI_SEARCHING);
+}
+
+/* Goes to sleep unless there is work after all. Returns false if it is to exit. */
+static bool
+sleep_for_work(struct vowi_pool *p, struct vowi_worker *w)
+{
+    bool exits;
+
+    vowi_lock_acquire(&p->lock);
+    w->woken = false;
+    w->next_asleep = p->asleep;
+    p->asleep = w;
+    p->awake--;
+    vowi_add_seq_cst(&p->idle, VOWI_ASLEEP - (w->searching ? VOWI_SEARCHING : 0));
+    w->searching = false;
+    if (vowi_pool_has_work(p)) { /* [idle] */
+        p->asleep = w->next_asleep;
+        p->awake++;
+        vowi_sub_seq_cst(&p->idle, VOWI_ASLEEP);
+        vowi_lock_release(&p->lock);
+        return true;
+    }
+    vowi_pool_end_if_done_locked(p);
+    vowi_lock_release(&p->lock);
+    vowi_park(&w->parker, &w->woken, VOW_FOREVER);
+    vowi_lock_acquire(&p->lock);
+    exits = p->exiting;
+    vowi_lock_release(&p->lock);
+    w->searching = !exits;
+    return !exits;
+}
+
+static vow_task *
+search(struct vowi_pool *p, struct vowi_worker *w)
+{
+    vow_task *task = NULL;
+
+    if (!w->searching)
+        start_searching(p, w);
+    for (unsigned round = 0; w->searching && round < VOWI_SEARCH_ROUNDS; round++) {
+        task = vowi_worker_pick(p, w);
+        if (task != NULL)
+            break;
+        vowi_relax();
+    }
+    return task;
+}
+
+/* The next task; NULL: exit. */
+vow_task *
+vowi_worker_next_task(struct vowi_pool *p, struct vowi_worker *w)
+{
+    for (;;) {
+        bool woken = w->searching;
+        vow_task *task = vowi_worker_pick(p, w);
+
+        if (task == NULL)
+            task = search(p, w);
+        if (task != NULL) {
+            if (w->searching)
+                vowi_worker_stop_searching(p, w);
+            return task;
+        }
+        if (woken)
+            vowi_count(&w->wakes_for_nothing);
+        if (!vowi_worker_rest(p, w) || !sleep_for_work(p, w))
+            return NULL;
+    }
+}

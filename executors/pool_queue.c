@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * executors/pool_queue.c - where a pool's tasks come in, and where they are picked.
+ *
+ * Between tasks a worker takes the oldest of its deque, then the injected, then
+ * steals one from another. Only a wait takes the young end: last in, first out
+ * between tasks would starve what is older for ever. Every VOWI_INJECT_EVERY picks
+ * the injected come first, so that a deque which feeds itself starves nobody.
+ */
+#include "pool_internal.h"
+
+static struct vowi_pool *
+pool_of(vow_executor *self)
+{
+    return vowi_container_of(self, struct vowi_pool, executor);
+}
+
+struct vowi_worker *
+vowi_pool_worker(const struct vowi_pool *p)
+{
+    struct vowi_worker *w = vowi_self()->worker;
+
+    return w != NULL && w->pool == p ? w : NULL;
+}
+
+/* ---- posting ---------------------------------------------------------------------------------- */
+
+/* Adds a chain to the inbox, `first` being the newest, unless one of the bits is set. */
+static int
+push_inbox(struct vowi_pool *p, vow_task *first, vow_task *last, uintptr_t unless)
+{
+    uintptr_t inbox = vowi_load_relaxed(&p->inbox); /* relaxed: the CAS orders it */
+
+    do {
+        if (inbox & unless)
+            return VOW_E_CLOSED;
+        last->next = (vow_task *)(inbox & VOWI_INBOX_TASKS);
+        /* [item] to whoever empties it; [idle]: before the load in vowi_pool_wake */
+    } while (!vowi_cas_seq_cst(&p->inbox, &inbox,
+                               (uintptr_t)first | (inbox & ~VOWI_INBOX_TASKS)));
+    return 0;
+}
+
+/* A pool that drains takes no new work, but steps of what it has taken. */
+static uintptr_t
+refusal(const vow_task *task)
+{
+    return task->flags & VOW_TASK_STEP ? VOWI_INBOX_ENDED
+                                       : VOWI_INBOX_CLOSED | VOWI_INBOX_ENDED;
+}
+
+/*
+ * Nobody needs to be woken for one step that a worker posts when its task has
+ * returned and its deque is empty: it is what the worker does next.
+ */
+static bool
+is_next(const struct vowi_thread *t, struct vowi_worker *w)
+{
+    return t->returning && t->frames == NULL && t->fifo_head == NULL &&
+           vowi_deque_count(&w->deque) <= 0;
+}
+
+static int
+post_own(struct vowi_pool *p, struct vowi_worker *w, vow_task *task)
+{
+    bool loud = !is_next(vowi_self(), w);
+
+    if (vowi_load_relaxed(&p->cancelling)) /* relaxed: what slips in ends likewise */
+        return VOW_E_CLOSED;
+    if (!vowi_deque_push(&w->deque, task, loud)) {
+        push_inbox(p, task, task, 0);
+        loud = true;
+    }
+    if (loud)
+        vowi_pool_wake(p);
+    return 0;
+}
+
+int
+vowi_pool_post(vow_executor *self, vow_task *task)
+{
+    struct vowi_pool *p = pool_of(self);
+    struct vowi_worker *w = vowi_pool_worker(p);
+    int rc;
+
+    if (w != NULL)
+        return post_own(p, w, task);
+    rc = push_inbox(p, task, task, refusal(task));
+    if (rc == 0)
+        vowi_pool_wake(p);
+    return rc;
+}
+
+/* The inbox wants the newest first. Returns the newest of a list. */
+static vow_task *
+reverse(vow_task *task)
+{
+    vow_task *reversed = NULL;
+
+    while (task != NULL) {
+        vow_task *next = task->next;
+
+        task->next = reversed;
+        reversed = task;
+        task = next;
+    }
+    return reversed;
+}
+
+int
+vowi_pool_post_many(vow_executor *self, vow_task *first, size_t n)
+{
+    struct vowi_pool *p = pool_of(self);
+    vow_task *newest;
+    int rc;
+
+    (void)n;
+    /* relaxed: what slips in ends likewise */
+    if (vowi_pool_worker(p) != NULL && vowi_load_relaxed(&p->cancelling))
+        return VOW_E_CLOSED;
+    newest = reverse(first);
+    rc = push_inbox(p, newest, first, vowi_pool_worker(p) != NULL ? 0 : refusal(first));
+    if (rc != 0) {
+        first->next = NULL;
+        reverse(newest); /* as it was: the list is the caller's again */
+        return rc;
+    }
+    vowi_pool_wake(p);
+    return 0;
+}
+
+/* ---- picking ------------------------------------------------------------------------------ */
+
+/* Empties the inbox. Returns what was in it, oldest first. */
+static vow_task *
+empty_inbox(struct vowi_pool *p)
+{
+    uintptr_t inbox = vowi_load_relaxed(&p->inbox); /* relaxed: the CAS orders it */
+
+    while (!vowi_cas_acquire(&p->inbox, &inbox, inbox & ~VOWI_INBOX_TASKS)) /* [item] */
+        ;
+    return reverse((vow_task *)(inbox & VOWI_INBOX_TASKS));
+}
+
+/* Moves tasks to a deque; returns those that stay. The last push is loud, so that a
+ * worker going to sleep and this one, which looks at idle next, see each other. */
+static vow_task *
+share_batch(struct vowi_worker *w, vow_task *task)
+{
+    int64_t room = vowi_deque_room(&w->deque); /* under a lock it must not grow */
+
+    if (room > VOWI_INJECT_BATCH - 1)
+        room = VOWI_INJECT_BATCH - 1;
+    while (room > 0 && task != NULL) {
+        vow_task *next = task->next;
+
+        vowi_deque_push(&w->deque, task, --room == 0 || next == NULL);
+        task = next;
+    }
+    return task;
+}
+
+/* Takes the oldest of the injected; for a worker also a batch into its deque. */
+vow_task *
+vowi_pool_take_injected(struct vowi_pool *p, struct vowi_worker *w)
+{
+    vow_task *task;
+    vow_task *rest = NULL;
+    bool more;
+
+    /* relaxed: a hint; whoever goes to sleep asks again in order */
+    if (vowi_load_relaxed(&p->injected) == NULL &&
+        (vowi_load_relaxed(&p->inbox) & VOWI_INBOX_TASKS) == 0)
+        return NULL;
+    vowi_lock_acquire(&p->inject_lock);
+    task = vowi_load_relaxed(&p->injected); /* relaxed: written under the lock */
+    if (task == NULL)
+        task = empty_inbox(p);
+    if (task != NULL) {
+        more = task->next != NULL;
+        rest = w != NULL ? share_batch(w, task->next) : task->next;
+        vowi_store_seq_cst(&p->injected, rest); /* [idle] */
+    } else {
+        more = false;
+    }
+    vowi_lock_release(&p->inject_lock);
+    if (more)
+        vowi_pool_wake(p);
+    return task;
+}
+
+static uint32_t
+next_random(struct vowi_worker *w)
+{
+    w->random ^= w->random << 13;
+    w->random ^= w->random >> 17;
+    w->random ^= w->random << 5;
+    return w->random;
+}
+
+static vow_task *
+steal(struct vowi_pool *p, struct vowi_worker *w)
+{
+    unsigned n = vowi_load_acquire(&p->count); /* [workers] */
+    unsigned start = n > 1 ? next_random(w) % n : 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        struct vowi_worker *victim = p->workers[(start + i) % n];
+        vow_task *task = victim != w ? vowi_deque_steal(&victim->deque) : NULL;
+
+        if (task != NULL) {
+            /* relaxed: compared only; what is stolen on its account is ordered itself */
+            vowi_store_relaxed(&w->stolen, task);
+            vowi_count(&w->steals);
+            return task;
+        }
+    }
+    return NULL;
+}
+
+vow_task *
+vowi_worker_pick(struct vowi_pool *p, struct vowi_worker *w)
+{
+    vow_task *task = NULL;
+
+    if (++w->picks % VOWI_INJECT_EVERY == 0)
+        task = vowi_pool_take_injected(p, w);
+    if (task == NULL)
+        task = vowi_deque_steal(&w->deque);
+    if (task == NULL)
+        task = vowi_pool_take_injected(p, w);
+    if (task == NULL)
+        task = steal(p, w);
+    return task;
+}
+
+/* [idle]: after a seq_cst step of the caller. */
+bool
+vowi_pool_has_work(struct vowi_pool *p)
+{
+    unsigned n = vowi_load_acquire(&p->count); /* [workers] */
+
+    if (vowi_load_seq_cst(&p->injected) != NULL ||
+        (vowi_load_seq_cst(&p->inbox) & VOWI_INBOX_TASKS) != 0)
+        return true;
+    for (unsigned i = 0; i < n; i++)
+        if (!vowi_deque_is_empty(&p->workers[i]->deque))
+            return true;
+    return false;
+}

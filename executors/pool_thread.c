@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * executors/pool_thread.c - a worker's thread: started, named, ended, replaced.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/sys.h"
+#include "pool_internal.h"
+
+#ifdef __linux__
+#define set_thread_name(name) pthread_setname_np(pthread_self(), (name))
+#else
+#define set_thread_name(name) ((void)(name))
+#endif
+
+/* ---- starting --------------------------------------------------------------------------- */
+
+/* Signals are for the application's own threads; only faults stay where they are. */
+static void
+block_signals(sigset_t *before)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL,
+                                 SIGTRAP, SIGSYS, SIGABRT};
+    sigset_t set;
+
+    sigfillset(&set);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+        sigdelset(&set, faults[i]);
+    pthread_sigmask(SIG_SETMASK, &set, before);
+}
+
+static void *worker_main(void *worker);
+
+static int
+start_thread(struct vowi_worker *w)
+{
+    sigset_t before;
+    int rc;
+
+    block_signals(&before);
+    rc = vowi_sys_thread_create(&w->thread, w->pool->stack_size, worker_main, w);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return rc;
+}
+
+void
+vowi_worker_free(struct vowi_worker *w)
+{
+    if (w == NULL)
+        return;
+    if (w->parker.ready) {
+        pthread_cond_destroy(&w->parker.cond);
+        pthread_mutex_destroy(&w->parker.mutex);
+    }
+    vowi_deque_fini(&w->deque);
+    vowi_free_aligned(w, sizeof *w);
+}
+
+static struct vowi_worker *
+worker_new(struct vowi_pool *p, bool spare)
+{
+    struct vowi_worker *w = vowi_alloc_aligned(sizeof *w, VOWI_CACHE_LINE);
+
+    if (w == NULL)
+        return NULL;
+    memset(w, 0, sizeof *w);
+    w->pool = p;
+    w->spare = spare;
+    if (vowi_deque_init(&w->deque) && vowi_parker_init(&w->parker) == 0)
+        return w;
+    vowi_worker_free(w);
+    return NULL;
+}
+
+/* The caller counted it as live and awake. */
+static int
+start_counted(struct vowi_pool *p, struct vowi_worker *w)
+{
+    unsigned count = vowi_load_relaxed(&p->count); /* relaxed: written under the lock */
+    int rc = EAGAIN;
+
+    if (w != NULL && count < p->slots) {
+        w->index = count;
+        w->random = count * 2654435761u + 1;
+        p->workers[count] = w;
+        rc = start_thread(w);
+    }
+    if (rc == 0)
+        vowi_store_release(&p->count, count + 1); /* [workers] */
+    return rc;
+}
+
+int
+vowi_pool_start_worker(struct vowi_pool *p, bool spare)
+{
+    struct vowi_worker *w = worker_new(p, spare); /* not under the lock: hooks */
+    int rc;
+
+    vowi_lock_acquire(&p->lock);
+    rc = start_counted(p, w);
+    if (rc != 0) {
+        p->live--;
+        p->awake--;
+    }
+    vowi_lock_release(&p->lock);
+    if (rc != 0 && w == NULL)
+        rc = ENOMEM;
+    if (rc != 0)
+        vowi_worker_free(w);
+    return rc;
+}
+
+/* ---- the thread ------------------------------------------------------------------------- */
+
+/*
+ * This thread is on its way out. Each joins the one before it, so that only the last
+ * remains to be joined; and that one touches the pool no more.
+ */
+static void
+exit_pool(struct vowi_pool *p)
+{
+    pthread_t before;
+    bool has_before, last;
+
+    vowi_lock_acquire(&p->lock);
+    has_before = p->has_exited;
+    before = p->exited;
+    p->has_exited = true;
+    p->exited = pthread_self();
+    p->live--;
+    last = p->live == 0;
+    vowi_lock_release(&p->lock);
+    if (has_before)
+        pthread_join(before, NULL);
+    if (last)
+        vow_executor_finished(&p->executor);
+}
+
+/* No thread can be had in the place of one that ended. Without any, what is queued
+ * ends here, and nothing more is taken. */
+static void
+lose_worker(struct vowi_pool *p)
+{
+    bool last;
+
+    vowi_lock_acquire(&p->lock);
+    p->awake--;
+    last = p->live == 1;
+    p->closing = p->closing || last;
+    vowi_pool_end_if_done_locked(p);
+    vowi_lock_release(&p->lock);
+    if (last) {
+        vowi_or_acq_rel(&p->inbox, VOWI_INBOX_CLOSED | VOWI_INBOX_ENDED);
+        vowi_pool_cancel_queued(p);
+    }
+    exit_pool(p);
+}
+
+/* pthread_exit in a task: another thread carries on with this worker's queue. */
+static void
+thread_exits(void *worker)
+{
+    struct vowi_worker *w = worker;
+    struct vowi_pool *p = w->pool;
+    bool replaced;
+
+    vowi_self()->worker = NULL;
+    vow_executor_enter(NULL);
+    vowi_store_relaxed(&w->stolen, NULL);
+    vowi_lock_acquire(&p->lock);
+    w->predecessor = pthread_self();
+    w->has_predecessor = true;
+    replaced = start_thread(w) == 0;
+    vowi_lock_release(&p->lock);
+    if (!replaced)
+        lose_worker(p);
+}
+
+static void
+begin(struct vowi_worker *w)
+{
+    char name[32];
+    int old;
+
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
+    snprintf(name, sizeof name, "%s/%u", w->pool->name, w->index % 10000);
+    set_thread_name(name);
+    if (w->has_predecessor)
+        pthread_join(w->predecessor, NULL);
+    w->has_predecessor = false;
+    vowi_self()->worker = w;
+    vow_executor_enter(&w->pool->executor);
+}
+
+static void *
+worker_main(void *worker)
+{
+    struct vowi_worker *w = worker;
+    struct vowi_pool *p = w->pool;
+    vow_task *task;
+
+    begin(w);
+    pthread_cleanup_push(thread_exits, w);
+    while ((task = vowi_worker_next_task(p, w)) != NULL) {
+        vowi_worker_run(p, w, task);
+        /* relaxed: compared only */
+        if (vowi_load_relaxed(&w->stolen) != NULL)
+            vowi_store_relaxed(&w->stolen, NULL);
+    }
+    pthread_cleanup_pop(0);
+    vowi_self()->worker = NULL;
+    vow_executor_enter(NULL);
+    exit_pool(p);
+    return NULL;
+}

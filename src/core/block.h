@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/block.h - the blocks of memory that states are part of.
+ *
+ * One block is all that a promise, a job or a step takes, of a size that base/mem.c
+ * keeps in its caches.
+ */
+#ifndef VOWI_CORE_BLOCK_H
+#define VOWI_CORE_BLOCK_H
+
+#include <assert.h>
+
+#include "core/state.h"
+
+/* A promise's state, with room for whom it follows: one block of 48. */
+struct vowi_bare {
+    struct vow_state state;
+    struct vow_state *follow;
+};
+
+/* A submitted task. */
+struct vowi_job {
+    union vowi_task as;
+    union {
+        vow_task_fn *run;
+        struct vow_state *follow;
+    } fn;
+    vow_executor *on;
+    struct vow_state state;
+};
+
+/* What hangs on a source and calls a function: the head of a step and of a watch. */
+struct vowi_hook {
+    union vowi_task as;
+    struct vow_state *source; /* a reference; while following, whom it follows */
+    union {
+        vow_executor *on;       /* held until delivery; NULL: inline */
+        struct vowi_node *rest; /* core/trampoline.c: handed over, the last of a ring */
+    };
+    union {
+        vow_then_fn *then;
+        vow_catch_fn *catch;
+        vow_handle_fn *handle;
+        vow_fn *finally;
+        vow_settled_fn *settled;
+    } fn;
+};
+
+/* A step: its hook on the source, and the state of its result. */
+struct vowi_step {
+    struct vowi_hook hook;
+    struct vow_state state;
+};
+
+struct vowi_step_if {
+    struct vowi_step step;
+    int code;
+};
+
+/* vow_on_settled: a hook with a context and no result. */
+struct vowi_watch {
+    struct vowi_hook hook;
+    vow_value ctx;
+};
+
+#if UINTPTR_MAX == UINT64_MAX
+static_assert(sizeof(struct vowi_bare) == 48, "a promise");
+static_assert(sizeof(struct vowi_step) == 88, "a state and a then");
+static_assert(sizeof(struct vowi_job) == 80, "a state and a task");
+static_assert(sizeof(struct vowi_watch) == 64, "a hook without a result");
+static_assert(offsetof(struct vowi_bare, state.outcome) % 16 == 0, "its node is aligned");
+#endif
+
+/* What few states need: a name, a hook for requests to stop. */
+struct vow_registration {
+    union vowi_task as;
+    const char *name;
+    const void *site;
+    struct vow_state *state; /* a promise reference, while the hook is on its way */
+    vow_executor *on;        /* held */
+    vow_cancel_fn *cancel;   /* NULL: no hook */
+    vow_value ctx;
+    vow_error *reason;
+};
+
+static inline struct vowi_bare *
+vowi_bare(struct vow_state *s)
+{
+    return vowi_container_of(s, struct vowi_bare, state);
+}
+
+static inline struct vowi_job *
+vowi_job(struct vow_state *s)
+{
+    return vowi_container_of(s, struct vowi_job, state);
+}
+
+static inline struct vowi_step *
+vowi_step(struct vow_state *s)
+{
+    return vowi_container_of(s, struct vowi_step, state);
+}
+
+#endif

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/cancel.h - asking work to stop, and the record that few states need.
+ */
+#ifndef VOWI_CORE_CANCEL_H
+#define VOWI_CORE_CANCEL_H
+
+#include "base/thread.h"
+#include "core/block.h"
+
+/* Asks the work behind s to stop, up the chain. Consumes the error. */
+void vowi_request_stop(struct vowi_thread *t, struct vow_state *s, vow_error *error);
+
+/* A record for a name or a hook; NULL without memory. */
+struct vow_registration *vowi_record_new(const char *name, const void *site);
+void vowi_registration_free(struct vowi_thread *t, struct vow_registration *r);
+
+#endif

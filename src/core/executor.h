@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/executor.h - what the library keeps of an executor.
+ */
+#ifndef VOWI_CORE_EXECUTOR_H
+#define VOWI_CORE_EXECUTOR_H
+
+#include "base/thread.h"
+#include "core/state.h"
+
+/* Keeps an executor's memory for a pending step. Returns it, NULL for inline. */
+vow_executor *vowi_executor_hold(struct vowi_thread *t, vow_executor *on);
+void vowi_executor_release(struct vowi_thread *t, vow_executor *on);
+
+/* Whether a state is the close future of an executor. */
+bool vowi_executor_closes(const vow_executor *on, const struct vow_state *s);
+
+#endif

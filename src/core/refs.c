@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/refs.c - who still needs a state, and its end.
+ *
+ * Whoever lets go of the last reference frees the state, and first deals with what
+ * only it can know: an error that nobody saw, work that nobody wants. A load that
+ * finds a count of one, the caller's own, is enough to know that it is the last: no
+ * other thread has a reference from which to make another.
+ *
+ * A free never recurses: a value whose drop frees another state only queues that one
+ * for the loop that is running already.
+ */
+#include "core/refs.h"
+
+#include "base/mem.h"
+#include "core/block.h"
+#include "core/cancel.h"
+#include "core/trampoline.h"
+#include "core/unhandled.h"
+
+/* ---- freeing ---------------------------------------------------------------------- */
+
+/* relaxed: nobody else refers to the state any more [release]. */
+static void
+free_block(struct vowi_thread *t, struct vow_state *s)
+{
+    uint64_t flags = vowi_load_relaxed(&s->refs);
+
+    if (flags & VOWI_HAS_RECORD)
+        vowi_registration_free(t, s->extra);
+    switch (flags >> 56 & 3) {
+    case VOWI_BARE >> 56:
+        vowi_free_on(t, vowi_bare(s), sizeof(struct vowi_bare));
+        break;
+    case VOWI_TASK >> 56:
+        vowi_free_on(t, vowi_job(s), sizeof(struct vowi_job));
+        break;
+    case VOWI_STEP >> 56:
+        vowi_free_on(t, vowi_step(s), sizeof(struct vowi_step));
+        break;
+    default:
+        vowi_free_on(t, vowi_step(s), sizeof(struct vowi_step_if));
+    }
+}
+
+/* Drops a value, then those of the states that its drop has freed. */
+static void
+reclaim(struct vowi_thread *t, struct vow_state *s)
+{
+    t->reclaiming = true;
+    while (s != NULL) {
+        vow_value_drop(s->outcome.as.value);
+        free_block(t, s);
+        s = t->reclaim;
+        if (s != NULL)
+            /* relaxed: the word is only a link of this thread's list by now */
+            t->reclaim = (struct vow_state *)vowi_load_relaxed(&s->word);
+    }
+    t->reclaiming = false;
+}
+
+void
+vowi_state_free(struct vowi_thread *t, struct vow_state *s)
+{
+    vow_drop_fn *kind = s->outcome.as.other.kind;
+
+    if (kind == NULL) {
+        free_block(t, s);
+    } else if (kind == vowi_is_error) {
+        vow_error_unref(s->outcome.as.other.as.error);
+        free_block(t, s);
+    } else if (kind == vowi_is_alias) {
+        vowi_consumer_unref(t, s->outcome.as.other.as.root);
+        free_block(t, s);
+    } else if (t->reclaiming) {
+        vowi_store_relaxed(&s->word, (uintptr_t)t->reclaim); /* relaxed: see reclaim */
+        t->reclaim = s;
+    } else {
+        reclaim(t, s);
+    }
+}
+
+/* ---- references --------------------------------------------------------------------- */
+
+/* relaxed: the caller has a reference, and with it an order. */
+void
+vowi_consumer_ref(struct vow_state *s)
+{
+    if ((vowi_load_relaxed(&s->refs) & VOWI_CONSUMERS) < VOWI_CONSUMERS_MANY)
+        vowi_add_relaxed(&s->refs, VOWI_CONSUMER);
+}
+
+/*
+ * The last consumer of a state that others still hold is about to go. An error
+ * that nobody saw, or work that nobody wants: one flag says who deals with it.
+ */
+static void
+last_consumer_goes(struct vowi_thread *t, struct vow_state *s, uint64_t refs)
+{
+    if ((refs & (VOWI_REJECTED | VOWI_SEEN)) == VOWI_REJECTED) {
+        if ((vowi_or_relaxed(&s->refs, VOWI_SEEN) & VOWI_SEEN) == 0)
+            vowi_report_unhandled(s);
+    } else {
+        bool outermost = vowi_enter(t);
+
+        vowi_request_stop(t, s, vow_error_of(VOW_E_CANCELLED));
+        vowi_leave(t, outermost);
+    }
+}
+
+static bool
+last_consumer_matters(uint64_t refs)
+{
+    if ((refs & VOWI_CONSUMERS) != VOWI_CONSUMER)
+        return false;
+    if ((refs & (VOWI_REJECTED | VOWI_SEEN)) == VOWI_REJECTED)
+        return true;
+    return (refs & (VOWI_STOPPABLE | VOWI_STOPPING | VOWI_REJECTED)) == VOWI_STOPPABLE;
+}
+
+/* Gives up a consumer's reference, with or without a hold. */
+static inline void
+release_consumer(struct vowi_thread *t, struct vow_state *s, uint64_t mine)
+{
+    uint64_t refs = vowi_load_acquire(&s->refs); /* [release] */
+
+    for (;;) {
+        if ((refs & VOWI_CONSUMERS) >= VOWI_CONSUMERS_MANY)
+            return;
+        if (vowi_unlikely((refs & VOWI_CONSUMERS) == 0))
+            vowi_fatal("a future was released more often than it was referenced");
+        if (vowi_unlikely(last_consumer_matters(refs))) {
+            last_consumer_goes(t, s, refs);
+            refs = vowi_load_acquire(&s->refs); /* [release] */
+        }
+        if ((refs & VOWI_COUNTS) == mine)
+            break; /* nobody else can make another: no need to write the count */
+        if (vowi_cas_acq_rel(&s->refs, &refs, refs - mine)) /* [release] */
+            return;
+    }
+    vowi_state_free(t, s);
+}
+
+void
+vowi_consumer_unref(struct vowi_thread *t, struct vow_state *s)
+{
+    release_consumer(t, s, VOWI_CONSUMER);
+}
+
+void
+vowi_consumer_unref_held(struct vowi_thread *t, struct vow_state *s)
+{
+    release_consumer(t, s, VOWI_CONSUMER + VOWI_HOLD);
+}
+
+void
+vowi_hold_release(struct vowi_thread *t, struct vow_state *s)
+{
+    uint64_t refs = vowi_load_acquire(&s->refs); /* [release] */
+
+    do {
+        if (vowi_unlikely((refs & VOWI_HOLDS) == 0))
+            vowi_fatal("a state's memory was released more often than it was held");
+        if ((refs & VOWI_COUNTS) == VOWI_HOLD) {
+            vowi_state_free(t, s);
+            return;
+        }
+    } while (!vowi_cas_acq_rel(&s->refs, &refs, refs - VOWI_HOLD)); /* [release] */
+}
+
+bool
+vowi_is_sole_consumer(struct vow_state *s)
+{
+    uint64_t refs = vowi_load_acquire(&s->refs); /* [release] */
+
+    return (refs & (VOWI_CONSUMERS | VOWI_PROMISES)) == VOWI_CONSUMER;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/refs.h - references to a state, and its end.
+ */
+#ifndef VOWI_CORE_REFS_H
+#define VOWI_CORE_REFS_H
+
+#include "base/thread.h"
+#include "core/state.h"
+
+/* Nobody refers to it any more. */
+void vowi_state_free(struct vowi_thread *t, struct vow_state *s);
+
+void vowi_consumer_ref(struct vow_state *s);
+void vowi_consumer_unref(struct vowi_thread *t, struct vow_state *s);
+
+/* Lets go of a consumer's reference and a hold at once. */
+void vowi_consumer_unref_held(struct vowi_thread *t, struct vow_state *s);
+
+void vowi_hold_release(struct vowi_thread *t, struct vow_state *s);
+
+/* Whether nobody but one consumer, the caller, may read the outcome. */
+bool vowi_is_sole_consumer(struct vow_state *s);
+
+#endif

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/settle.c - settling a state once, and passing its outcome on.
+ *
+ * Whoever claims a state decides its outcome, stores it, and publishes it. Whoever
+ * settles holds a reference of some sort until what hung on the state is delivered;
+ * after that the state is not touched any more. The source of a step is released
+ * after the step's own state is published, so that a walker who holds the lock bit
+ * of an unsettled state may follow its pointer upstream.
+ */
+#include "core/settle.h"
+
+#include "core/block.h"
+#include "core/follow.h"
+#include "core/refs.h"
+#include "core/step.h"
+#include "core/trampoline.h"
+#include "core/unhandled.h"
+#include "core/wait.h"
+#include "core/word.h"
+
+static void
+deliver(struct vowi_thread *t, struct vowi_node *n, int why)
+{
+    if (vowi_is_bare_follower(n)) {
+        vowi_later(t, n);
+        return;
+    }
+    n->as.newer = NULL; /* the word is a task's again: flags, priority, why */
+    if (vowi_is_reader(n)) {
+        vowi_wake_reader(n);
+    } else if (vowi_is_hook(n)) {
+        vowi_deliver(t, n, why);
+    } else {
+        n->as.queued.why = why;
+        vowi_later(t, n);
+    }
+}
+
+static void
+deliver_all(struct vowi_thread *t, struct vowi_node *n, int why)
+{
+    while (n != NULL) {
+        struct vowi_node *next = n->next; /* first: delivering n may end its life */
+
+        deliver(t, n, why);
+        n = next;
+    }
+}
+
+/*
+ * Says that an error is there which may be unseen. If the consumers have gone
+ * before, it is reported here; if they go later, there (last_consumer_goes).
+ */
+static void
+note_rejected(struct vow_state *s)
+{
+    uint64_t refs = vowi_or_acq_rel(&s->refs, VOWI_REJECTED);
+
+    if ((refs & (VOWI_CONSUMERS | VOWI_ASKED | VOWI_SEEN)) != VOWI_ASKED)
+        return;
+    if ((vowi_or_relaxed(&s->refs, VOWI_SEEN) & VOWI_SEEN) == 0)
+        vowi_report_unhandled(s);
+}
+
+/* A promise that settles needs its hook no more. relaxed: flags by themselves. */
+static void
+drop_stop_hook(struct vow_state *s)
+{
+    struct vow_registration *r = s->extra;
+
+    if ((vowi_load_relaxed(&s->refs) & (VOWI_HAS_RECORD | VOWI_STOPPING)) ==
+            VOWI_HAS_RECORD &&
+        (vowi_or_acq_rel(&s->refs, VOWI_STOPPING) & VOWI_STOPPING) == 0) {
+        vow_value ctx = r->ctx;
+
+        r->ctx = VOW_NIL;
+        vow_value_drop(ctx);
+    }
+}
+
+/*
+ * After deliver_all the state is not touched any more: the first step on it may have
+ * taken over the hold by which it lived, and have run.
+ */
+void
+vowi_settle(struct vowi_thread *t, struct vow_state *s)
+{
+    bool rejected = vowi_error_in(s) != NULL;
+    struct vowi_node *n = vowi_publish(s, 0);
+
+    if (n != NULL && n->next != NULL)
+        t->returning = false; /* more than one: others may want to help */
+    if (vowi_unlikely(rejected))
+        note_rejected(s);
+    drop_stop_hook(s);
+    deliver_all(t, n, 0);
+}
+
+void
+vowi_settle_held(struct vowi_thread *t, struct vow_state *s)
+{
+    t->held = s;
+    vowi_settle(t, s);
+    t->returning = false;
+    if (t->held == s)
+        vowi_hold_release(t, s);
+    t->held = NULL;
+}
+
+void
+vowi_abandon(struct vowi_thread *t, struct vow_state *s)
+{
+    vowi_set_error(s, vow_error_of(VOW_E_BROKEN));
+    vowi_mark_seen(s);
+    deliver_all(t, vowi_publish(s, VOWI_FOLLOWING), VOWI_ABANDONED);
+    drop_stop_hook(s);
+}
+
+/* ---- passing on ----------------------------------------------------------------------- */
+
+static bool
+move_outcome(struct vow_state *source, struct vow_state *s)
+{
+    if (!vowi_is_sole_consumer(source))
+        return false;
+    s->outcome = source->outcome;
+    vowi_set_value(source, VOW_NIL);
+    return true;
+}
+
+void
+vowi_pass_through(struct vow_state *source, struct vow_state *s)
+{
+    vow_error *error = vowi_error_in(source);
+    struct vow_state *root = vowi_root(source);
+
+    if (error != NULL)
+        vowi_mark_seen(source); /* the question moves downstream */
+    if (move_outcome(source, s))
+        return;
+    if (error != NULL) {
+        vowi_set_error(s, vow_error_ref(error));
+    } else if (root->outcome.as.other.kind == NULL) {
+        s->outcome = root->outcome; /* nothing to free: a copy will do */
+    } else {
+        vowi_consumer_ref(root);
+        s->outcome.as.other.as.root = root;
+        s->outcome.as.other.kind = vowi_is_alias;
+    }
+}

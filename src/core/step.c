@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/step.c - steps: what hangs on a future and makes another one.
+ *
+ * A step is one block: its hook on the source, and the state of its result. Its
+ * kind is the function in its node's run. It hangs on its source; when that
+ * settles, it is delivered: posted to its executor, or, inline or skipped, put on
+ * the trampoline of the settling thread. There, run claims the result's state,
+ * since a canceller may have been faster, calls the user's function, drops the
+ * context, settles, and lets go of the source.
+ *
+ * A source that has settled already, an inline step, and no step running on this
+ * stack: then the step runs at once and nobody else knows of it yet. Its state
+ * needs no claim, no hold and no publishing: no atomic step at all.
+ */
+#include "core/step.h"
+
+#include "base/mem.h"
+#include "core/block.h"
+#include "core/executor.h"
+#include "core/frame.h"
+#include "core/refs.h"
+#include "core/result.h"
+#include "core/settle.h"
+#include "core/trampoline.h"
+#include "core/word.h"
+
+/* A step on the move: what run needs, and the clean-up handler if it must. */
+struct turn {
+    struct vowi_hook *hook;
+    struct vow_state *s; /* of the result; NULL for a watch */
+    struct vow_state *source;
+    vow_value ctx;
+    bool held; /* a hold of the source came with the step */
+    bool outermost;
+};
+
+typedef vow_result call_fn(struct turn *turn);
+
+/* ---- the kinds -------------------------------------------------------------------- */
+
+static vow_result
+call_then(struct turn *turn)
+{
+    return turn->hook->fn.then(vowi_view(turn->source).value, turn->ctx.as.ptr);
+}
+
+static vow_result
+call_catch(struct turn *turn)
+{
+    return turn->hook->fn.catch(vowi_view(turn->source).error, turn->ctx.as.ptr);
+}
+
+static vow_result
+call_handle(struct turn *turn)
+{
+    return turn->hook->fn.handle(vowi_view(turn->source), turn->ctx.as.ptr);
+}
+
+static vow_result
+call_finally(struct turn *turn)
+{
+    turn->hook->fn.finally(turn->ctx.as.ptr);
+    return vow_forward();
+}
+
+static vow_result
+call_settled(struct turn *turn)
+{
+    turn->hook->fn.settled(vowi_view(turn->source), turn->ctx.as.ptr);
+    return vow_ok(VOW_NIL);
+}
+
+/* ---- running ------------------------------------------------------------------------ */
+
+static bool is_skipped(struct vowi_hook *hook);
+
+static void
+drop_ctx(struct turn *turn)
+{
+    if (turn->ctx.drop != NULL)
+        vow_value_drop(turn->ctx);
+}
+
+static void
+release_source(struct vowi_thread *t, const struct turn *turn)
+{
+    if (turn->held)
+        vowi_consumer_unref_held(t, turn->source);
+    else
+        vowi_consumer_unref(t, turn->source);
+}
+
+/* Settles the step's result, its context having been dropped. */
+static void
+conclude(struct vowi_thread *t, struct turn *turn, vow_result r)
+{
+    if (turn->s != NULL) {
+        t->returning = true;
+        vowi_finish(t, turn->s, turn->source, r);
+    } else {
+        vowi_free_on(t, turn->hook, sizeof(struct vowi_watch));
+    }
+    release_source(t, turn);
+}
+
+/* pthread_exit inside a step: what would have come after its function. */
+static void
+thread_exits_in_step(void *arg)
+{
+    struct turn *turn = arg;
+    struct vowi_thread *t = vowi_frame_exited();
+
+    drop_ctx(turn);
+    conclude(t, turn, vow_err(turn->s != NULL ? vowi_thread_exit_error() : NULL));
+    vowi_leave(t, turn->outermost);
+}
+
+static inline vow_result
+call(struct vowi_thread *t, struct turn *turn, call_fn *fn)
+{
+    struct vowi_frame frame;
+    vow_result r;
+
+    VOWI_USER_CODE(t, frame, turn->s, r = fn(turn), thread_exits_in_step, turn);
+    return r;
+}
+
+/* The result of a step that does not run, since it was refused or has no part in it. */
+static vow_result
+not_run(const struct turn *turn, int why)
+{
+    if (why == 0 || vowi_error_in(turn->source) != NULL)
+        return vow_forward();
+    return vow_err(vow_error_of(why));
+}
+
+static void
+abandon(struct vowi_thread *t, struct turn *turn)
+{
+    vowi_mark_seen(turn->source);
+    if (turn->s != NULL) {
+        vowi_abandon(t, turn->s);
+        vowi_hold_release(t, turn->s);
+    } else {
+        vowi_free_on(t, turn->hook, sizeof(struct vowi_watch));
+    }
+    release_source(t, turn);
+}
+
+static inline void
+take_turn(struct vowi_thread *t, struct turn *turn, int why, call_fn *fn)
+{
+    vow_result r;
+
+    if (why == 0 && !is_skipped(turn->hook)) {
+        r = call(t, turn, fn);
+        drop_ctx(turn);
+    } else {
+        drop_ctx(turn);
+        if (why == VOWI_ABANDONED) {
+            abandon(t, turn);
+            return;
+        }
+        r = not_run(turn, why);
+    }
+    conclude(t, turn, r);
+}
+
+static inline void
+run_step(vow_task *task, int why, call_fn *fn)
+{
+    struct vowi_thread *t = vowi_self();
+    struct vowi_step *step = vowi_container_of(task, struct vowi_step, hook.as.task);
+    bool outermost = vowi_enter(t);
+
+    if (vowi_claim(&step->state)) {
+        struct turn turn = {&step->hook,
+                            &step->state,
+                            step->hook.source,
+                            step->state.outcome.as.value,
+                            step->hook.as.node.as.queued.held != 0,
+                            outermost};
+
+        vowi_set_value(&step->state, VOW_NIL);
+        take_turn(t, &turn, why, fn);
+    } else { /* it was cancelled, and the canceller let go of the source */
+        if (step->hook.as.node.as.queued.held)
+            vowi_hold_release(t, step->hook.source);
+        vowi_hold_release(t, &step->state);
+    }
+    vowi_leave(t, outermost);
+}
+
+static void
+run_then(vow_task *task, int why)
+{
+    run_step(task, why, call_then);
+}
+
+static void
+run_catch(vow_task *task, int why)
+{
+    run_step(task, why, call_catch);
+}
+
+static void
+run_catch_if(vow_task *task, int why)
+{
+    run_step(task, why, call_catch);
+}
+
+static void
+run_handle(vow_task *task, int why)
+{
+    run_step(task, why, call_handle);
+}
+
+static void
+run_finally(vow_task *task, int why)
+{
+    run_step(task, why, call_finally);
+}
+
+static void
+run_settled(vow_task *task, int why)
+{
+    struct vowi_thread *t = vowi_self();
+    struct vowi_watch *w = vowi_container_of(task, struct vowi_watch, hook.as.task);
+    bool outermost = vowi_enter(t);
+    struct turn turn = {
+        &w->hook, NULL, w->hook.source, w->ctx, w->hook.as.node.as.queued.held != 0,
+        outermost};
+
+    take_turn(t, &turn, why, call_settled);
+    vowi_leave(t, outermost);
+}
+
+/* ---- the kinds, in a row --------------------------------------------------------------- */
+
+/* Of each kind, how it runs and what it calls. */
+static const struct kind {
+    vowi_run_fn *run;
+    call_fn *call;
+} kinds[] = {
+    [VOWI_THEN] = {run_then, call_then},
+    [VOWI_CATCH] = {run_catch, call_catch},
+    [VOWI_CATCH_IF] = {run_catch_if, call_catch},
+    [VOWI_HANDLE] = {run_handle, call_handle},
+    [VOWI_FINALLY] = {run_finally, call_finally},
+    [VOWI_WATCH] = {run_settled, call_settled},
+};
+
+#define KINDS (sizeof kinds / sizeof *kinds)
+
+unsigned char
+vowi_hook_index(const struct vowi_node *n)
+{
+    unsigned char i = 0;
+
+    while (i < KINDS && kinds[i].run != n->run)
+        i++;
+    return i;
+}
+
+vowi_run_fn *
+vowi_hook_run(unsigned char index)
+{
+    return kinds[index].run;
+}
+
+bool
+vowi_is_hook(const struct vowi_node *n)
+{
+    return vowi_hook_index(n) < KINDS;
+}
+
+/* Whether a step's function has nothing to do with how its source settled. */
+static bool
+is_skipped(struct vowi_hook *hook)
+{
+    void (*run)(vow_task *, int) = hook->as.node.run;
+    const vow_error *error = vowi_error_in(hook->source);
+
+    if (run == run_then)
+        return error != NULL;
+    if (run == run_catch)
+        return error == NULL;
+    if (run == run_catch_if)
+        return !vow_error_is(
+            error, vowi_container_of(hook, struct vowi_step_if, step.hook)->code);
+    return false;
+}
+
+/* ---- delivering ----------------------------------------------------------------------- */
+
+static void
+run_here(struct vowi_thread *t, struct vowi_node *n, int why)
+{
+    n->as.queued.why = why;
+    vowi_later(t, n);
+}
+
+static struct vowi_hook *
+hook_of(struct vowi_node *n)
+{
+    return vowi_container_of(n, struct vowi_hook, as.node);
+}
+
+void
+vowi_deliver(struct vowi_thread *t, struct vowi_node *n, int why)
+{
+    struct vowi_hook *hook = hook_of(n);
+    vow_executor *on = hook->on;
+
+    if (t->held == hook->source) {
+        t->held = NULL;
+        n->as.queued.held = 1; /* one release less than each giving up its own */
+    }
+    hook->on = NULL;
+    if (on == NULL || why != 0 || is_skipped(hook)) {
+        run_here(t, n, why);
+    } else {
+        n->as.queued.flags = VOW_TASK_STEP;
+        why = on->ops->post(on, &hook->as.task);
+        if (why != 0)
+            run_here(t, n, why);
+    }
+    vowi_executor_release(t, on);
+}
+
+/* ---- attaching ------------------------------------------------------------------------ */
+
+void
+vowi_hook_init(struct vowi_thread *t, struct vowi_hook *hook, vow_future *source,
+               vow_executor *on, enum vowi_step_kind kind)
+{
+    hook->as.node.next = NULL;
+    hook->as.node.run = kinds[kind].run;
+    hook->as.node.as.newer = NULL;
+    hook->source = vowi_state_or_nomem(source);
+    hook->on = vowi_executor_hold(t, on);
+}
+
+void
+vowi_hook_attach(struct vowi_thread *t, struct vowi_hook *hook)
+{
+    if (!vowi_attach(hook->source, &hook->as.node)) {
+        bool outermost = vowi_enter(t);
+
+        vowi_deliver(t, &hook->as.node, 0);
+        vowi_leave(t, outermost);
+    }
+}
+
+/*
+ * An inline step on a settled source, with nothing running on this stack. relaxed:
+ * until the function has returned nobody else knows the state; and a result that
+ * follows another makes it an ordinary one first.
+ */
+static void
+run_at_once(struct vowi_thread *t, struct vowi_step *step, call_fn *fn)
+{
+    struct vow_state *s = &step->state;
+    struct turn turn = {&step->hook,         s,     step->hook.source,
+                        s->outcome.as.value, false, vowi_enter(t)};
+    vow_result r;
+
+    vowi_store_relaxed(&s->word, VOWI_CLAIMED);
+    vowi_set_value(s, VOW_NIL);
+    if (!is_skipped(turn.hook)) {
+        r = call(t, &turn, fn);
+        drop_ctx(&turn);
+    } else {
+        drop_ctx(&turn);
+        r = vow_forward();
+    }
+    if (r.follow != NULL || r.error != NULL || vowi_error_in(turn.source) != NULL) {
+        conclude(t, &turn, r);
+    } else {
+        vowi_store_result(s, turn.source, r);
+        vowi_store_relaxed(&s->word, VOWI_CLAIMED | VOWI_SETTLED);
+        vowi_store_relaxed(&s->refs, vowi_load_relaxed(&s->refs) - VOWI_HOLD);
+        vowi_consumer_unref(t, turn.source);
+    }
+    vowi_leave(t, turn.outermost);
+}
+
+void
+vowi_step_attach(struct vowi_thread *t, struct vowi_step *step, enum vowi_step_kind kind)
+{
+    if (step->hook.on == NULL && t->depth == 0 && vowi_settled(step->hook.source))
+        run_at_once(t, step, kinds[kind].call);
+    else
+        vowi_hook_attach(t, &step->hook);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/trampoline.h - inline steps, one after the other.
+ */
+#ifndef VOWI_CORE_TRAMPOLINE_H
+#define VOWI_CORE_TRAMPOLINE_H
+
+#include "base/thread.h"
+#include "core/node.h"
+
+void vowi_later(struct vowi_thread *t, struct vowi_node *n);
+void vowi_drain(struct vowi_thread *t);
+
+/* For a thread that is about to wait: here, all of it, since it may wait for that. */
+void vowi_drain_all(struct vowi_thread *t);
+
+/* Opens a stretch in which inline steps queue up; true if it is the outermost. */
+static inline bool
+vowi_enter(struct vowi_thread *t)
+{
+    return t->depth++ == 0;
+}
+
+static inline void
+vowi_leave(struct vowi_thread *t, bool outermost)
+{
+    if (outermost && t->fifo_head != NULL)
+        vowi_drain(t);
+    t->depth--;
+}
+
+#endif

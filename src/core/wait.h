@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/wait.h - blocking, and the nodes of those who do.
+ */
+#ifndef VOWI_CORE_WAIT_H
+#define VOWI_CORE_WAIT_H
+
+#include "base/thread.h"
+#include "core/state.h"
+
+bool vowi_is_reader(const struct vowi_node *n);
+void vowi_wake_reader(struct vowi_node *n);
+
+/*
+ * Waits until s settles, or until a time on the monotonic clock. Returns 0,
+ * VOW_E_TIMEDOUT, or VOW_E_DEADLOCK if waiting here is refused.
+ */
+int vowi_wait_settled(struct vowi_thread *t, struct vow_state *s, vow_ns deadline);
+
+#endif

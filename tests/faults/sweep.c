@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: MIT */
+/* Sweeps: children, their verdicts, and what they leave behind. */
+#include "sweep.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SLOWER 6
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SLOWER 6
+#endif
+#endif
+#ifndef SLOWER
+#define SLOWER 1
+#endif
+
+enum {
+    LIMIT = 10 * SLOWER, /* seconds that a run may take */
+    MISSES = 2,          /* numbers in a row that no call had: with threads one may err */
+    SHOWN = 3            /* runs of a sweep that are described */
+};
+
+/* Shared with the children. */
+static struct shared {
+    struct fault_record record;
+    int verdict;
+    struct fault_count counts[];
+} *shared;
+
+static int output = -1; /* what a child writes */
+
+/* In a build that measures coverage; a child must write its counters itself. */
+extern void __gcov_dump(void) __attribute__((__weak__));
+
+void
+sweep_init(void)
+{
+    size_t size = sizeof *shared + fault_sites() * sizeof *shared->counts;
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    FILE *file = tmpfile();
+
+    if (p == MAP_FAILED || file == NULL) {
+        perror("faults");
+        exit(2);
+    }
+    shared = p;
+    output = fileno(file);
+    fault_record_in(&shared->record, shared->counts);
+    setenv("CMOCKA_TEST_ABORT", "1", 1); /* a failed assertion says so, and aborts */
+}
+
+const struct fault_count *
+sweep_count(size_t site)
+{
+    return &shared->counts[site];
+}
+
+static double
+seconds(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* ---- what a run may not leave behind ------------------------------------------------ */
+
+struct stock {
+    size_t blocks;
+    size_t files;
+    size_t threads;
+};
+
+static size_t
+entries(const char *directory)
+{
+    DIR *d = opendir(directory);
+    size_t n = 0;
+
+    while (d != NULL && readdir(d) != NULL)
+        n++;
+    if (d != NULL)
+        closedir(d);
+    return n;
+}
+
+static struct stock
+take_stock(const struct sweep *s)
+{
+    struct stock stock = {.files = entries("/proc/self/fd"),
+                          .threads = entries("/proc/self/task")};
+
+    stock.blocks = s->live();
+    return stock;
+}
+
+/* A thread that was joined is listed for a moment more. */
+static void
+await_threads(size_t threads)
+{
+    double until = seconds() + 1;
+
+    while (entries("/proc/self/task") > threads && seconds() < until)
+        sched_yield();
+}
+
+static enum sweep_verdict
+compare(const struct stock *before, const struct stock *after, struct drop_set *drops)
+{
+    fprintf(stderr, "before: %zu blocks, %zu descriptors, %zu threads\n", before->blocks,
+            before->files, before->threads);
+    fprintf(stderr, "after:  %zu blocks, %zu descriptors, %zu threads\n", after->blocks,
+            after->files, after->threads);
+    fprintf(stderr, "%zu contexts not dropped once, or run twice\n", drop_set_wrong(drops));
+    if (drop_set_wrong(drops) != 0)
+        return SWEEP_CALLBACKS;
+    if (after->threads > before->threads)
+        return SWEEP_THREADS;
+    if (after->files != before->files)
+        return SWEEP_FILES;
+    return after->blocks != before->blocks ? SWEEP_BLOCKS : SWEEP_CLEAN;
+}
+
+static enum sweep_verdict
+run_once(const struct sweep *s, const struct fault_plan *plan)
+{
+    static struct drop_set drops;
+    struct stock before, after;
+
+    drop_set_clear(&drops);
+    if (s->prepare != NULL)
+        s->prepare();
+    before = take_stock(s);
+    fault_begin(plan);
+    s->run(&drops);
+    fault_end();
+    await_threads(before.threads);
+    after = take_stock(s);
+    return compare(&before, &after, &drops);
+}
+
+void
+sweep_one(const struct sweep *s, const struct fault_plan *plan)
+{
+    const struct fault_site *site;
+
+    printf("verdict %d\n", (int)run_once(s, plan));
+    site = fault_site(shared->record.first);
+    if (fault_happened())
+        printf("%s:%d: %s failed\n", site->file, site->line, site->call);
+}
+
+/* ---- children ------------------------------------------------------------------------- */
+
+static void
+on_abort(int signal_number)
+{
+    __gcov_dump();
+    signal(signal_number, SIG_DFL);
+    raise(signal_number);
+}
+
+static _Noreturn void
+child(const struct sweep *s, const struct fault_plan *plan)
+{
+    alarm(s->limit != 0 ? s->limit : LIMIT);
+    dup2(output, STDOUT_FILENO);
+    dup2(output, STDERR_FILENO);
+    if (__gcov_dump != NULL)
+        signal(SIGABRT, on_abort);
+    shared->verdict = (int)run_once(s, plan);
+    fflush(NULL);
+    if (__gcov_dump != NULL)
+        __gcov_dump();
+    _exit(0);
+}
+
+/* Time that cannot be read is the one failure that the library does not survive. */
+static bool
+had_to_die(void)
+{
+    return fault_happened() &&
+           strcmp(fault_site(shared->record.first)->call, "clock_gettime") == 0;
+}
+
+static enum sweep_verdict
+judge(int status)
+{
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return (enum sweep_verdict)shared->verdict;
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
+        return SWEEP_HANG;
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT)
+        return had_to_die() ? SWEEP_CLEAN : SWEEP_CHECK;
+    return SWEEP_CRASH;
+}
+
+static enum sweep_verdict
+run_child(const struct sweep *s, const struct fault_plan *plan)
+{
+    pid_t pid;
+    int status = 0;
+
+    fflush(NULL);
+    if (ftruncate(output, 0) != 0 || lseek(output, 0, SEEK_SET) != 0)
+        perror("faults");
+    pid = fork();
+    if (pid == 0)
+        child(s, plan);
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (pid < 0) {
+        perror("fork");
+        exit(2);
+    }
+    return judge(status);
+}
+
+/* ---- what is said of a run that was not clean -------------------------------------------- */
+
+static void
+show_output(void)
+{
+    char text[2048];
+    ssize_t n = pread(output, text, sizeof text, 0);
+
+    if (n > 0)
+        fwrite(text, 1, (size_t)n, stderr);
+}
+
+static void
+describe(const struct sweep *s, const struct fault_plan *plan, enum sweep_verdict verdict)
+{
+    static const char *const names[] = {
+        "clean",         "blocks are left", "descriptors are left", "threads are left",
+        "callbacks lost", "a check failed",  "it crashed",           "it hung"};
+    const struct fault_site *site = fault_site(shared->record.first);
+
+    fprintf(stderr, "%s: %s; again: faults %s %s %s %zu %u\n", s->name, names[verdict],
+            s->name, plan->level == FAULT_AT_USE ? "use" : "source",
+            plan->mode == FAULT_ONWARDS ? "onwards" : "once", plan->at, plan->code);
+    if (fault_happened())
+        fprintf(stderr, "after %s:%d: %s failed\n", site->file, site->line, site->call);
+    show_output();
+}
+
+static void
+count_run(const struct sweep *s, const struct fault_plan *plan, struct sweep_result *r)
+{
+    enum sweep_verdict verdict = run_child(s, plan);
+
+    r->runs++;
+    r->verdicts[verdict]++;
+    if (verdict != SWEEP_CLEAN && !s->quiet && sweep_wrong(r) <= SHOWN)
+        describe(s, plan, verdict);
+}
+
+/* ---- sweeping ------------------------------------------------------------------------------ */
+
+size_t
+sweep_wrong(const struct sweep_result *r)
+{
+    return r->runs - r->verdicts[SWEEP_CLEAN];
+}
+
+/* One call in all the ways in which it can fail. Returns whether there is such a call. */
+static bool
+sweep_call(const struct sweep *s, struct fault_plan *plan, struct sweep_result *r)
+{
+    bool reached = false;
+
+    plan->code = 0;
+    do {
+        count_run(s, plan, r);
+        if (fault_happened())
+            reached = true;
+    } while (fault_happened() && ++plan->code < shared->record.codes);
+    return reached;
+}
+
+static void
+sweep_calls(const struct sweep *s, struct fault_plan plan, struct sweep_result *r)
+{
+    for (unsigned misses = 0; misses < MISSES; plan.at++)
+        misses = sweep_call(s, &plan, r) ? 0 : misses + 1;
+}
+
+struct sweep_result
+sweep_all(const struct sweep *s)
+{
+    struct sweep_result r = {0};
+    double begin = seconds();
+
+    count_run(s, &(struct fault_plan){.level = FAULT_AT_SOURCE}, &r);
+    r.points = atomic_load(&shared->record.calls);
+    for (int level = FAULT_AT_SOURCE; level <= FAULT_AT_USE; level++)
+        for (int mode = FAULT_ONCE; mode <= FAULT_ONWARDS; mode++)
+            sweep_calls(s,
+                        (struct fault_plan){.at = 1,
+                                            .mode = (enum fault_mode)mode,
+                                            .level = (enum fault_level)level},
+                        &r);
+    r.seconds = seconds() - begin;
+    return r;
+}
