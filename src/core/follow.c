@@ -202,35 +202,61 @@ set_edge(struct vow_state *s, struct vow_state *y)
     vowi_unlock_word(s);                       /* [lock] */
 }
 
+/* relaxed: asked again, in order, where it decides. */
+static bool
+is_alone(struct vow_state *s, uint64_t alone)
+{
+    return (vowi_load_relaxed(&s->refs) & (VOWI_CONSUMERS | VOWI_PROMISES)) == alone;
+}
+
 /*
- * If one follower is all that is interested in s, lets it follow y instead, takes its
- * node off s, and returns it; else NULL. Consumes the reference to y then.
+ * If a follower is all that hangs on s and nobody else is interested, takes its node
+ * off and returns it: whoever takes a follower's node off decides about it. Nodes of
+ * others may be gone, stack frame and all, as soon as the lock bit is.
+ */
+static struct vow_state *
+unhang_sole_follower(struct vow_state *s, uint64_t alone)
+{
+    struct vowi_node *n;
+    struct vow_state *follower = NULL;
+
+    vowi_lock_word(s);
+    n = vowi_first_node(vowi_load_acquire(&s->word)); /* [node] */
+    if (n != NULL && n->next == NULL && is_alone(s, alone))
+        follower = follower_of(n);
+    if (follower != NULL)
+        vowi_unlink_locked(s, n);
+    vowi_unlock_word(s); /* [lock] */
+    return follower;
+}
+
+/*
+ * Lets the only one that is interested in s, a follower, follow y instead, and
+ * returns it; its node hangs nowhere then, and it has the reference to y. NULL, and
+ * nothing done, if there is no such one. s is claimed by the caller.
  *
- * s is claimed by the caller, so its node can only be taken here. And while the lock
- * bit of its only consumer is held nobody can get to s: so a count of one, read
- * under it [release], stays one, and once the edge is moved s is out of reach.
- * Alone is that consumer, and the promise handle that the caller may have.
+ * While the lock bit of its only consumer is held nobody can get to s: so a count of
+ * one, read under it [release], stays one, and once the edge is moved s is out of
+ * reach. Alone is that consumer, and the promise handle that the caller may have.
  */
 static struct vow_state *
 take_sole_follower(struct vow_state *s, struct vow_state *y, uint64_t alone)
 {
-    struct vowi_node *n = vowi_first_node(vowi_load_acquire(&s->word)); /* [node] */
-    struct vow_state *follower;
+    struct vow_state *follower = unhang_sole_follower(s, alone);
     bool sole;
 
-    if (n == NULL || n->next != NULL)
-        return NULL;
-    follower = follower_of(n);
-    if (follower == NULL || follower == y) /* a ring: found the ordinary way */
+    if (follower == NULL)
         return NULL;
     vowi_lock_word(follower);
-    sole = (vowi_load_acquire(&s->refs) & (VOWI_CONSUMERS | VOWI_PROMISES)) == alone;
+    sole = follower != y && /* that would be a ring: found the ordinary way */
+           (vowi_load_acquire(&s->refs) & (VOWI_CONSUMERS | VOWI_PROMISES)) == alone;
     if (sole)
         *follow_field(follower) = y;
     vowi_unlock_word(follower); /* [lock] */
     if (sole)
-        vowi_detach_node(s, n);
-    return sole ? follower : NULL;
+        return follower;
+    vowi_attach(s, follower_node(follower)); /* s has not settled: it is the caller's */
+    return NULL;
 }
 
 static void

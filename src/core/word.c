@@ -95,9 +95,9 @@ set_back_link(struct vowi_node *n, struct vowi_node *newer)
         n->as.newer = newer;
 }
 
-/* Under LOCK. Others may attach newer nodes meanwhile. */
-static void
-unlink_node(struct vow_state *s, struct vowi_node *n)
+/* Others may attach newer nodes meanwhile. */
+void
+vowi_unlink_locked(struct vow_state *s, struct vowi_node *n)
 {
     uintptr_t word = vowi_load_acquire(&s->word); /* [node] */
 
@@ -120,7 +120,7 @@ vowi_detach_node(struct vow_state *s, struct vowi_node *n)
     bool attached = (vowi_lock_word(s) & VOWI_SETTLED) == 0;
 
     if (attached)
-        unlink_node(s, n);
+        vowi_unlink_locked(s, n);
     vowi_unlock_word(s);
     return attached;
 }
@@ -134,7 +134,7 @@ vowi_detach_if_there(struct vow_state *s, struct vowi_node *n)
     while (at != NULL && at != n)
         at = at->next;
     if (at != NULL)
-        unlink_node(s, n);
+        vowi_unlink_locked(s, n);
     vowi_unlock_word(s);
     return at != NULL && !settled;
 }

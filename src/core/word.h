@@ -17,7 +17,10 @@ bool vowi_attach(struct vow_state *s, struct vowi_node *n);
 /* Takes a node off again; false if it has been taken for delivery. */
 bool vowi_detach_node(struct vow_state *s, struct vowi_node *n);
 
-/* Likewise, but looks for it first. */
+/* The same for whoever holds the lock bit and knows that it hangs there. */
+void vowi_unlink_locked(struct vow_state *s, struct vowi_node *n);
+
+/* Takes a node off again if it is there; false if not. */
 bool vowi_detach_if_there(struct vow_state *s, struct vowi_node *n);
 
 /* Makes an outcome visible; returns all that hung on the state, oldest first. mark

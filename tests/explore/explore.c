@@ -95,8 +95,8 @@ all_seen(const struct scenario *s)
 static void
 print_found(const char *what, const struct found *f)
 {
-    printf("    %-22s %9lu schedules%s, %lu cut, %.2f s, %.0f/s, longest %u steps\n", what,
-           f->runs, f->exhausted ? ", ALL" : "", f->pruned, f->seconds,
+    printf("    %-22s %9lu schedules%s, %lu cut, %.2f s, %.0f/s, longest %u steps\n",
+           what, f->runs, f->exhausted ? ", ALL" : "", f->pruned, f->seconds,
            (double)f->runs / (f->seconds + 1e-9), f->longest);
     fflush(stdout);
 }
@@ -140,8 +140,8 @@ static bool
 deepen(const struct scenario *s, const struct settings *with, const char *what,
        double seconds, bool *exhausted)
 {
-    struct search all = {.mode = EXHAUST, .bound = -1, .sleep_sets = true,
-                         .seconds = seconds / 2};
+    struct search all = {
+        .mode = EXHAUST, .bound = -1, .sleep_sets = true, .seconds = seconds / 2};
     struct search bound = {.mode = EXHAUST, .seconds = seconds / 10};
     struct search pct = {.mode = PCT, .depth = 3, .seed = 1, .seconds = seconds / 10};
     struct search uniform = {.mode = RANDOM, .seed = 1, .seconds = seconds / 10};
@@ -328,7 +328,8 @@ replay(const char *text, const char *name)
     struct settings with = {.steps = 5000};
     int n = 0;
 
-    if (sscanf(text, "%u,%u,%u:%n", &with.stale, &with.spurious, &with.failing, &n) != 3 ||
+    if (sscanf(text, "%u,%u,%u:%n", &with.stale, &with.spurious, &with.failing, &n) !=
+            3 ||
         n == 0 || !path_parse(text + n)) {
         fprintf(stderr, "explore: not a replay string: %s\n", text);
         return 2;

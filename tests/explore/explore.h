@@ -44,11 +44,26 @@ struct outcome {
     const char *why;
 };
 
-#define EXPECTED(text, why) {OUTCOME_EXPECTED, (text), (why)}
-#define ALLOWED(text, why) {OUTCOME_ALLOWED, (text), (why)}
-#define FORBIDDEN(text, why) {OUTCOME_FORBIDDEN, (text), (why)}
-#define MISSED(text, why) {OUTCOME_MISSED, (text), (why)}
-#define OTHERS(why) {OUTCOME_ALLOWED, NULL, (why)}
+#define EXPECTED(text, why)                                                              \
+    {                                                                                    \
+        OUTCOME_EXPECTED, (text), (why)                                                  \
+    }
+#define ALLOWED(text, why)                                                               \
+    {                                                                                    \
+        OUTCOME_ALLOWED, (text), (why)                                                   \
+    }
+#define FORBIDDEN(text, why)                                                             \
+    {                                                                                    \
+        OUTCOME_FORBIDDEN, (text), (why)                                                 \
+    }
+#define MISSED(text, why)                                                                \
+    {                                                                                    \
+        OUTCOME_MISSED, (text), (why)                                                    \
+    }
+#define OTHERS(why)                                                                      \
+    {                                                                                    \
+        OUTCOME_ALLOWED, NULL, (why)                                                     \
+    }
 
 enum scenario_kind { LITMUS_TEST, SEEDED_BUG, LIBRARY };
 
@@ -73,8 +88,7 @@ struct scenario {
     static void body_##name_(void);                                                      \
     static const struct outcome outcomes_##name_[] = {__VA_ARGS__, {0}};                 \
     static const struct scenario scenario_##name_ = {                                    \
-        #name_,       kind_, flags_, about_, must_fail_, body_##name_,                   \
-        outcomes_##name_};                                                               \
+        #name_, kind_, flags_, about_, must_fail_, body_##name_, outcomes_##name_};      \
     static const struct scenario *const entry_##name_                                    \
         __attribute__((section("explore_scenarios"), used)) = &scenario_##name_;         \
     static void body_##name_(void)

@@ -14,7 +14,7 @@
 
 #include "model.h"
 
-#define GAP 32 /* before each block: its header; what underflows or overflows hits it */
+#define GAP    32 /* before each block: its header; what underflows or overflows hits it */
 #define BLOCKS 1024
 
 struct block {
@@ -72,8 +72,8 @@ owner_of(const void *p)
 {
     unsigned id = 0;
 
-    while (id < THREADS && !((const char *)p >= heap_start(id) &&
-                             (const char *)p < heap_end(id)))
+    while (id < THREADS &&
+           !((const char *)p >= heap_start(id) && (const char *)p < heap_end(id)))
         id++;
     return id;
 }
@@ -221,8 +221,8 @@ __emutls_get_address(struct tls_control *control)
     if (!run.active) /* a destructor at exit */
         return outside(control);
     if (t->tls[i] == NULL) {
-        struct block *b = allocate(control->size, control->align < 16 ? 16 : control->align,
-                                   PC);
+        struct block *b =
+            allocate(control->size, control->align < 16 ? 16 : control->align, PC);
 
         b->tls = true;
         if (control->initial != NULL)

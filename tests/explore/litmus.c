@@ -19,10 +19,10 @@ static int a, b, c, d;
 #define ACQ_REL memory_order_acq_rel
 #define SEQ_CST memory_order_seq_cst
 
-#define LOAD(from, order) atomic_load_explicit(&(from), order)
+#define LOAD(from, order)       atomic_load_explicit(&(from), order)
 #define STORE(to, value, order) atomic_store_explicit(&(to), value, order)
-#define SWAP(to, value, order) atomic_exchange_explicit(&(to), value, order)
-#define ADD(to, value, order) atomic_fetch_add_explicit(&(to), value, order)
+#define SWAP(to, value, order)  atomic_exchange_explicit(&(to), value, order)
+#define ADD(to, value, order)   atomic_fetch_add_explicit(&(to), value, order)
 
 /* A thread of a test. */
 #define T(name, ...)                                                                     \
@@ -187,8 +187,8 @@ swap_if_zero(int value)
 
 T(cas_1, a = swap_if_zero(1);)
 T(cas_2, b = swap_if_zero(2);)
-LITMUS(cas, FULL, "two compare-and-swaps of one value",
-       FORBIDDEN("1 1", "both"), FORBIDDEN("0 0", "none"), EXPECTED("1 0", "the first"),
+LITMUS(cas, FULL, "two compare-and-swaps of one value", FORBIDDEN("1 1", "both"),
+       FORBIDDEN("0 0", "none"), EXPECTED("1 0", "the first"),
        EXPECTED("0 1", "the second"))
 {
     run_threads(cas_1, cas_2);

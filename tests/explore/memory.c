@@ -35,11 +35,11 @@
 
 #include "model.h"
 
-#define STACK_SIZE ((size_t)256 << 10)
-#define HEAP_SIZE ((size_t)256 << 10)
+#define STACK_SIZE  ((size_t)256 << 10)
+#define HEAP_SIZE   ((size_t)256 << 10)
 #define THREAD_SIZE (STACK_SIZE + HEAP_SIZE)
-#define MEMORY_AT ((char *)0x200000000000) /* the same in each process, for replays */
-#define RUN_MEMORY ((size_t)1 << 32)       /* reserved, used as needed */
+#define MEMORY_AT   ((char *)0x200000000000) /* the same in each process, for replays */
+#define RUN_MEMORY  ((size_t)1 << 32)        /* reserved, used as needed */
 
 #define RELAXED 0
 #define CONSUME 1
@@ -414,8 +414,10 @@ access_cell(uintptr_t at, size_t size, bool writes, const void *pc)
 
     if (c == NULL) {
         if (writes)
-            fail_at(pc, "bad access", "a write of memory that is not of the code under "
-                                      "test, %p", (void *)at);
+            fail_at(pc, "bad access",
+                    "a write of memory that is not of the code under "
+                    "test, %p",
+                    (void *)at);
         return;
     }
     check_there(at, c, what, pc);
@@ -790,8 +792,11 @@ atomic_compare(uintptr_t at, unsigned size, uint64_t expected, uint64_t value, i
     if (swaps)
         put(l, value, order, s->view);
     TRACE(pc, "compare %s %s: %#llx, %s%s", order_name(swaps ? order : failed_order),
-          name_of(at), (unsigned long long)s->value, swaps ? "becomes " : "not as expected",
-          swaps ? "" : s != l->newest ? "  STALE" : "");
+          name_of(at), (unsigned long long)s->value,
+          swaps ? "becomes " : "not as expected",
+          swaps            ? ""
+          : s != l->newest ? "  STALE"
+                           : "");
     if (swaps)
         TRACE(NULL, "        %#llx", (unsigned long long)value);
     return s->value;

@@ -29,9 +29,9 @@
 
 #include "explore.h"
 
-#define THREADS 16
-#define NOBODY THREADS
-#define PC __builtin_return_address(0)
+#define THREADS           16
+#define NOBODY            THREADS
+#define PC                __builtin_return_address(0)
 #define LIKELY(condition) __builtin_expect(!!(condition), 1)
 
 /* ---- views -------------------------------------------------------------------------- */
@@ -67,7 +67,7 @@ struct location {
     unsigned size;
     enum kind kind;
     uint16_t id;
-    uint16_t next_in_cell; /* id + 1; 0: none */
+    uint16_t next_in_cell;                    /* id + 1; 0: none */
     uint16_t loads[THREADS], stores[THREADS]; /* when each thread did so last */
 
     struct store *newest; /* atomics */
@@ -81,13 +81,13 @@ struct location {
 
 /* What has to hold before a thread can go on. */
 enum need {
-    READY,     /* nothing */
-    YIELDED,   /* somebody else has moved */
-    SPINS,     /* `location` has a newer store than `seen` */
-    LOCK,      /* `location` has no owner */
-    SIGNAL,    /* it is woken, or its deadline passes */
-    END,       /* `targets` threads from `target` on have ended */
-    QUIET,     /* no other thread can go on */
+    READY,   /* nothing */
+    YIELDED, /* somebody else has moved */
+    SPINS,   /* `location` has a newer store than `seen` */
+    LOCK,    /* `location` has no owner */
+    SIGNAL,  /* it is woken, or its deadline passes */
+    END,     /* `targets` threads from `target` on have ended */
+    QUIET,   /* no other thread can go on */
     ENDED
 };
 
@@ -101,12 +101,12 @@ struct op {
 };
 
 /* In place of addresses: the clock, and the numbering of threads. */
-#define AT_CLOCK ((uintptr_t)1)
+#define AT_CLOCK   ((uintptr_t)1)
 #define AT_THREADS ((uintptr_t)2)
 
 #define TLS_VARIABLES 16
-#define TLS_KEYS 16
-#define CALLS 256
+#define TLS_KEYS      16
+#define CALLS         256
 
 struct thread {
     uint8_t id;
@@ -128,9 +128,9 @@ struct thread {
     const struct store *last_store;
     unsigned repeats;
 
-    struct view *now;      /* what it knows */
+    struct view *now;           /* what it knows */
     struct view *released_view; /* what its last release fence knew */
-    struct view *acquired; /* what an acquire fence would take */
+    struct view *acquired;      /* what an acquire fence would take */
 
     void *(*main)(void *);
     void *arg;

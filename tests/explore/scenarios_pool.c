@@ -76,8 +76,7 @@ empty_deque(void)
     outcome("%d %d %d", taken[0], taken[1], taken[2]);
 }
 
-SCENARIO(deque_1_1, 0, "deque: one item, one thief",
-         EXPECTED("1 0 0", "taken once"))
+SCENARIO(deque_1_1, 0, "deque: one item, one thief", EXPECTED("1 0 0", "taken once"))
 {
     require(vowi_deque_init(&deque));
     run_threads(works_1, steals);
@@ -164,7 +163,8 @@ SCENARIO(pool_submit_get, 0, "one worker, and a thread that waits for its result
     outcome("got %d", got);
 }
 
-SCENARIO(pool_start_stop, 0, "a pool without work ends", EXPECTED("ended", "and is freed"))
+SCENARIO(pool_start_stop, 0, "a pool without work ends",
+         EXPECTED("ended", "and is freed"))
 {
     make_pool(1);
     close_and_join();
@@ -218,8 +218,7 @@ SCENARIO(pool_cancel_queued, 0, "what is queued is cancelled while a worker take
     outcome("code %d", code);
 }
 
-SCENARIO(pool_two_workers, 0, "two workers, two posts",
-         EXPECTED("ran 2", "each once"))
+SCENARIO(pool_two_workers, 0, "two workers, two posts", EXPECTED("ran 2", "each once"))
 {
     make_pool(2);
     posts();

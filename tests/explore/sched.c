@@ -46,7 +46,7 @@ struct choice {
 };
 
 #define CHOICES 65536
-#define ORDERS 8 /* PCT: change points at most */
+#define ORDERS  8 /* PCT: change points at most */
 
 static struct choice path[CHOICES];
 static unsigned path_length; /* of them, known */
@@ -259,8 +259,8 @@ release_spinning(void)
 static const char *
 need_name(const struct thread *t)
 {
-    static const char *const names[] = {"nothing", "others",   "a store",
-                                        "a lock",  "a signal", "a thread's end", "quiet"};
+    static const char *const names[] = {"nothing",  "others",         "a store", "a lock",
+                                        "a signal", "a thread's end", "quiet"};
 
     return names[t->need];
 }
@@ -546,8 +546,8 @@ is_over(struct found *f, double start)
 }
 
 struct found
-search(const struct scenario *s, const struct settings *settings,
-       const struct search *by, bool (*each)(void))
+search(const struct scenario *s, const struct settings *settings, const struct search *by,
+       bool (*each)(void))
 {
     struct found f = {0};
     double start = seconds_now();

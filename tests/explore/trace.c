@@ -90,7 +90,8 @@ ask_places(FILE *answers[2])
     for (unsigned i = 0; i < line_count; i++)
         fprintf(answers[0], "%p\n", (const void *)((const char *)lines[i].pc - 1));
     fflush(answers[0]);
-    snprintf(command, sizeof command, "addr2line -a -i -p -f -e '%s' < %s", program(), name);
+    snprintf(command, sizeof command, "addr2line -a -i -p -f -e '%s' < %s", program(),
+             name);
     answers[1] = popen(command, "r");
     if (answers[1] != NULL && (file = fgetc(answers[1])) != EOF) {
         ungetc(file, answers[1]); /* it has read the list by now */

@@ -111,12 +111,10 @@ __tsan_memset(void *to, int byte, size_t n)
     }
 
 #define COMPARE(bits, type, name)                                                        \
-    int __tsan_atomic##bits##_compare_exchange_##name(volatile type *at, type *expected, \
-                                                      type value, int order,             \
-                                                      int failed_order);                 \
-    int __tsan_atomic##bits##_compare_exchange_##name(volatile type *at, type *expected, \
-                                                      type value, int order,             \
-                                                      int failed_order)                  \
+    int __tsan_atomic##bits##_compare_exchange_##name(                                   \
+        volatile type *at, type *expected, type value, int order, int failed_order);     \
+    int __tsan_atomic##bits##_compare_exchange_##name(                                   \
+        volatile type *at, type *expected, type value, int order, int failed_order)      \
     {                                                                                    \
         type before = *expected;                                                         \
                                                                                          \

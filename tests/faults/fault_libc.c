@@ -183,7 +183,7 @@ fault_pthread_setname_np(fault_at at, pthread_t thread, const char *name)
 int
 fault_clock_gettime(fault_at at, clockid_t clock, struct timespec *t)
 {
-    return refuse(FAILS(at, EINVAL)) ? -1 : clock_gettime(clock, t);
+    return refuse(FAILS(at, ENOTSUP)) ? -1 : clock_gettime(clock, t);
 }
 
 int

@@ -144,10 +144,11 @@ pool_that_cancels(struct drop_set *d)
     vow_executor *pool = pool_new(&VOW_POOL_OPTIONS(.threads = 1, .spares = 1));
     vow_promise *p = vow_promise_new();
     vow_future *gate = vow_promise_future(p);
-    vow_future *f = vow_submit(pool, wait_for_gate, vow_ptr(gate));
+    vow_future *f = NULL;
     struct batch b;
 
     if (pool != NULL) {
+        f = vow_submit(pool, wait_for_gate, vow_ptr(gate));
         submit_batch(&b, pool, d);
         vow_unref(vow_executor_close(pool, VOW_CANCEL_QUEUED));
     }
