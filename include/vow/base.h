@@ -17,6 +17,7 @@
 
 #include <vow/version.h>
 
+/** @cond the headers' own */
 #if defined(__GNUC__)
 #define VOW_VISIBLE_BEGIN      _Pragma("GCC visibility push(default)")
 #define VOW_VISIBLE_END        _Pragma("GCC visibility pop")
@@ -40,11 +41,14 @@
 #define VOW_BEGIN_DECLS VOW_VISIBLE_BEGIN
 #define VOW_END_DECLS   VOW_VISIBLE_END
 #endif
+/** @endcond */
 
 /** "file:line" of the place where it is written, a string that lives for ever. */
-#define VOW_HERE             __FILE__ ":" VOW_STRING(__LINE__)
+#define VOW_HERE __FILE__ ":" VOW_STRING(__LINE__)
+/** @cond the headers' own */
 #define VOW_STRING(token)    VOW_STRING_OF(token)
 #define VOW_STRING_OF(token) #token
+/** @endcond */
 
 VOW_BEGIN_DECLS
 

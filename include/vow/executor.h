@@ -59,10 +59,11 @@ typedef enum vow_removal {
 
 /** A task that becomes due. In the storage of whoever arms it. */
 typedef struct vow_timer {
-    vow_task task;                 /**< run(task, 0) when due */
-    vow_ns when;                   /**< on the clock of the executor it is armed at */
-    struct vow_timer *next, *prev; /**< the executor's while it is armed */
-    vow_executor *home;            /**< where it is armed; NULL: nowhere */
+    vow_task task;          /**< run(task, 0) when due */
+    vow_ns when;            /**< on the clock of the executor it is armed at */
+    struct vow_timer *next; /**< the executor's while it is armed */
+    struct vow_timer *prev; /**< the executor's while it is armed */
+    vow_executor *home;     /**< where it is armed; NULL: nowhere */
 } vow_timer;
 
 /** How an executor stops. A later, stricter mode replaces an earlier one. */
@@ -126,8 +127,8 @@ struct vow_executor_ops {
 
 /** A place where work runs. Yours has it as its first member. */
 struct vow_executor {
-    const vow_executor_ops *ops;
-    void *library; /**< the library's: references and the close future */
+    const vow_executor_ops *ops; /**< what it can do */
+    void *library;               /**< the library's: references and the close future */
 };
 
 /**
@@ -240,7 +241,7 @@ typedef void vow_fn(void *ctx);
 
 /** How to submit; see VOW_SUBMIT_OPTIONS. */
 typedef struct vow_submit_options {
-    size_t size;
+    size_t size;      /**< of this struct: the macro sets it */
     const char *name; /**< for messages; borrowed for ever */
     int priority;     /**< an enum vow_priority */
     unsigned flags;   /**< VOW_STOP_WHEN_UNWANTED or 0 */

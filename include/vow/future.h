@@ -56,7 +56,7 @@ typedef enum vow_status {
 
 /** How to make a promise; see VOW_PROMISE_OPTIONS. */
 typedef struct vow_promise_options {
-    size_t size;
+    size_t size;      /**< of this struct: the macro sets it */
     const char *name; /**< for messages; borrowed for ever */
     unsigned flags;   /**< VOW_STOP_WHEN_UNWANTED or 0 */
 } vow_promise_options;
@@ -413,9 +413,9 @@ bool vow_on_settled(vow_future *f, vow_executor *on, vow_settled_fn *fn, vow_val
 
 /** An error that nobody looked at. */
 typedef struct vow_unhandled {
-    const vow_error *error;
-    const char *name; /**< of the future; NULL if it has none */
-    const char *site; /**< where it was made: symbol and address; never NULL */
+    const vow_error *error; /**< lent for the call */
+    const char *name;       /**< of the future; NULL if it has none */
+    const char *site;       /**< where it was made: symbol and address; never NULL */
 } vow_unhandled;
 
 /** Called for an error that nobody looked at. */

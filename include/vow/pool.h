@@ -22,7 +22,7 @@ VOW_BEGIN_DECLS
 
 /** How to make a pool; see VOW_POOL_OPTIONS. 0 in any field is its default. */
 typedef struct vow_pool_options {
-    size_t size;
+    size_t size;       /**< of this struct: the macro sets it */
     unsigned threads;  /**< default: vow_cpu_count(); at most 1024 */
     const char *name;  /**< threads are called name/0, name/1 ...; default "vow" */
     size_t stack_size; /**< of a worker, in bytes; default: the system's */

@@ -39,11 +39,11 @@ typedef void vow_drop_fn(void *ptr);
 /** A word, and how to free it. Both ends know which member is meant. */
 typedef struct vow_value {
     union {
-        void *ptr;    /**< a pointer that the library never looks through */
-        int64_t i64;  /**< a signed number */
-        uint64_t u64; /**< an unsigned one */
-        double f64;   /**< a measured one */
-    } as;
+        void *ptr;     /**< a pointer that the library never looks through */
+        int64_t i64;   /**< a signed number */
+        uint64_t u64;  /**< an unsigned one */
+        double f64;    /**< a measured one */
+    } as;              /**< which member, its maker says */
     vow_drop_fn *drop; /**< frees as.ptr; NULL: nothing to free */
 } vow_value;
 
@@ -144,13 +144,17 @@ void vow_value_drop(vow_value v);
     X(AGGREGATE, 4107, "several operations failed")                                      \
     X(INVALID, 4108, "that makes no sense here")
 
+/** @cond the headers' own */
+#define VOW_ERROR_ENUM(name, code, message) VOW_E_##name = code,
+/** @endcond */
+
 /** Error codes of the library. Below them are errno values. */
 enum vow_error_code {
-#define VOW_ERROR_ENUM(name, code, message) VOW_E_##name = code,
+    VOW_E_USER = 0x10000, /**< the first code that is yours to give a meaning */
     VOW_ERRORS(VOW_ERROR_ENUM)
-#undef VOW_ERROR_ENUM
-        VOW_E_USER = 0x10000 /**< the first code that is yours to give a meaning */
 };
+
+#undef VOW_ERROR_ENUM
 
 /** What went wrong: code, message, cause, where it was made. Immutable, counted. */
 typedef struct vow_error vow_error;
@@ -357,7 +361,7 @@ void vow_error_print(const vow_error *e, FILE *stream);
  * before error, error before value, and the rest is released.
  */
 typedef struct vow_result {
-    vow_value value;
+    vow_value value;    /**< fulfill with this */
     vow_error *error;   /**< not NULL: reject with this */
     vow_future *follow; /**< not NULL: settle as this one settles */
 } vow_result;

@@ -81,7 +81,6 @@ struct vow_state {
 /* Their addresses mark outcomes; they are never called. */
 void vowi_is_error(void *unused);
 void vowi_is_alias(void *unused);
-void vowi_is_forward(void *unused);
 
 #define VOWI_CONSUMER  ((uint64_t)1)
 #define VOWI_PROMISE   ((uint64_t)1 << 28)
