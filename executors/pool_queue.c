@@ -7,6 +7,7 @@
  * between tasks would starve what is older for ever. Every VOWI_INJECT_EVERY picks
  * the injected come first, so that a deque which feeds itself starves nobody.
  */
+#include "base/buggify.h"
 #include "pool_internal.h"
 
 static struct vowi_pool *
@@ -67,7 +68,7 @@ post_own(struct vowi_pool *p, struct vowi_worker *w, vow_task *task)
 
     if (vowi_load_relaxed(&p->cancelling)) /* relaxed: what slips in ends likewise */
         return VOW_E_CLOSED;
-    if (!vowi_deque_push(&w->deque, task, loud)) {
+    if (VOWI_BUGGIFY("the deque refuses") || !vowi_deque_push(&w->deque, task, loud)) {
         push_inbox(p, task, task, 0);
         loud = true;
     }

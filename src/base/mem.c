@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buggify.h"
 #include "base/check.h"
 
 /* What the depot keeps of each size, in batches; what is more goes to the hooks. */
@@ -135,7 +136,7 @@ vowi_cache_refill(struct vowi_thread *t, unsigned class)
     struct vowi_block *batch = own->full;
 
     own->full = NULL;
-    if (batch == NULL)
+    if (batch == NULL && !VOWI_BUGGIFY("the depot is passed by"))
         batch = depot_take(class);
     if (batch == NULL)
         return vowi_alloc_aligned(class_size(class), 16);

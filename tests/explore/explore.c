@@ -117,7 +117,7 @@ print_failure(const struct scenario *s, const struct found *f)
     trace_print();
     printf("    %s: %s\n", run.failure != NULL ? run.failure : "no failure",
            run.failure_text);
-    printf("    explore --replay %u,%u,%u:%s %s\n", with->stale, with->spurious,
+    printf("    explore --replay %u,%u,%u:%s %s\n", with->stale, with->rare,
            with->failing, text, s->name);
 }
 
@@ -141,7 +141,8 @@ deepen(const struct scenario *s, const struct settings *with, const char *what,
        double seconds, bool *exhausted)
 {
     struct search all = {
-        .mode = EXHAUST, .bound = -1, .sleep_sets = true, .seconds = seconds / 2};
+        .mode = EXHAUST, .bound = -1, .sleep_sets = true, .by_race = true,
+        .seconds = seconds / 2};
     struct search bound = {.mode = EXHAUST, .seconds = seconds / 10};
     struct search pct = {.mode = PCT, .depth = 3, .seed = 1, .seconds = seconds / 10};
     struct search uniform = {.mode = RANDOM, .seed = 1, .seconds = seconds / 10};
@@ -168,7 +169,7 @@ static bool
 explore_library(const struct scenario *s, double seconds)
 {
     static const struct settings plain = {.stale = 2, .steps = 5000};
-    static const struct settings spurious = {.stale = 1, .spurious = 1, .steps = 5000};
+    static const struct settings rare = {.stale = 1, .rare = 1, .steps = 5000};
     static const struct settings failing = {.stale = 1, .failing = 1, .steps = 5000};
     bool can_fail = (s->flags & CAN_FAIL) != 0;
     double share = seconds / (can_fail ? 3 : 2);
@@ -181,7 +182,7 @@ explore_library(const struct scenario *s, double seconds)
     print_outcomes(s);
     if (exhausted && !all_seen(s))
         return false;
-    return deepen(s, &spurious, "spurious wake-ups", share, &other) &&
+    return deepen(s, &rare, "rare events", share, &other) &&
            (!can_fail || deepen(s, &failing, "failing calls", share, &other));
 }
 
@@ -201,9 +202,9 @@ static bool
 explore_litmus(const struct scenario *s)
 {
     static const struct settings with = {.stale = 8, .steps = 1000};
-    struct search by = {.mode = EXHAUST, .bound = -1, .sleep_sets = true};
+    struct search by = {.mode = EXHAUST, .bound = -1, .sleep_sets = true, .by_race = true};
     unsigned long reduced[OUTCOMES];
-    struct found f, full = {0};
+    struct found f, asleep, full = {0};
 
     memset(counts, 0, sizeof counts);
     f = search(s, &with, &by, check_outcome);
@@ -212,6 +213,11 @@ explore_litmus(const struct scenario *s)
     if (f.failed || !all_seen(s))
         return false;
     memcpy(reduced, counts, sizeof reduced);
+    by.by_race = false;
+    asleep = search(s, &with, &by, check_outcome);
+    if (asleep.runs - asleep.pruned != f.runs - f.pruned)
+        printf("  %s: DIFFERS: %lu of %lu, %lu of %lu\n", s->name, f.runs - f.pruned, f.runs,
+               asleep.runs - asleep.pruned, asleep.runs);
     if ((s->flags & FULL) != 0) {
         by.sleep_sets = false;
         full = search(s, &with, &by, check_outcome);
@@ -239,7 +245,8 @@ find_bug(const struct scenario *s, const struct search *by)
 static bool
 explore_bug(const struct scenario *s)
 {
-    struct search all = {.mode = EXHAUST, .bound = -1, .sleep_sets = true, .seconds = 10};
+    struct search all = {.mode = EXHAUST, .bound = -1, .sleep_sets = true,
+                         .by_race = true, .seconds = 10};
     struct search pct = {.mode = PCT, .depth = 3, .seed = 1, .seconds = 10};
     struct search uniform = {.mode = RANDOM, .seed = 1, .seconds = 10};
     unsigned long by_all = find_bug(s, &all);
@@ -328,7 +335,7 @@ replay(const char *text, const char *name)
     struct settings with = {.steps = 5000};
     int n = 0;
 
-    if (sscanf(text, "%u,%u,%u:%n", &with.stale, &with.spurious, &with.failing, &n) !=
+    if (sscanf(text, "%u,%u,%u:%n", &with.stale, &with.rare, &with.failing, &n) !=
             3 ||
         n == 0 || !path_parse(text + n)) {
         fprintf(stderr, "explore: not a replay string: %s\n", text);
@@ -361,6 +368,21 @@ main(int argc, char **argv)
     double seconds = 30;
     unsigned red;
 
+    if (argc == 4 && strcmp(argv[1], "--check") == 0) {
+        struct settings with = {.stale = 2, .steps = 5000};
+        struct search by = {.mode = EXHAUST, .bound = -1, .sleep_sets = true, .by_race = true, .seconds = atof(argv[2])};
+        struct found f;
+        for (int i = 0; i < 6; i += getenv("ONLY") ? 6 : 1) {
+            by.by_race = i % 2 == 0;
+            with.rare = i / 2 == 1;
+            with.failing = i / 2 == 2;
+            if (i >= 2) with.stale = 1;
+            f = search(find_scenario(argv[3]), &with, &by, check_outcome);
+            printf("%s %d %s: %lu whole, %lu cut, %.2f s%s %s\n", argv[3], i / 2, by.by_race ? "race" : "sleep", f.runs - f.pruned, f.pruned, f.seconds, f.exhausted ? ", ALL" : "", f.failed ? f.text : "");
+            fflush(stdout);
+        }
+        return 0;
+    }
     if (argc == 2 && strcmp(argv[1], "--list") == 0)
         return list();
     if (argc == 4 && strcmp(argv[1], "--replay") == 0)

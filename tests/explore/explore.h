@@ -119,6 +119,11 @@ void explore_wait_for_all(void);
  * explored more thoroughly, for less is explored that comes before. */
 void explore_wait_until_quiet(void);
 
+/* Waits until quiet, calls a function in one order, without choices, and waits until
+ * quiet again: for what has to be made before or ended after what is explored, and is
+ * explored itself in a scenario of its own. */
+void explore_calmly(void (*function)(void));
+
 /* Says what has happened in this run. */
 void outcome(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -678,7 +678,10 @@ static void
 step_load(uintptr_t at, int order)
 {
     struct thread *t = self();
-    struct op op = {.at = {at}, .writes = order == SEQ_CST, .seq_cst = order == SEQ_CST};
+    struct op op = {.at = {at},
+                    .writes = order == SEQ_CST,
+                    .catches_up = order == SEQ_CST,
+                    .seq_cst = order == SEQ_CST};
 
     if (t->repeats == 0 || t->last_load->at != at) {
         step(op);
@@ -687,6 +690,39 @@ step_load(uintptr_t at, int order)
     t->location = locations[t->last_load->id];
     t->seen = t->last_store->index;
     step_when(op, SPINS);
+}
+
+static const struct location *
+find_location(const struct cell *c, uintptr_t at)
+{
+    for (unsigned link = c != NULL && c->location != GONE ? c->location : 0; link != 0;
+         link = locations[link - 1]->next_in_cell)
+        if (locations[link - 1]->at == at && locations[link - 1]->kind == ATOMIC)
+            return locations[link - 1];
+    return NULL;
+}
+
+/* A seq_cst read moves what later ones may read, if that is not the newest store yet. */
+bool
+would_write(const struct op *op)
+{
+    const struct location *l = find_location(cell_of(op->at[0]), op->at[0]);
+
+    if (l == NULL)
+        return op->compares && read_memory(op->at[0], op->size) == op->expected;
+    return (op->compares && l->newest->value == op->expected) ||
+           (op->catches_up && seq_cst_oldest[l->id] < l->newest->index);
+}
+
+/* The code under test says that it spins: nothing is worth a look but a newer store. */
+void explore_relax(void);
+void
+explore_relax(void)
+{
+    struct thread *t = self();
+
+    if (t->last_load != NULL && t->repeats == 0)
+        t->repeats = 1;
 }
 
 uint64_t
@@ -783,7 +819,13 @@ atomic_compare(uintptr_t at, unsigned size, uint64_t expected, uint64_t value, i
             write_memory(at, size, value);
         return old;
     }
-    step_atomic(at, true, order == SEQ_CST || failed_order == SEQ_CST ? SEQ_CST : order);
+    step((struct op){.at = {at},
+                     .writes = true,
+                     .catches_up = failed_order == SEQ_CST,
+                     .compares = true,
+                     .seq_cst = order == SEQ_CST || failed_order == SEQ_CST,
+                     .size = size,
+                     .expected = expected});
     note_progress();
     l = access_location(ATOMIC, at, size, false, true, pc);
     s = choose_store(l, failed_order, &expected);

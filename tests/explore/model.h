@@ -9,6 +9,7 @@
  * (symbols.map). So a run is a function of a list of choices, and nothing else:
  *
  *     sched.c     the list of choices, who goes on, what is searched
+ *     races.c     which other orders are worth a run
  *     memory.c    atomics under C11, races, and what each 8 bytes are
  *     heap.c      allocation, thread-locals
  *     threads.c   pthreads on fibers
@@ -94,10 +95,16 @@ enum need {
 /* What a thread does next, as far as other threads may notice. */
 struct op {
     uintptr_t at[3]; /* 0: none */
-    bool writes;     /* any of them */
+    bool writes;     /* any of them; of the two below, as things are now */
+    bool catches_up; /* a seq_cst load: writes if its location's floor is behind */
+    bool compares;   /* a compare-and-swap: if it finds what it expects */
+    bool locks;      /* waits for a mutex */
+    bool unlocks;    /* lets one go */
     bool seq_cst;
     bool fence; /* a seq_cst one: ordered with all seq_cst operations */
     bool all;   /* ordered with everything */
+    unsigned size;
+    uint64_t expected; /* compares */
 };
 
 /* In place of addresses: the clock, and the numbering of threads. */
@@ -123,7 +130,7 @@ struct thread {
     uint64_t priority; /* PCT */
     bool joined, detached;
 
-    unsigned stale, spurious, failing; /* used up of the run's settings */
+    unsigned stale, rare, failing; /* used up of the run's settings */
     const struct location *last_load;  /* spinning: the same store, how often in a row */
     const struct store *last_store;
     unsigned repeats;
@@ -151,7 +158,7 @@ extern struct thread thread[THREADS];
 
 struct settings {
     unsigned stale;    /* reads of older stores, for each thread */
-    unsigned spurious; /* wake-ups without a reason, for each thread */
+    unsigned rare;     /* wake-ups without a reason and the like, for each thread */
     unsigned failing;  /* allocations and the like that fail, for each thread */
     unsigned steps;    /* more of them: it does not end */
 };
@@ -168,6 +175,7 @@ struct run {
     uint64_t now; /* ns */
     enum ending ending;
     bool active; /* code under test is running */
+    bool calm;   /* explore_calmly: there are no choices */
     bool tracing;
     char outcome[128];
     const char *failure; /* its kind, a literal */
@@ -192,15 +200,38 @@ void step_when(struct op op, enum need need);
 /* Among n things that may happen, which one does; 0 is the dull one. */
 unsigned choose(char what, unsigned n);
 
+/* Whether something rare happens now: a choice, if the settings allow for it. */
+bool happens(const char *what, const void *pc);
+
 /* The next number of the search's seed. */
 uint64_t draw(void);
 
 /* Wakes `t`, which waits for a signal. */
 void wake(struct thread *t, int woken_by);
 
+/* Whether two operations of different threads do not commute. */
+bool depends(const struct op *a, const struct op *b);
+
 /* Ends the run: it has failed. `kind` is a literal. */
 _Noreturn void fail_at(const void *pc, const char *kind, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* ---- races.c: for searches by race ------------------------------------------------------------ */
+
+/* Nothing is known of an earlier run. */
+void races_forget(void);
+/* The next run makes so many choices as the one before did. */
+void races_start_run(unsigned same_choices);
+/* A thread goes on; by a choice of the path or -1, and there have been so many. */
+void races_note_event(const struct thread *t, int choice, unsigned choices);
+/* The current thread has made, or woken, another one. */
+void races_note_made(const struct thread *t);
+void races_note_woken(const struct thread *t);
+
+/* What races.c asks for, in sched.c: that at a choice one of some threads goes on, this
+ * one if it may; and whether a thread may. */
+void try_also(unsigned choice, uint16_t threads, unsigned rather);
+bool is_candidate(unsigned choice, unsigned id);
 
 /* ---- memory.c ------------------------------------------------------------------------------- */
 
@@ -229,6 +260,9 @@ uint64_t atomic_change(uintptr_t at, unsigned size, char how, uint64_t value, in
 uint64_t atomic_compare(uintptr_t at, unsigned size, uint64_t expected, uint64_t value,
                         int order, int failed_order, const void *pc);
 void atomic_fence(int order, const void *pc);
+
+/* Whether an operation whose `writes` is not certain would write now. */
+bool would_write(const struct op *op);
 
 /* The mutex or the like at an address; made there if fresh. Notes the access. */
 struct location *location_of(enum kind kind, const void *at, unsigned size, bool fresh,
@@ -284,6 +318,7 @@ struct search {
     enum mode mode;
     int bound;       /* EXHAUST: preemptions; -1: any number */
     bool sleep_sets; /* EXHAUST without a bound: skip equivalent orders */
+    bool by_race;    /* with them: try another order only where operations race */
     unsigned depth;  /* PCT */
     uint64_t seed;
     double seconds;     /* stop after so many; 0: no limit */

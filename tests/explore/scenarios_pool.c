@@ -1,109 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* scenarios_pool.c - a pool's queues, its sleep, its end. */
+/*
+ * scenarios_pool.c - a whole pool: its start, its work, its end.
+ *
+ * One phase at a time is explored: what is before and after it is done calmly, and has
+ * scenarios of its own.
+ */
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include <vow/vow.h>
 
 #include "explore.h"
-#include "queue/deque.h"
-
-/* ---- the deque alone -------------------------------------------------------------------- */
-
-static struct vowi_deque deque;
-static vow_task tasks[3];
-static int taken[3];
-
-static void
-use(vow_task *task)
-{
-    if (task != NULL)
-        taken[task->priority]++;
-}
-
-static void
-push(unsigned i)
-{
-    tasks[i].priority = (unsigned char)i;
-    require(vowi_deque_push(&deque, &tasks[i], false));
-}
-
-static void
-steals(void)
-{
-    use(vowi_deque_steal(&deque));
-}
-
-static void
-takes(unsigned i)
-{
-    if (vowi_deque_take_if(&deque, &tasks[i]))
-        use(&tasks[i]);
-}
-
-static void
-works_1(void)
-{
-    push(0);
-    takes(0);
-}
-
-static void
-works_2(void)
-{
-    push(0);
-    push(1);
-    takes(1);
-    takes(0);
-}
-
-static void
-works_3(void)
-{
-    push(0);
-    push(1);
-    push(2); /* the ring grows */
-    takes(2);
-}
-
-static void
-empty_deque(void)
-{
-    vow_task *task;
-
-    while ((task = vowi_deque_steal(&deque)) != NULL)
-        use(task);
-    vowi_deque_fini(&deque);
-    outcome("%d %d %d", taken[0], taken[1], taken[2]);
-}
-
-SCENARIO(deque_1_1, 0, "deque: one item, one thief", EXPECTED("1 0 0", "taken once"))
-{
-    require(vowi_deque_init(&deque));
-    run_threads(works_1, steals);
-    empty_deque();
-}
-
-SCENARIO(deque_2_2, 0, "deque: two items, two thieves",
-         EXPECTED("1 1 0", "each taken once"))
-{
-    require(vowi_deque_init(&deque));
-    run_threads(works_2, steals, steals);
-    empty_deque();
-}
-
-SCENARIO(deque_3_2, 0, "deque: three items, two thieves, the ring grows",
-         EXPECTED("1 1 1", "each taken once"))
-{
-    require(vowi_deque_init(&deque));
-    run_threads(works_3, steals, steals);
-    empty_deque();
-}
-
-/* ---- the pool -------------------------------------------------------------------------------- */
 
 static vow_executor *pool;
-static vow_future *f;
+static vow_future *f, *g;
+static vow_promise *p;
 static atomic_int ran, refused;
+static int got;
 
 static void
 works(void *ctx)
@@ -116,7 +29,16 @@ static vow_result
 computes(void *ctx)
 {
     (void)ctx;
+    atomic_fetch_add_explicit(&ran, 1, memory_order_relaxed);
     return vow_ok(vow_i64(7));
+}
+
+static vow_result
+adds_one(vow_value in, void *ctx)
+{
+    (void)ctx;
+    atomic_fetch_add_explicit(&ran, 1, memory_order_relaxed);
+    return vow_ok(vow_i64(in.as.i64 + 1));
 }
 
 static void
@@ -127,11 +49,29 @@ posts(void)
 }
 
 static void
-close_and_join(void)
+closes(void)
 {
     vow_unref(vow_executor_close(pool, VOW_DRAIN));
+}
+
+static void
+cancels_queued(void)
+{
+    vow_unref(vow_executor_close(pool, VOW_CANCEL_QUEUED));
+}
+
+static void
+joins(void)
+{
     require(vow_executor_join(pool) == 0);
     vow_executor_unref(pool);
+}
+
+static void
+closes_and_joins(void)
+{
+    closes();
+    joins();
 }
 
 static void
@@ -141,90 +81,401 @@ make_pool(unsigned threads)
     require(pool != NULL);
 }
 
-SCENARIO(pool_post_sleep, 0, "one worker goes to sleep while a task is posted",
-         EXPECTED("ran 1", "it is woken, or sees the task"))
+static void
+make_1(void)
 {
     make_pool(1);
-    posts();
-    close_and_join();
-    outcome("ran %d", ran);
-}
-
-SCENARIO(pool_submit_get, 0, "one worker, and a thread that waits for its result",
-         EXPECTED("got 7", "both wake"))
-{
-    int got;
-
-    make_pool(1);
-    f = vow_submit(pool, computes, VOW_NIL);
-    got = (int)vow_get(f).value.as.i64;
-    vow_unref(f);
-    close_and_join();
-    outcome("got %d", got);
-}
-
-SCENARIO(pool_start_stop, 0, "a pool without work ends",
-         EXPECTED("ended", "and is freed"))
-{
-    make_pool(1);
-    close_and_join();
-    outcome("ended");
-}
-
-SCENARIO(pool_two_start_stop, 0, "two workers without work end",
-         EXPECTED("ended", "and are freed"))
-{
-    make_pool(2);
-    close_and_join();
-    outcome("ended");
 }
 
 static void
-closes(void)
+make_2(void)
 {
-    vow_unref(vow_executor_close(pool, VOW_DRAIN));
+    make_pool(2);
 }
+
+/* ---- start and end ---------------------------------------------------------------------- */
+
+SCENARIO(pool_start_stop, 0, "a pool without work is made and ended",
+         EXPECTED("ended", "and is freed"))
+{
+    make_1();
+    closes_and_joins();
+    outcome("ended");
+}
+
+SCENARIO(pool_post_sleep, 0, "a task is posted to a pool whose worker just starts",
+         EXPECTED("ran 1", "it sees the task, or is woken"))
+{
+    make_1();
+    posts();
+    explore_calmly(closes_and_joins);
+    outcome("ran %d", ran);
+}
+
+SCENARIO(pool_stop, 0, "two workers that sleep are ended",
+         EXPECTED("ended", "each joins the one before it"))
+{
+    explore_calmly(make_2);
+    closes_and_joins();
+    outcome("ended");
+}
+
+SCENARIO(pool_two_start_stop, 0, "two workers without work start and are ended",
+         EXPECTED("ended", "and are freed"))
+{
+    make_2();
+    closes_and_joins();
+    outcome("ended");
+}
+
+SCENARIO(pool_without_memory, CAN_FAIL, "a pool is made and ended, if it can be",
+         EXPECTED("made", "all was there"), ALLOWED("no pool", "no memory or no thread"))
+{
+    pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 1, .spares = 1));
+    if (pool == NULL)
+        return (void)outcome("no pool");
+    explore_calmly(closes_and_joins);
+    outcome("made");
+}
+
+static vow_executor *seen[2];
+
+static void
+asks_0(void)
+{
+    seen[0] = vow_default_pool();
+}
+
+static void
+asks_1(void)
+{
+    seen[1] = vow_default_pool();
+}
+
+SCENARIO(pool_default, 0, "two threads ask for the default pool, the first to do so",
+         EXPECTED("same", "one is made"))
+{
+    run_threads(asks_0, asks_1);
+    require(seen[0] != NULL);
+    pool = seen[0];
+    explore_calmly(closes_and_joins);
+    outcome(seen[0] == seen[1] ? "same" : "two");
+}
+
+/* ---- work -------------------------------------------------------------------------------- */
+
+SCENARIO(pool_post_post, 0, "two threads post to a sleeping worker",
+         EXPECTED("ran 2", "each once: it parks again in between, or not"))
+{
+    explore_calmly(make_1);
+    run_threads(posts, posts);
+    explore_calmly(closes_and_joins);
+    outcome("ran %d", ran);
+}
+
+SCENARIO(pool_post_2_workers, 0, "a task is posted to two sleeping workers",
+         EXPECTED("ran 1", "by one of them"))
+{
+    explore_calmly(make_2);
+    posts();
+    explore_calmly(closes_and_joins);
+    outcome("ran %d", ran);
+}
+
+SCENARIO(pool_two_workers, 0, "two tasks are posted to two sleeping workers",
+         EXPECTED("ran 2", "each once"))
+{
+    explore_calmly(make_2);
+    posts();
+    posts();
+    explore_calmly(closes_and_joins);
+    outcome("ran %d", ran);
+}
+
+SCENARIO(pool_submit_get, 0, "a thread waits for what a worker computes",
+         EXPECTED("got 7", "both wake"))
+{
+    explore_calmly(make_1);
+    f = vow_submit(pool, computes, VOW_NIL);
+    got = (int)vow_get(f).value.as.i64;
+    vow_unref(f);
+    explore_calmly(closes_and_joins);
+    outcome("got %d", got);
+}
+
+static void
+fulfills(void)
+{
+    vow_promise_fulfill(p, vow_i64(1));
+    vow_promise_unref(p);
+}
+
+static void
+attaches(void)
+{
+    vow_unref(vow_then(f, pool, adds_one, VOW_NIL));
+    vow_trim();
+}
+
+SCENARIO(pool_then, 0, "a step for a pool is attached while its source settles",
+         EXPECTED("ran 1", "delivered once"))
+{
+    explore_calmly(make_1);
+    p = vow_promise_new();
+    f = vow_promise_future(p);
+    run_threads(fulfills, attaches);
+    explore_calmly(closes_and_joins);
+    outcome("ran %d", ran);
+}
+
+/* ---- waiting on a worker ------------------------------------------------------------------- */
+
+static vow_result
+submits_and_gets(void *ctx)
+{
+    vow_future *inner = vow_submit(pool, computes, VOW_NIL);
+    int64_t x = vow_get(inner).value.as.i64;
+
+    (void)ctx;
+    vow_unref(inner);
+    return vow_ok(vow_i64(x + 1));
+}
+
+SCENARIO(pool_nested_get, 0, "a worker waits for a job of its own deque: it helps",
+         EXPECTED("got 8", "run on the spot"))
+{
+    explore_calmly(make_1);
+    f = vow_submit(pool, submits_and_gets, VOW_NIL);
+    got = (int)vow_get(f).value.as.i64;
+    vow_unref(f);
+    explore_calmly(closes_and_joins);
+    outcome("got %d", got);
+}
+
+SCENARIO(pool_nested_2, 0, "the same while another worker may steal it",
+         EXPECTED("got 8", "run by one of the two"))
+{
+    explore_calmly(make_2);
+    f = vow_submit(pool, submits_and_gets, VOW_NIL);
+    got = (int)vow_get(f).value.as.i64;
+    vow_unref(f);
+    explore_calmly(closes_and_joins);
+    outcome("got %d", got);
+}
+
+static vow_result
+nests_twice(void *ctx)
+{
+    vow_future *inner = vow_submit(pool, submits_and_gets, VOW_NIL);
+    int64_t x = vow_get(inner).value.as.i64;
+
+    (void)ctx;
+    vow_unref(inner);
+    return vow_ok(vow_i64(x + 1));
+}
+
+SCENARIO(pool_leapfrog, 0, "a worker runs what the thief of its job left behind",
+         EXPECTED("got 9", "two levels, two workers"))
+{
+    explore_calmly(make_2);
+    f = vow_submit(pool, nests_twice, VOW_NIL);
+    got = (int)vow_get(f).value.as.i64;
+    vow_unref(f);
+    explore_calmly(closes_and_joins);
+    outcome("got %d", got);
+}
+
+static vow_result
+gets_g(void *ctx)
+{
+    (void)ctx;
+    return vow_ok(vow_i64(vow_get(g).value.as.i64 + 1));
+}
+
+static void
+fulfills_by_task(void *ctx)
+{
+    (void)ctx;
+    fulfills();
+}
+
+static void
+posts_fulfilling(void)
+{
+    require(vow_post(pool, fulfills_by_task, VOW_NIL) == 0);
+}
+
+static void
+submits_gets_g(void)
+{
+    f = vow_submit(pool, gets_g, VOW_NIL);
+}
+
+SCENARIO(pool_spare, 0, "the only worker waits for what a task behind it will do",
+         EXPECTED("got 2", "a spare thread runs that"))
+{
+    explore_calmly(make_1);
+    p = vow_promise_new();
+    g = vow_promise_future(p);
+    submits_gets_g();
+    posts_fulfilling();
+    explore_calmly(closes_and_joins);
+    got = (int)vow_peek(f).value.as.i64;
+    vow_unref(f);
+    vow_unref(g);
+    outcome("got %d", got);
+}
+
+/* ---- the end while there is work ------------------------------------------------------------- */
 
 SCENARIO(pool_close_post, 0, "a task is posted while the pool is closed",
          EXPECTED("ran 1, refused 0", "posted first"),
          EXPECTED("ran 0, refused 1", "closed first"))
 {
-    make_pool(1);
-    explore_wait_until_quiet();
+    explore_calmly(make_1);
     run_threads(closes, posts);
-    require(vow_executor_join(pool) == 0);
-    vow_executor_unref(pool);
+    explore_calmly(joins);
     outcome("ran %d, refused %d", ran, refused);
 }
 
 static void
-cancels(void)
+submits(void)
 {
-    vow_unref(vow_executor_close(pool, VOW_CANCEL_QUEUED));
+    f = vow_submit(pool, computes, VOW_NIL);
 }
 
-SCENARIO(pool_cancel_queued, 0, "what is queued is cancelled while a worker takes it",
-         EXPECTED("code 0", "run first"), EXPECTED("code 4099", "cancelled first"))
+SCENARIO(pool_cancel_post, 0, "a job is submitted while what is queued is cancelled",
+         EXPECTED("ran 1, code 0", "run first"),
+         EXPECTED("ran 0, code 4099", "refused or cancelled"))
 {
     int code;
 
-    make_pool(1);
-    f = vow_submit(pool, computes, VOW_NIL);
-    run_threads(cancels);
-    code = vow_error_code(vow_get(f).error);
+    explore_calmly(make_1);
+    run_threads(cancels_queued, submits);
+    explore_calmly(joins);
+    code = vow_error_code(vow_peek(f).error);
     vow_unref(f);
-    require(vow_executor_join(pool) == 0);
-    vow_executor_unref(pool);
-    outcome("code %d", code);
+    outcome("ran %d, code %d", ran, code);
 }
 
-SCENARIO(pool_two_workers, 0, "two workers, two posts", EXPECTED("ran 2", "each once"))
+SCENARIO(pool_two_closes, 0, "two threads close a pool with a task queued",
+         EXPECTED("ran 1", "it ends once, after the task"))
 {
-    make_pool(2);
+    explore_calmly(make_1);
     posts();
-    posts();
-    close_and_join();
+    run_threads(closes, closes);
+    explore_calmly(joins);
     outcome("ran %d", ran);
+}
+
+SCENARIO(pool_close_harder, 0, "one thread drains, another one cancels",
+         EXPECTED("ran 1", "before the cancel"), EXPECTED("ran 0", "after it"))
+{
+    explore_calmly(make_1);
+    posts();
+    run_threads(closes, cancels_queued);
+    explore_calmly(joins);
+    outcome("ran %d", ran);
+}
+
+static void
+posts_another(void *ctx)
+{
+    (void)ctx;
+    atomic_fetch_add_explicit(&ran, 1, memory_order_relaxed);
+    posts();
+}
+
+SCENARIO(pool_drain_post, 0, "a running task posts while the pool drains",
+         EXPECTED("ran 2, refused 0", "what a task posts is still run"))
+{
+    explore_calmly(make_1);
+    require(vow_post(pool, posts_another, VOW_NIL) == 0);
+    closes();
+    explore_calmly(joins);
+    outcome("ran %d, refused %d", ran, refused);
+}
+
+static void
+closes_by_task(void *ctx)
+{
+    (void)ctx;
+    atomic_fetch_add_explicit(&ran, 1, memory_order_relaxed);
+    closes();
+}
+
+SCENARIO(pool_close_in_task, 0, "a task closes its own pool while another is posted",
+         EXPECTED("ran 2, refused 0", "posted first"),
+         EXPECTED("ran 1, refused 1", "closed first"))
+{
+    explore_calmly(make_1);
+    require(vow_post(pool, closes_by_task, VOW_NIL) == 0);
+    posts();
+    explore_calmly(joins);
+    outcome("ran %d, refused %d", ran, refused);
+}
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
+static int told;
+
+/* Keeps its pool from being idle until the other thread has fulfilled. */
+static void
+closes_and_waits(void *ctx)
+{
+    (void)ctx;
+    closes();
+    pthread_mutex_lock(&mutex);
+    while (!told)
+        pthread_cond_wait(&cond, &mutex);
+    pthread_mutex_unlock(&mutex);
+}
+
+static void
+fulfills_and_tells(void)
+{
+    fulfills();
+    pthread_mutex_lock(&mutex);
+    told = 1;
+    pthread_cond_signal(&cond);
+    pthread_mutex_unlock(&mutex);
+}
+
+SCENARIO(pool_drain_step, 0, "a step becomes ready outside while its pool drains",
+         EXPECTED("ran 1", "admitted: a task still runs"))
+{
+    explore_calmly(make_1);
+    p = vow_promise_new();
+    f = vow_promise_future(p);
+    attaches();
+    require(vow_post(pool, closes_and_waits, VOW_NIL) == 0);
+    run_threads(fulfills_and_tells);
+    explore_calmly(joins);
+    outcome("ran %d", ran);
+}
+
+static void
+catches(void)
+{
+    g = vow_then(f, pool, adds_one, VOW_NIL);
+    vow_trim();
+}
+
+SCENARIO(pool_close_step, 0, "a step becomes ready while its pool, idle, is closed",
+         EXPECTED("ran 1, code 0", "before it ended"),
+         EXPECTED("ran 0, code 4099", "after that"))
+{
+    int code;
+
+    explore_calmly(make_1);
+    p = vow_promise_new();
+    f = vow_promise_future(p);
+    catches();
+    run_threads(fulfills, closes);
+    explore_calmly(joins);
+    code = vow_error_code(vow_peek(g).error);
+    vow_unref(g);
+    outcome("ran %d, code %d", ran, code);
 }
 
 static void
@@ -243,22 +494,28 @@ posts_and_drops(void)
 SCENARIO(pool_drop_post, 0, "the last reference goes while another thread posts",
          EXPECTED("ran 1", "a pool with references is open"))
 {
-    make_pool(1);
+    explore_calmly(make_1);
     vow_executor_ref(pool);
-    explore_wait_until_quiet();
     run_threads(drops_pool, posts_and_drops);
     explore_wait_for_all();
     outcome("ran %d", ran);
 }
 
-SCENARIO(pool_without_memory, CAN_FAIL, "a pool is made, used and ended, if it can be",
-         EXPECTED("ran 1", "all was there"), ALLOWED("no pool", "no memory or no thread"),
-         ALLOWED("ran 0", "no memory for the task"))
+static void
+drops_in_task(void *ctx)
 {
-    pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 1, .spares = 1));
-    if (pool == NULL)
-        return (void)outcome("no pool");
-    posts();
-    close_and_join();
+    (void)ctx;
+    atomic_fetch_add_explicit(&ran, 1, memory_order_relaxed);
+    vow_executor_unref(pool);
+}
+
+SCENARIO(pool_drop_in_task, 0, "a task lets go of its own pool, the last to do so",
+         EXPECTED("ran 1", "the last thread out detaches itself"))
+{
+    explore_calmly(make_1);
+    vow_executor_ref(pool);
+    require(vow_post(pool, drops_in_task, VOW_NIL) == 0);
+    vow_executor_unref(pool);
+    explore_wait_for_all();
     outcome("ran %d", ran);
 }

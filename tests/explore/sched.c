@@ -12,7 +12,7 @@
  * sets (Godefroid, 1996) leave those out: after the paths that go on with thread A,
  * those that go on with B need not go on with A until something ran that A's next
  * operation depends on. Where all who could go on sleep, the run is cut: PRUNED. No
- * state is lost by that, and so no failure.
+ * state is lost by that, and so no failure. Which threads are tried at all, races.c says.
  *
  * With a bound, only paths with so many preemptions are taken, most bugs needing two
  * or fewer (Musuvathi and Qadeer, PLDI 2007). No sleep sets then: both together lose
@@ -41,7 +41,9 @@ struct run run;
 struct choice {
     char what; /* 's': who goes on */
     uint8_t n, chosen;
-    uint16_t sleep; /* 's': threads whose turn here is redundant */
+    uint16_t sleep;  /* 's': threads whose turn here is redundant */
+    uint16_t wanted; /* 's': threads to be tried, by race */
+    uint16_t tried;  /* 's': before the chosen one */
     uint8_t who[THREADS];
 };
 
@@ -162,7 +164,7 @@ choose(char what, unsigned n)
     struct choice *fresh;
     struct choice *c;
 
-    if (n == 1)
+    if (n == 1 || run.calm)
         return 0;
     c = next_choice(what, n, &fresh);
     if (c != NULL)
@@ -170,6 +172,16 @@ choose(char what, unsigned n)
     if (how.mode == RANDOM || (how.mode == PCT && draw() % 4 == 0))
         return take_fresh(fresh, (unsigned)(draw() % n));
     return take_fresh(fresh, 0);
+}
+
+bool
+happens(const char *what, const void *pc)
+{
+    if (self()->rare >= run.settings.rare || choose('w', 2) == 0)
+        return false;
+    self()->rare++;
+    TRACE(pc, "%s", what);
+    return true;
 }
 
 /* ---- who can go on ------------------------------------------------------------------------ */
@@ -302,7 +314,7 @@ touches(const struct op *op, uintptr_t at)
     return at != 0 && (op->at[0] == at || op->at[1] == at || op->at[2] == at);
 }
 
-static bool
+bool
 depends(const struct op *a, const struct op *b)
 {
     if (a->all || b->all)
@@ -318,6 +330,22 @@ static bool
 uses_sleep_sets(void)
 {
     return how.mode == EXHAUST && how.sleep_sets && how.bound < 0;
+}
+
+static bool
+searches_by_race(void)
+{
+    return uses_sleep_sets() && how.by_race;
+}
+
+/* What the next operations of the thread and of those asleep would write now. */
+static void
+refresh_ops(unsigned who)
+{
+    for (unsigned i = 0; i < run.threads; i++)
+        if ((thread[i].op.catches_up || thread[i].op.compares) &&
+            (i == who || (asleep >> i & 1) != 0))
+            thread[i].op.writes = would_write(&thread[i].op);
 }
 
 static void
@@ -381,6 +409,7 @@ fresh_pick(struct choice *fresh, const struct candidates *c)
             i++;
         if (i == c->n)
             prune();
+        fresh->wanted = (uint16_t)(1u << c->who[i]);
     }
     return i;
 }
@@ -392,6 +421,8 @@ pick(const struct candidates *c)
     struct choice *known;
     unsigned i;
 
+    if (run.calm)
+        return 0; /* nobody sleeps: see explore_calmly */
     if (c->n == 1) {
         if (uses_sleep_sets() && (asleep >> c->who[0] & 1) != 0)
             prune();
@@ -399,8 +430,8 @@ pick(const struct candidates *c)
     }
     known = next_choice('s', within_bound(c), &fresh);
     i = known != NULL ? known->chosen : take_fresh(fresh, fresh_pick(fresh, c));
-    for (unsigned earlier = 0; uses_sleep_sets() && earlier < i; earlier++)
-        asleep = (uint16_t)(asleep | 1u << c->who[earlier]); /* explored before */
+    if (known != NULL && uses_sleep_sets())
+        asleep |= known->tried;
     if ((c->current && i != 0) || (i >= c->ready && c->ready != 0))
         preemptions++;
     return i;
@@ -412,8 +443,10 @@ wake(struct thread *t, int woken_by)
     t->need = LOCK;
     t->location = t->mutex;
     t->woken_by = woken_by;
+    if (woken_by == 0 && searches_by_race())
+        races_note_woken(t);
     t->timed = false;
-    t->op = (struct op){.at = {t->mutex->at}, .writes = true};
+    t->op = (struct op){.at = {t->mutex->at}, .writes = true, .locks = true};
 }
 
 static void
@@ -444,11 +477,15 @@ go_on(void)
 {
     for (;;) {
         struct candidates c = find_candidates();
+        unsigned before = path_at;
         unsigned i = pick(&c);
         struct thread *t = &thread[c.who[i]];
 
+        refresh_ops(t->id);
         if (asleep != 0)
             wake_dependent(t->id);
+        if (searches_by_race())
+            races_note_event(t, path_at != before ? (int)before : -1, path_at);
         note_move(t->id);
         if (i < c.ready) {
             t->need = READY;
@@ -487,6 +524,8 @@ start_path(void)
     preemptions = 0;
     if (how.mode == REPLAY)
         return;
+    if (searches_by_race())
+        races_start_run(path_length != 0 ? path_length - 1 : 0);
     if (how.mode != EXHAUST)
         path_length = 0;
     pct_lowest = UINT64_C(1) << 20;
@@ -506,11 +545,26 @@ run_once(bool (*each)(void))
     run.ending = WHOLE;
     run.failure = NULL;
     run.outcome[0] = '\0';
+    run.calm = false;
     threads_start_run(run.scenario->body);
     if (run.ending == WHOLE && !each())
         run.ending = FAILED;
     if (run.steps > pct_steps && run.ending != PRUNED)
         pct_steps = run.steps;
+}
+
+/* Another thread to go on; false: none is left that is worth it. */
+static bool
+next_thread(struct choice *c)
+{
+    c->tried = (uint16_t)(c->tried | 1u << c->who[c->chosen]);
+    for (c->chosen = 0; c->chosen < c->n; c->chosen++) {
+        uint16_t bit = (uint16_t)(1u << c->who[c->chosen]);
+
+        if (((c->sleep | c->tried) & bit) == 0 && (!how.by_race || (c->wanted & bit) != 0))
+            return true;
+    }
+    return false;
 }
 
 /* The next path of a depth-first search; false: there is none. */
@@ -520,11 +574,37 @@ next_path(void)
     for (; path_length != 0; path_length--) {
         struct choice *c = &path[path_length - 1];
 
-        while (++c->chosen < c->n)
-            if (c->what != 's' || (c->sleep >> c->who[c->chosen] & 1) == 0)
-                return true;
+        if (c->what == 's' && uses_sleep_sets() ? next_thread(c) : ++c->chosen < c->n)
+            return true;
     }
     return false;
+}
+
+bool
+is_candidate(unsigned choice, unsigned id)
+{
+    const struct choice *c = &path[choice];
+
+    return memchr(c->who, (int)id, c->n) != NULL;
+}
+
+/* If none of them may go on there, all are tried: so nothing is lost. */
+void
+try_also(unsigned choice, uint16_t threads, unsigned rather)
+{
+    struct choice *c = &path[choice];
+    uint16_t may = 0;
+
+    for (unsigned i = 0; i < c->n; i++)
+        may = (uint16_t)(may | 1u << c->who[i]);
+    if ((threads & (c->wanted | c->sleep)) != 0)
+        return;
+    if ((threads & may) == 0)
+        c->wanted |= may;
+    else if ((threads & may) >> rather & 1)
+        c->wanted = (uint16_t)(c->wanted | 1u << rather);
+    else
+        c->wanted = (uint16_t)(c->wanted | 1u << __builtin_ctz(threads & may));
 }
 
 static bool
@@ -556,6 +636,7 @@ search(const struct scenario *s, const struct settings *settings, const struct s
     run.scenario = s;
     run.settings = *settings;
     path_length = 0;
+    races_forget();
     pct_steps = 16;
     random_state = how.seed;
     do {

@@ -168,6 +168,7 @@ thread_new(void)
     memory_start_thread(t, t->id != 0 ? view_release(self()) : NULL);
     t->priority = draw() | UINT64_C(1) << 32;
     prepare_stack(t, start);
+    races_note_made(t);
     return t;
 }
 
@@ -216,7 +217,18 @@ explore_wait_for_all(void)
 void
 explore_wait_until_quiet(void)
 {
-    step_when((struct op){.at = {0}}, QUIET);
+    step_when((struct op){.all = true}, QUIET);
+}
+
+/* The wait depends on all that went before, so that nothing sleeps after it. */
+void
+explore_calmly(void (*function)(void))
+{
+    explore_wait_until_quiet();
+    run.calm = true;
+    function();
+    explore_wait_until_quiet();
+    run.calm = false;
 }
 
 /* ---- creating and joining --------------------------------------------------------------------------- */
@@ -345,7 +357,7 @@ model_pthread_mutex_lock(pthread_mutex_t *m)
     if (l->owner == run.current)
         fail_at(PC, "deadlock", "%s is locked twice by one thread", name_of(l->at));
     self()->location = l;
-    step_when((struct op){.at = {l->at}, .writes = true}, LOCK);
+    step_when((struct op){.at = {l->at}, .writes = true, .locks = true}, LOCK);
     take(mutex_at(m, PC));
     self()->last_load = NULL;
     self()->repeats = 0;
@@ -358,7 +370,7 @@ model_pthread_mutex_unlock(pthread_mutex_t *m)
 {
     struct location *l;
 
-    step((struct op){.at = {(uintptr_t)m}, .writes = true});
+    step((struct op){.at = {(uintptr_t)m}, .writes = true, .unlocks = true});
     l = mutex_at(m, PC);
     give(l, PC);
     TRACE(PC, "unlock %s", name_of(l->at));
@@ -412,16 +424,6 @@ model_pthread_cond_destroy(pthread_cond_t *c)
     return 0;
 }
 
-static bool
-wakes_spuriously(const void *pc)
-{
-    if (self()->spurious >= run.settings.spurious || choose('w', 2) == 0)
-        return false;
-    self()->spurious++;
-    TRACE(pc, "wakes for NO REASON");
-    return true;
-}
-
 static int
 wait_on(pthread_cond_t *c, pthread_mutex_t *m, bool timed, uint64_t deadline,
         const void *pc)
@@ -430,16 +432,17 @@ wait_on(pthread_cond_t *c, pthread_mutex_t *m, bool timed, uint64_t deadline,
     uintptr_t clock = timed ? AT_CLOCK : 0;
     struct location *condition, *mutex;
 
-    step((struct op){.at = {(uintptr_t)c, (uintptr_t)m, clock}, .writes = true});
+    step((struct op){
+        .at = {(uintptr_t)c, (uintptr_t)m, clock}, .writes = true, .unlocks = true});
     condition = condition_at(c, pc);
     mutex = mutex_at(m, pc);
     give(mutex, pc);
     TRACE(pc, "wait on %s%s", name_of(condition->at), timed ? " with a deadline" : "");
     t->mutex = mutex;
     t->woken_by = 0;
-    if (wakes_spuriously(pc)) {
+    if (happens("wakes for NO REASON", pc)) {
         t->location = mutex;
-        step_when((struct op){.at = {mutex->at}, .writes = true}, LOCK);
+        step_when((struct op){.at = {mutex->at}, .writes = true, .locks = true}, LOCK);
     } else {
         t->location = condition;
         t->timed = timed;

@@ -3,12 +3,27 @@
  * tsan.c - the functions that -fsanitize=thread makes the compiler call.
  *
  * Their names and arguments are the compiler's (its tsan_interface_atomic.h and
- * tsan_interface.h). A weak compare-and-swap looks like a strong one here: it does not
- * fail without a reason, which only ever repeats a loop.
+ * tsan_interface.h). A weak compare-and-swap looks like a strong one here; for that,
+ * see under_test.h.
  */
 #include <string.h>
 
 #include "model.h"
+
+bool explore_weak_fails(void);
+bool
+explore_weak_fails(void)
+{
+    return run.active && happens("a weak compare fails for NO REASON", PC);
+}
+
+/* VOWI_BUGGIFY, base/buggify.h. */
+bool explore_buggify(const char *name);
+bool
+explore_buggify(const char *name)
+{
+    return run.active && happens(name, PC);
+}
 
 void __tsan_init(void);
 void

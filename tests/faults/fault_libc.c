@@ -142,13 +142,24 @@ fault_pthread_cond_wait(fault_at at, pthread_cond_t *cond, pthread_mutex_t *mute
     return 0;
 }
 
+static bool
+is_over(const struct timespec *until)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec > until->tv_sec ||
+           (now.tv_sec == until->tv_sec && now.tv_nsec >= until->tv_nsec);
+}
+
+/* For no reason it returns before the time is over, and it may find it over too soon. */
 int
 fault_pthread_cond_timedwait(fault_at at, pthread_cond_t *cond, pthread_mutex_t *mutex,
                              const struct timespec *until)
 {
     int rc = FAILS(at, FAULT_SPURIOUS, ETIMEDOUT);
 
-    if (rc == 0)
+    if (rc == 0 || is_over(until))
         return pthread_cond_timedwait(cond, mutex, until);
     sleep_a_moment(mutex);
     return rc == FAULT_SPURIOUS ? 0 : rc;

@@ -42,7 +42,7 @@
 
 /* The function of one argument; a member of the same name, called with three, stays. */
 #define FAULT_FOURTH(a, b, c, d, ...) d
-#define free(...) FAULT_FOURTH(__VA_ARGS__, free, free, fault_free, )(__VA_ARGS__)
+#define free(...)                     FAULT_FOURTH(__VA_ARGS__, free, free, fault_free, )(__VA_ARGS__)
 
 #define pthread_attr_init(attr)                                                          \
     fault_pthread_attr_init(FAULT_HERE("pthread_attr_init"), attr)
@@ -72,11 +72,11 @@
 #define clock_gettime(clock, t) fault_clock_gettime(FAULT_HERE("clock_gettime"), clock, t)
 #define sched_getaffinity(pid, size, set)                                                \
     fault_sched_getaffinity(FAULT_HERE("sched_getaffinity"), pid, size, set)
-#define sysconf(name) fault_sysconf(FAULT_HERE("sysconf"), name)
-#define open(path, flags) fault_open(FAULT_HERE("open"), path, flags)
+#define sysconf(name)          fault_sysconf(FAULT_HERE("sysconf"), name)
+#define open(path, flags)      fault_open(FAULT_HERE("open"), path, flags)
 #define read(fd, buffer, size) fault_read(FAULT_HERE("read"), fd, buffer, size)
-#define dladdr(address, info) fault_dladdr(FAULT_HERE("dladdr"), address, info)
-#define snprintf(...) fault_snprintf(FAULT_HERE("snprintf"), __VA_ARGS__)
+#define dladdr(address, info)  fault_dladdr(FAULT_HERE("dladdr"), address, info)
+#define snprintf(...)          fault_snprintf(FAULT_HERE("snprintf"), __VA_ARGS__)
 #define vsnprintf(text, size, format, args)                                              \
     fault_vsnprintf(FAULT_HERE("vsnprintf"), text, size, format, args)
 
@@ -88,7 +88,7 @@
 #include "sync/park.h"
 
 #ifndef FAULT_DEFINES_MEM
-#define vowi_alloc(size) fault_vowi_alloc(FAULT_HERE("vowi_alloc"), size)
+#define vowi_alloc(size)       fault_vowi_alloc(FAULT_HERE("vowi_alloc"), size)
 #define vowi_alloc_on(t, size) fault_vowi_alloc_on(FAULT_HERE("vowi_alloc_on"), t, size)
 #define vowi_alloc_aligned(size, align)                                                  \
     fault_vowi_alloc_aligned(FAULT_HERE("vowi_alloc_aligned"), size, align)
@@ -103,7 +103,8 @@
     fault_vowi_sys_cond_init(FAULT_HERE("vowi_sys_cond_init"), cond)
 #endif
 #ifndef FAULT_DEFINES_LOCK
-#define vowi_lock_init(l, rank) fault_vowi_lock_init(FAULT_HERE("vowi_lock_init"), l, rank)
+#define vowi_lock_init(l, rank)                                                          \
+    fault_vowi_lock_init(FAULT_HERE("vowi_lock_init"), l, rank)
 #endif
 #ifndef FAULT_DEFINES_PARK
 #define vowi_parker_init(p) fault_vowi_parker_init(FAULT_HERE("vowi_parker_init"), p)

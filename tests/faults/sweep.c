@@ -9,9 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "coverage.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SLOWER 6
@@ -25,9 +28,9 @@
 #endif
 
 enum {
-    LIMIT = 10 * SLOWER, /* seconds that a run may take */
-    MISSES = 2,          /* numbers in a row that no call had: with threads one may err */
-    SHOWN = 3            /* runs of a sweep that are described */
+    LIMIT_MS = 10000 * SLOWER, /* that a run may take */
+    MISSES = 2, /* numbers in a row that no call had: with threads one may err */
+    SHOWN = 3   /* runs of a sweep that are described */
 };
 
 /* Shared with the children. */
@@ -35,12 +38,9 @@ static struct shared {
     struct fault_record record;
     int verdict;
     struct fault_count counts[];
-} *shared;
+} * shared;
 
 static int output = -1; /* what a child writes */
-
-/* In a build that measures coverage; a child must write its counters itself. */
-extern void __gcov_dump(void) __attribute__((__weak__));
 
 void
 sweep_init(void)
@@ -56,7 +56,6 @@ sweep_init(void)
     shared = p;
     output = fileno(file);
     fault_record_in(&shared->record, shared->counts);
-    setenv("CMOCKA_TEST_ABORT", "1", 1); /* a failed assertion says so, and aborts */
 }
 
 const struct fault_count *
@@ -122,7 +121,8 @@ compare(const struct stock *before, const struct stock *after, struct drop_set *
             before->files, before->threads);
     fprintf(stderr, "after:  %zu blocks, %zu descriptors, %zu threads\n", after->blocks,
             after->files, after->threads);
-    fprintf(stderr, "%zu contexts not dropped once, or run twice\n", drop_set_wrong(drops));
+    fprintf(stderr, "%zu contexts not dropped once, or run twice\n",
+            drop_set_wrong(drops));
     if (drop_set_wrong(drops) != 0)
         return SWEEP_CALLBACKS;
     if (after->threads > before->threads)
@@ -164,51 +164,70 @@ sweep_one(const struct sweep *s, const struct fault_plan *plan)
 /* ---- children ------------------------------------------------------------------------- */
 
 static void
-on_abort(int signal_number)
+die_after(unsigned ms)
 {
-    __gcov_dump();
-    signal(signal_number, SIG_DFL);
-    raise(signal_number);
+    const struct itimerval limit = {
+        .it_value = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000}};
+
+    setitimer(ITIMER_REAL, &limit, NULL);
 }
 
 static _Noreturn void
 child(const struct sweep *s, const struct fault_plan *plan)
 {
-    alarm(s->limit != 0 ? s->limit : LIMIT);
+    die_after(s->limit_ms != 0 ? s->limit_ms : LIMIT_MS);
+    setenv("CMOCKA_TEST_ABORT", "1", 1); /* a failed assertion says so, and aborts */
     dup2(output, STDOUT_FILENO);
     dup2(output, STDERR_FILENO);
-    if (__gcov_dump != NULL)
-        signal(SIGABRT, on_abort);
+    signal(SIGABRT, coverage_write_and_die);
     shared->verdict = (int)run_once(s, plan);
     fflush(NULL);
-    if (__gcov_dump != NULL)
-        __gcov_dump();
+    coverage_write();
     _exit(0);
 }
 
-/* Time that cannot be read is the one failure that the library does not survive. */
-static bool
-had_to_die(void)
+/* How often a function was made to fail, in all runs so far. */
+static size_t
+failures_of(const char *call)
 {
-    return fault_happened() &&
-           strcmp(fault_site(shared->record.first)->call, "clock_gettime") == 0;
+    size_t n = 0;
+
+    for (size_t i = 0; i < fault_sites(); i++)
+        if (strcmp(fault_site(i)->call, call) == 0)
+            n += atomic_load(&shared->counts[i].failed);
+    return n;
+}
+
+/* Time that cannot be read is the one failure that the library does not survive. */
+static size_t
+fatal_failures(void)
+{
+    return failures_of("clock_gettime");
+}
+
+/* Without a key a thread's blocks are lost with it: base/thread.c. */
+static size_t
+key_failures(void)
+{
+    return failures_of("pthread_key_create") + failures_of("pthread_setspecific");
 }
 
 static enum sweep_verdict
-judge(int status)
+judge(int status, bool may_die)
 {
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return (enum sweep_verdict)shared->verdict;
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
         return SWEEP_HANG;
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT)
-        return had_to_die() ? SWEEP_CLEAN : SWEEP_CHECK;
+        return may_die ? SWEEP_CLEAN : SWEEP_CHECK;
     return SWEEP_CRASH;
 }
 
 static enum sweep_verdict
 run_child(const struct sweep *s, const struct fault_plan *plan)
 {
+    size_t fatal = fatal_failures();
     pid_t pid;
     int status = 0;
 
@@ -224,7 +243,7 @@ run_child(const struct sweep *s, const struct fault_plan *plan)
         perror("fork");
         exit(2);
     }
-    return judge(status);
+    return judge(status, fatal_failures() != fatal);
 }
 
 /* ---- what is said of a run that was not clean -------------------------------------------- */
@@ -243,7 +262,7 @@ static void
 describe(const struct sweep *s, const struct fault_plan *plan, enum sweep_verdict verdict)
 {
     static const char *const names[] = {
-        "clean",         "blocks are left", "descriptors are left", "threads are left",
+        "clean",          "blocks are left", "descriptors are left", "threads are left",
         "callbacks lost", "a check failed",  "it crashed",           "it hung"};
     const struct fault_site *site = fault_site(shared->record.first);
 
@@ -258,8 +277,13 @@ describe(const struct sweep *s, const struct fault_plan *plan, enum sweep_verdic
 static void
 count_run(const struct sweep *s, const struct fault_plan *plan, struct sweep_result *r)
 {
+    size_t keys = key_failures();
     enum sweep_verdict verdict = run_child(s, plan);
 
+    if (verdict == SWEEP_BLOCKS && key_failures() != keys) {
+        verdict = SWEEP_CLEAN;
+        r->keyless++;
+    }
     r->runs++;
     r->verdicts[verdict]++;
     if (verdict != SWEEP_CLEAN && !s->quiet && sweep_wrong(r) <= SHOWN)

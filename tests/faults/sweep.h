@@ -34,8 +34,8 @@ struct sweep {
     void (*prepare)(void);
     /** Returns how many blocks are allocated. */
     size_t (*live)(void);
-    /** After this many seconds a run hangs; 0: a default. */
-    unsigned limit;
+    /** After this many milliseconds a run hangs; 0: a default. */
+    unsigned limit_ms;
     /** Says nothing about runs that are not clean. */
     bool quiet;
 };
@@ -45,6 +45,8 @@ struct sweep_result {
     size_t points; /**< calls of a source in a run without a fault */
     size_t runs;
     size_t verdicts[SWEEP_VERDICTS]; /**< how many runs ended how */
+    /** Of the clean ones: a thread's blocks were lost with it, for want of a key. */
+    size_t keyless;
     double seconds;
 };
 

@@ -8,8 +8,8 @@
 
 #include "scenarios.h"
 
-/** Their names. */
-#define SYSTEM_SCENARIOS(X)                                                              \
+/** With pools and threads. */
+#define POOL_SCENARIOS(X)                                                                \
     X(pool_of_four)                                                                      \
     X(pool_with_a_small_stack)                                                           \
     X(pool_that_cancels)                                                                 \
@@ -17,11 +17,18 @@
     X(pool_whose_deque_grows)                                                            \
     X(pool_whose_threads_exit)                                                           \
     X(pool_dropped_by_its_worker)                                                        \
+    X(pool_asked)                                                                        \
     X(default_pool)                                                                      \
     X(waits_in_threads)                                                                  \
     X(blocks_freed_by_a_thread)                                                          \
-    X(steps_attached_by_a_thread)                                                        \
+    X(steps_attached_by_a_thread)
+
+/** With the rest. */
+#define SYSTEM_SCENARIOS(X)                                                              \
     X(timers_on_manual)                                                                  \
+    X(looks)                                                                             \
+    X(clocks)                                                                            \
+    X(executor_of_ones_own)                                                              \
     X(messages)                                                                          \
     X(unhandled_by_default)                                                              \
     X(close_of_inline)                                                                   \
@@ -29,7 +36,11 @@
     X(cpu_quota)
 
 /** All of them, in that order; the last has no name. */
+extern const struct scenario pool_scenarios[];
 extern const struct scenario system_scenarios[];
+
+/** Makes a promise with a name. */
+struct vow_promise *system_promise(void);
 
 /** Makes the files that cpu_quota reads, once, and removes them again. */
 void system_make_files(void);

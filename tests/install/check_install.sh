@@ -1,13 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# check_install.sh CMAKE BUILD_DIR WORK_DIR CC: installs a build, moves the prefix, and
-# builds and runs the consumer through find_package and through pkg-config.
+# check_install.sh CMAKE BUILD_DIR WORK_DIR CC [CMAKE OPTION...]: installs a build, moves
+# the prefix, and builds and runs the consumer through find_package and through pkg-config.
 set -eu
 
 cmake=$1
 build=$2
 work=$3/installed
 cc=$4
+shift 4
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 
 run()
@@ -27,7 +28,7 @@ if grep -rl -e "$work/first" -e "$build" "$work/second" --include='*.cmake' --in
     exit 1
 fi
 
-"$cmake" -S "$here/consumer" -B "$work/consumer" -DCMAKE_C_COMPILER="$cc" \
+"$cmake" -S "$here/consumer" -B "$work/consumer" "$@" -DCMAKE_C_COMPILER="$cc" \
     -DCMAKE_PREFIX_PATH="$work/second" >"$work/configure.log"
 "$cmake" --build "$work/consumer" >"$work/build.log"
 run 'find_package, static' "$work/consumer/with_static"

@@ -49,7 +49,8 @@ MARKS = re.compile(r"\b(" + "|".join(("XX" + "X", "TO" + "DO", "FIX" + "ME")) + 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.MULTILINE)
 COMMENT_OR_STRING = re.compile(
     r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.DOTALL)
-TEXT = {".c", ".h", ".cc", ".in", ".py", ".sh", ".txt", ".cmake", ".md", ".json", ".yml"}
+TEXT = {".c", ".h", ".cc", ".in", ".py", ".sh", ".cmake", ".md", ".json", ".yml"}
+NAMES = {"CMakeLists.txt", "LICENSE", "dev"}
 
 
 def files_of(root):
@@ -58,7 +59,7 @@ def files_of(root):
         name = path.relative_to(root)
         if any(part == "build" or part.startswith(".") for part in name.parts):
             continue
-        if path.is_file() and (path.suffix in TEXT or path.name in ("dev", "LICENSE")):
+        if path.is_file() and (path.suffix in TEXT or path.name in NAMES):
             yield name
 
 

@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: MIT */
+/* scenarios_queue.c - a pool's queues without its threads; the caches of blocks. */
+#include <stdatomic.h>
+
+#include <vow/vow.h>
+
+#include "explore.h"
+#include "../../executors/pool_internal.h"
+
+/* ---- the deque -------------------------------------------------------------------------- */
+
+static struct vowi_deque deque;
+static vow_task tasks[3];
+static int taken[3];
+
+static void
+use(vow_task *task)
+{
+    if (task != NULL)
+        taken[task->priority]++;
+}
+
+static void
+push(unsigned i)
+{
+    tasks[i].priority = (unsigned char)i;
+    require(vowi_deque_push(&deque, &tasks[i], false));
+}
+
+static void
+steals(void)
+{
+    use(vowi_deque_steal(&deque));
+}
+
+static void
+takes(unsigned i)
+{
+    if (vowi_deque_take_if(&deque, &tasks[i]))
+        use(&tasks[i]);
+}
+
+static void
+works_1(void)
+{
+    push(0);
+    takes(0);
+}
+
+static void
+works_2(void)
+{
+    push(0);
+    push(1);
+    takes(1);
+    takes(0);
+}
+
+static void
+works_3(void)
+{
+    push(0);
+    push(1);
+    push(2); /* the ring grows */
+    takes(2);
+}
+
+static void
+empty_deque(void)
+{
+    vow_task *task;
+
+    while ((task = vowi_deque_steal(&deque)) != NULL)
+        use(task);
+    vowi_deque_fini(&deque);
+    outcome("%d %d %d", taken[0], taken[1], taken[2]);
+}
+
+SCENARIO(deque_1_1, 0, "deque: one item, one thief", EXPECTED("1 0 0", "taken once"))
+{
+    require(vowi_deque_init(&deque));
+    run_threads(works_1, steals);
+    empty_deque();
+}
+
+SCENARIO(deque_2_2, 0, "deque: two items, two thieves",
+         EXPECTED("1 1 0", "each taken once"))
+{
+    require(vowi_deque_init(&deque));
+    run_threads(works_2, steals, steals);
+    empty_deque();
+}
+
+SCENARIO(deque_3_2, 0, "deque: three items, two thieves, the ring grows",
+         EXPECTED("1 1 1", "each taken once"))
+{
+    require(vowi_deque_init(&deque));
+    run_threads(works_3, steals, steals);
+    empty_deque();
+}
+
+/* The ring has two entries: the third push uses the first one again, if it was stolen. */
+static void
+works_around(void)
+{
+    push(0);
+    takes(0);
+    push(1);
+    takes(1);
+    push(2);
+    takes(2);
+}
+
+SCENARIO(deque_slots_1, 0, "deque: slots are used again under a thief",
+         EXPECTED("1 1 1", "each taken once"))
+{
+    require(vowi_deque_init(&deque));
+    run_threads(works_around, steals);
+    empty_deque();
+}
+
+SCENARIO(deque_slots_2, 0, "deque: slots are used again under two thieves",
+         EXPECTED("1 1 1", "each taken once"))
+{
+    require(vowi_deque_init(&deque));
+    run_threads(works_around, steals, steals);
+    empty_deque();
+}
+
+static void
+works_to_grow(void)
+{
+    push(0);
+    push(1);
+    push(2);
+}
+
+SCENARIO(deque_grow, 0, "deque: the ring grows under a thief of two",
+         EXPECTED("1 1 1", "each taken once"))
+{
+    require(vowi_deque_init(&deque));
+    run_threads(works_to_grow, steals, steals);
+    empty_deque();
+}
+
+/* ---- the inbox ----------------------------------------------------------------------------- */
+
+/* A pool without threads: its inbox and its injected list alone. */
+static struct vowi_pool bare;
+static int order[4], taken_count, refused;
+
+static void
+make_bare(void)
+{
+    require(vowi_lock_init(&bare.inject_lock, VOWI_RANK_INJECT) == 0);
+    require(vowi_lock_init(&bare.lock, VOWI_RANK_POOL) == 0);
+    for (unsigned i = 0; i < 3; i++)
+        tasks[i].priority = (unsigned char)i;
+}
+
+static void
+injects(unsigned i)
+{
+    if (vowi_pool_post(&bare.executor, &tasks[i]) != 0)
+        refused++;
+}
+
+static void
+injects_0_1(void)
+{
+    injects(0);
+    injects(1);
+}
+
+static void
+injects_2(void)
+{
+    injects(2);
+}
+
+static void
+takes_injected(void)
+{
+    vow_task *task = vowi_pool_take_injected(&bare, NULL);
+
+    if (task != NULL)
+        order[taken_count++] = task->priority;
+}
+
+static void
+takes_injected_twice(void)
+{
+    takes_injected();
+    takes_injected();
+}
+
+/* Whether each came out once, and the first thread's in their order. */
+static void
+finish_bare(void)
+{
+    int at[3] = {-1, -1, -1};
+
+    while (taken_count < 3) {
+        int before = taken_count;
+
+        takes_injected();
+        if (taken_count == before)
+            break;
+    }
+    for (int i = 0; i < taken_count; i++) {
+        require(at[order[i]] == -1);
+        at[order[i]] = i;
+    }
+    vowi_lock_fini(&bare.inject_lock);
+    vowi_lock_fini(&bare.lock);
+    outcome("%d taken, %s", taken_count, at[0] < at[1] ? "in order" : "out of order");
+}
+
+SCENARIO(inject_2_1, 0, "inbox: two threads post, one takes",
+         EXPECTED("3 taken, in order", "each once, oldest first"))
+{
+    make_bare();
+    run_threads(injects_0_1, injects_2, takes_injected_twice);
+    finish_bare();
+}
+
+static void
+posts_list(void)
+{
+    tasks[0].next = &tasks[1];
+    tasks[1].next = NULL;
+    if (vowi_pool_post_many(&bare.executor, &tasks[0], 2) != 0)
+        refused += 2;
+}
+
+SCENARIO(inject_many, 0, "inbox: a list of two and a single one, while one takes",
+         EXPECTED("3 taken, in order", "each once, the list together"))
+{
+    make_bare();
+    run_threads(posts_list, injects_2, takes_injected_twice);
+    finish_bare();
+}
+
+static void
+closes_inbox(void)
+{
+    vowi_or_acq_rel(&bare.inbox, VOWI_INBOX_CLOSED);
+}
+
+SCENARIO(inject_close, 0, "inbox: it is closed between and around two posts",
+         EXPECTED("taken 0, refused 2", "closed first"),
+         EXPECTED("taken 1, refused 1", "in between"),
+         EXPECTED("taken 2, refused 0", "closed last"))
+{
+    int all;
+
+    make_bare();
+    tasks[2].flags = VOW_TASK_STEP;
+    run_threads(injects_0_1, closes_inbox);
+    injects(2); /* a step: still admitted */
+    while (taken_count < 3) {
+        int before = taken_count;
+
+        takes_injected();
+        if (taken_count == before)
+            break;
+    }
+    all = taken_count;
+    require(all != 0 && order[all - 1] == 2);
+    vowi_lock_fini(&bare.inject_lock);
+    vowi_lock_fini(&bare.lock);
+    outcome("taken %d, refused %d", all - 1, refused);
+}
+
+/* ---- parking ---------------------------------------------------------------------------------- */
+
+/* Two workers of a pool, run by threads of ours: so there is no start and no end. */
+static struct vowi_worker workers[2];
+static struct vowi_worker *worker_list[2] = {&workers[0], &workers[1]};
+static vow_task *picked[2];
+
+static void
+make_workers(unsigned n)
+{
+    make_bare();
+    bare.threads = bare.slots = bare.live = bare.awake = n;
+    bare.workers = worker_list;
+    for (unsigned i = 0; i < n; i++) {
+        workers[i].pool = &bare;
+        workers[i].index = i;
+        workers[i].random = 1;
+        require(vowi_deque_init(&workers[i].deque));
+        require(vowi_parker_init(&workers[i].parker) == 0);
+    }
+    vowi_store_relaxed(&bare.count, n);
+}
+
+static void
+end_workers(unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        vowi_deque_fini(&workers[i].deque);
+        pthread_mutex_destroy(&workers[i].parker.mutex);
+        pthread_cond_destroy(&workers[i].parker.cond);
+    }
+    vowi_lock_fini(&bare.inject_lock);
+    vowi_lock_fini(&bare.lock);
+}
+
+static void
+waits_0(void)
+{
+    picked[0] = vowi_worker_next_task(&bare, &workers[0]);
+}
+
+static void
+waits_1(void)
+{
+    picked[1] = vowi_worker_next_task(&bare, &workers[1]);
+}
+
+static void
+injects_0(void)
+{
+    injects(0);
+}
+
+static void
+injects_1(void)
+{
+    injects(1);
+}
+
+SCENARIO(park_post, 0, "a worker parks while a task is posted",
+         EXPECTED("picked", "it is woken, or sees the task"))
+{
+    make_workers(1);
+    run_threads(waits_0, injects_0);
+    require(picked[0] == &tasks[0]);
+    end_workers(1);
+    outcome("picked");
+}
+
+SCENARIO(last_parks_post, 0, "the last of two workers parks while a task is posted",
+         EXPECTED("picked", "one of them is woken"))
+{
+    make_workers(2);
+    bare.awake = 1; /* the other one sleeps already */
+    bare.asleep = &workers[1];
+    vowi_store_relaxed(&bare.idle, VOWI_ASLEEP);
+    workers[0].searching = false;
+    run_threads(waits_0, injects_0, injects_1);
+    require(picked[0] != NULL);
+    end_workers(2);
+    outcome("picked");
+}
+
+SCENARIO(two_park_two_posts, 0, "two workers park while two tasks are posted",
+         EXPECTED("both", "no task waits while a worker sleeps"))
+{
+    make_workers(2);
+    run_threads(waits_0, waits_1, injects_0_1);
+    require(picked[0] != NULL && picked[1] != NULL && picked[0] != picked[1]);
+    end_workers(2);
+    outcome("both");
+}
+
+static void
+shuts(void)
+{
+    vowi_or_acq_rel(&bare.inbox, VOWI_INBOX_CLOSED);
+    vowi_lock_acquire(&bare.lock);
+    bare.closing = true;
+    vowi_pool_end_if_done_locked(&bare);
+    vowi_lock_release(&bare.lock);
+}
+
+static int runs_0;
+
+static void
+works_to_the_end(void)
+{
+    while (vowi_worker_next_task(&bare, &workers[0]) != NULL)
+        runs_0++;
+}
+
+SCENARIO(park_close, 0, "a worker parks while the pool closes",
+         EXPECTED("ended", "it is let go"))
+{
+    make_workers(1);
+    run_threads(works_to_the_end, shuts);
+    end_workers(1);
+    outcome("ended");
+}
+
+SCENARIO(park_close_post, 0, "a worker parks, the pool closes, a task is posted",
+         EXPECTED("ran 1, refused 0", "posted first"),
+         EXPECTED("ran 0, refused 1", "closed first"))
+{
+    make_workers(1);
+    run_threads(works_to_the_end, shuts, injects_0);
+    end_workers(1);
+    outcome("ran %d, refused %d", runs_0, refused);
+}
+
+static void
+injects_step(void)
+{
+    tasks[0].flags = VOW_TASK_STEP;
+    injects(0);
+}
+
+SCENARIO(park_close_step, 0, "a step comes from outside while a draining pool empties",
+         EXPECTED("ran 1, refused 0", "before it was idle"),
+         EXPECTED("ran 0, refused 1", "after that"))
+{
+    make_workers(1);
+    shuts(); /* draining: a worker is awake */
+    run_threads(works_to_the_end, injects_step);
+    end_workers(1);
+    outcome("ran %d, refused %d", runs_0, refused);
+}

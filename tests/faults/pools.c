@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: MIT */
+/* Scenarios with pools, and with threads of the caller's own. */
+#include "system.h"
+
+#include <errno.h>
+
+#include "vow_test.h"
+
+/* ---- tasks whose runs are counted ------------------------------------------------------ */
+
+static vow_result
+run_task(void *ctx)
+{
+    drop_ran(ctx);
+    return vow_ok(vow_i64(1));
+}
+
+static void
+run_errand(void *ctx)
+{
+    drop_ran(ctx);
+}
+
+static int
+runs_of(vow_value ctx)
+{
+    return atomic_load(&((struct drop *)ctx.as.ptr)->ran);
+}
+
+/* What was accepted ran, what was refused did not, and why is one of the reasons. */
+static void
+assert_accounted(vow_value ctx, int code)
+{
+    assert_int_equal(runs_of(ctx), code == 0);
+    if (code != 0 && code != VOW_E_NOMEM && code != VOW_E_CLOSED)
+        fail_msg("refused with %d", code);
+}
+
+enum { TASKS = 12 };
+
+struct batch {
+    vow_value ctxs[2 * TASKS];
+    vow_future *futures[TASKS];
+    int posted[TASKS];
+};
+
+static void
+submit_batch(struct batch *b, vow_executor *on, struct drop_set *d)
+{
+    for (int i = 0; i < TASKS; i++) {
+        b->ctxs[2 * i] = drop_set_new(d);
+        b->ctxs[2 * i + 1] = drop_set_new(d);
+        b->futures[i] = vow_submit(on, run_task, b->ctxs[2 * i]);
+        b->posted[i] = vow_post(on, run_errand, b->ctxs[2 * i + 1]);
+    }
+}
+
+/* After the executor was joined, when all errands have run. */
+static void
+finish_batch(struct batch *b)
+{
+    for (int i = 0; i < TASKS; i++) {
+        assert_accounted(b->ctxs[2 * i], code_of(b->futures[i]));
+        vow_unref(b->futures[i]);
+        if (b->posted[i] != 0)
+            assert_accounted(b->ctxs[2 * i + 1], b->posted[i]);
+        else
+            assert_in_range(runs_of(b->ctxs[2 * i + 1]), 0, 1);
+    }
+}
+
+/* ---- pools ------------------------------------------------------------------------------- */
+
+static vow_executor *
+pool_new(const vow_pool_options *opt)
+{
+    vow_executor *pool;
+
+    errno = 0;
+    pool = vow_pool_new(opt);
+    if (pool == NULL) {
+        assert_true(scenario_failed());
+        assert_true(errno == ENOMEM || errno == EAGAIN || errno == EINVAL);
+    }
+    return pool;
+}
+
+static void
+close_and_join(vow_executor *pool, vow_close_mode mode)
+{
+    vow_future *closed = vow_executor_close(pool, mode);
+
+    assert_int_equal(vow_executor_join(pool), 0);
+    assert_int_equal(code_of(closed), 0);
+    vow_unref(closed);
+}
+
+static void
+use_pool(const vow_pool_options *opt, struct drop_set *d)
+{
+    vow_executor *pool = pool_new(opt);
+    struct batch b;
+
+    if (pool == NULL)
+        return;
+    assert_in_range(vow_pool_threads(pool), 1, opt->threads);
+    submit_batch(&b, pool, d);
+    close_and_join(pool, VOW_DRAIN);
+    finish_batch(&b);
+    for (int i = 0; i < TASKS; i++)
+        if (b.posted[i] == 0)
+            assert_int_equal(runs_of(b.ctxs[2 * i + 1]), 1);
+    vow_executor_unref(pool);
+}
+
+static void
+pool_of_four(struct drop_set *d)
+{
+    use_pool(&VOW_POOL_OPTIONS(.threads = 4), d);
+}
+
+static void
+pool_with_a_small_stack(struct drop_set *d)
+{
+    use_pool(&VOW_POOL_OPTIONS(.threads = 1, .stack_size = 256 * 1024), d);
+}
+
+/* A task that waits until it is let go. */
+static vow_result
+wait_for_gate(void *gate)
+{
+    return vow_ok(vow_i64(vow_error_code(vow_get(gate).error)));
+}
+
+static void
+pool_that_cancels(struct drop_set *d)
+{
+    vow_executor *pool = pool_new(&VOW_POOL_OPTIONS(.threads = 1, .spares = 1));
+    vow_promise *p = vow_promise_new();
+    vow_future *gate = vow_promise_future(p);
+    vow_future *f = NULL;
+    struct batch b;
+
+    if (pool != NULL) {
+        f = vow_submit(pool, wait_for_gate, vow_ptr(gate));
+        submit_batch(&b, pool, d);
+        vow_unref(vow_executor_close(pool, VOW_CANCEL_QUEUED));
+    }
+    vow_promise_fulfill(p, VOW_NIL);
+    vow_promise_unref(p);
+    if (pool != NULL) {
+        close_and_join(pool, VOW_DRAIN);
+        finish_batch(&b);
+    }
+    vow_ignore(f);
+    vow_unref(gate);
+    vow_executor_unref(pool);
+}
+
+/* The only worker waits for what comes from outside: a spare takes its place, or not. */
+static void
+pool_whose_worker_waits(struct drop_set *d)
+{
+    vow_executor *pool = pool_new(&VOW_POOL_OPTIONS(.threads = 1));
+    vow_promise *p = vow_promise_new();
+    vow_future *gate = vow_promise_future(p);
+    vow_future *waiting, *other;
+    vow_value ctx = drop_set_new(d);
+
+    if (pool == NULL)
+        vow_promise_fulfill(p, VOW_NIL); /* inline nobody could let it go */
+    waiting = vow_submit(pool, wait_for_gate, vow_ptr(gate));
+    other = vow_submit(pool, run_task, ctx);
+    (void)vow_wait(other, vow_ms(20));
+    vow_promise_fulfill(p, VOW_NIL);
+    vow_promise_unref(p);
+    assert_accounted(ctx, code_of(other));
+    if (waiting != NULL && gate != NULL)
+        assert_int_equal(vow_get(waiting).value.as.i64, 0);
+    vow_unref(waiting);
+    vow_unref(other);
+    vow_unref(gate);
+    if (pool != NULL)
+        close_and_join(pool, VOW_DRAIN);
+    vow_executor_unref(pool);
+}
+
+/* ---- a deque that grows ------------------------------------------------------------------ */
+
+enum { POSTED = 600 }; /* more than two sizes of the ring */
+
+struct flood {
+    vow_executor *pool;
+    vow_task tasks[POSTED];
+    atomic_int ran;
+};
+
+static struct flood flood;
+
+static void
+count_flood(vow_task *task, int why)
+{
+    (void)task;
+    assert_int_equal(why, 0);
+    atomic_fetch_add(&flood.ran, 1);
+}
+
+static vow_result
+post_flood(void *pool)
+{
+    for (int i = 0; i < POSTED; i++) {
+        flood.tasks[i] = (vow_task){.run = count_flood};
+        assert_int_equal(vow_post_task(pool, &flood.tasks[i]), 0);
+    }
+    return vow_ok(VOW_NIL);
+}
+
+static void
+pool_whose_deque_grows(struct drop_set *d)
+{
+    vow_executor *pool = pool_new(&VOW_POOL_OPTIONS(.threads = 1));
+    vow_future *f;
+    bool posted;
+
+    (void)d;
+    if (pool == NULL)
+        return;
+    atomic_store(&flood.ran, 0);
+    f = vow_submit(pool, post_flood, vow_ptr(pool));
+    posted = code_of(f) == 0;
+    close_and_join(pool, VOW_DRAIN);
+    assert_int_equal(atomic_load(&flood.ran), posted ? POSTED : 0);
+    vow_unref(f);
+    vow_executor_unref(pool);
+}
+
+/* ---- threads that end ---------------------------------------------------------------------- */
+
+static vow_result
+exit_thread(void *ctx)
+{
+    drop_ran(ctx);
+    pthread_exit(NULL);
+}
+
+/* Each worker is replaced, or the pool goes on with fewer, or, without any, it ends. */
+static void
+pool_whose_threads_exit(struct drop_set *d)
+{
+    vow_executor *pool = pool_new(&VOW_POOL_OPTIONS(.threads = 2));
+    vow_future *exits[3];
+    struct batch b;
+
+    if (pool == NULL)
+        return;
+    for (int i = 0; i < 3; i++)
+        exits[i] = vow_submit(pool, exit_thread, drop_set_new(d));
+    submit_batch(&b, pool, d);
+    for (int i = 0; i < 3; i++) {
+        int code = code_of(exits[i]);
+
+        assert_true(code == VOW_E_BROKEN || code == VOW_E_NOMEM || code == VOW_E_CLOSED);
+        vow_unref(exits[i]);
+    }
+    close_and_join(pool, VOW_DRAIN);
+    finish_batch(&b);
+    vow_executor_unref(pool);
+}
+
+static vow_result
+let_go(void *pool)
+{
+    vow_executor_unref(pool);
+    return vow_ok(VOW_NIL);
+}
+
+/* The last reference goes on a worker: nobody joins it. */
+static void
+pool_dropped_by_its_worker(struct drop_set *d)
+{
+    vow_executor *pool = pool_new(&VOW_POOL_OPTIONS(.threads = 2));
+    vow_value ctx = drop_set_new(d);
+    vow_future *f = vow_submit(pool, run_task, ctx);
+    vow_future *g;
+
+    assert_accounted(ctx, code_of(f));
+    vow_unref(f);
+    if (pool == NULL)
+        return;
+    g = vow_submit(pool, let_go, vow_ptr(pool));
+    if (g == NULL)
+        vow_executor_unref(pool);
+    (void)vow_wait(g, VOW_FOREVER);
+    vow_unref(g);
+}
+
+static void
+pool_asked(struct drop_set *d)
+{
+    vow_executor *pool = pool_new(&VOW_POOL_OPTIONS(.threads = 1));
+    vow_pool_stats stats = {.size = sizeof stats};
+    vow_value ctx = drop_set_new(d);
+    vow_future *f = vow_submit(pool, run_task, ctx);
+
+    assert_accounted(ctx, code_of(f));
+    if (pool != NULL) {
+        close_and_join(pool, VOW_DRAIN);
+        assert_int_equal(vow_pool_read_stats(pool, &stats), 0);
+        assert_int_equal(stats.tasks, runs_of(ctx));
+    }
+    vow_unref(f);
+    vow_executor_unref(pool);
+}
+
+/* Tried again if it failed; the process ends after this, so its reference may go too. */
+static void
+default_pool(struct drop_set *d)
+{
+    vow_executor *pool = vow_default_pool();
+    struct batch b;
+
+    if (pool == NULL) {
+        assert_true(scenario_failed());
+        pool = vow_default_pool();
+    }
+    if (pool == NULL)
+        return;
+    assert_ptr_equal(vow_default_pool(), pool);
+    submit_batch(&b, pool, d);
+    close_and_join(pool, VOW_DRAIN);
+    finish_batch(&b);
+    vow_executor_unref(pool);
+}
+
+/* ---- threads of the caller's own ------------------------------------------------------------- */
+
+static void *
+wait_twice(void *f)
+{
+    (void)vow_wait(f, vow_ms(1));
+    (void)code_of(f);
+    return NULL;
+}
+
+static void
+waits_in_threads(struct drop_set *d)
+{
+    vow_promise *p = vow_promise_new();
+    vow_future *f = vow_promise_future(p);
+    pthread_t threads[2];
+
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, wait_twice, f), 0);
+    (void)vow_wait(f, vow_ms(2));
+    vow_promise_fulfill(p, drop_set_new(d));
+    vow_promise_unref(p);
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    vow_unref(f);
+}
+
+static void *
+unref_promise(void *p)
+{
+    vow_promise_unref(p);
+    return NULL;
+}
+
+static void
+on_a_thread(void *(*run)(void *), void *arg)
+{
+    pthread_t thread;
+
+    assert_int_equal(pthread_create(&thread, NULL, run, arg), 0);
+    pthread_join(thread, NULL);
+}
+
+static void
+blocks_freed_by_a_thread(struct drop_set *d)
+{
+    for (int i = 0; i < 2; i++) {
+        vow_promise *p = vow_promise_new();
+
+        vow_promise_fulfill(p, drop_set_new(d));
+        on_a_thread(unref_promise, p);
+    }
+}
+
+struct attachment {
+    vow_future *f;
+    vow_executor *on;
+};
+
+static void *
+attach_step(void *arg)
+{
+    struct attachment *a = arg;
+
+    (void)vow_on_settled(a->f, a->on, NULL, VOW_NIL);
+    return NULL;
+}
+
+/* A thread that exits gives back what it counted in advance. */
+static void
+steps_attached_by_a_thread(struct drop_set *d)
+{
+    vow_manual *m = vow_manual_new();
+    vow_promise *p = vow_promise_new();
+    struct attachment a = {vow_promise_future(p), vow_manual_executor(m)};
+
+    if (m != NULL && p != NULL)
+        on_a_thread(attach_step, &a);
+    else
+        vow_unref(a.f);
+    vow_promise_abandon(p);
+    vow_manual_unref(m);
+    (void)d;
+}
+
+#define ROW(name) {#name, name},
+
+const struct scenario pool_scenarios[] = {POOL_SCENARIOS(ROW){NULL, NULL}};

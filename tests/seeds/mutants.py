@@ -1,0 +1,281 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Weakens the memory orders of the library one by one, and sees who notices.
+
+    mutants.py [-s SECONDS] [-j JOBS] [-l] ROOT BUILD [WORD...]
+
+One build has all of them: in a copy of the sources each ordered operation asks the
+explorer, at run time, whether it is the one to be weaker now. A first run without a
+mutant notes which scenarios reach which operation; then each mutant is explored by those,
+until one of them fails. WORDs choose mutants by what their names contain, -l those that
+are known to survive.
+
+A mutant that nobody kills must be in mutants.txt, with the reason why that is all right.
+The exit status is 1 if one is not, or if a scenario fails without a mutant.
+"""
+import argparse
+import collections
+import concurrent.futures
+import os
+import pathlib
+import re
+import sys
+import time
+
+from variant import Variant, fail, run
+
+HERE = pathlib.Path(__file__).resolve().parent
+ATOMIC = "src/base/atomic.h"
+OPERATION = re.compile(
+    r"\bvowi_(load|store|add|sub|or|and|swap|cas_strong|cas)_(seq_cst|acq_rel|acquire|release)\(")
+FUNCTION = re.compile(r"^(\w+)\(", re.MULTILINE)  # a definition's name starts its line
+
+ONE_WORD = {"load": "load", "store": "store", "add": "fetch_add", "sub": "fetch_sub",
+            "or": "fetch_or", "and": "fetch_and", "swap": "exchange"}
+BOTH = ("cas", "cas_strong")
+
+# What each order is weakened to; of a compare-and-swap: if it succeeds, if it fails.
+WEAKER = {
+    "load": {"seq_cst": ["acquire", "relaxed"], "acquire": ["relaxed"]},
+    "store": {"seq_cst": ["release", "relaxed"], "release": ["relaxed"]},
+    "rmw": {"seq_cst": ["acq_rel", "relaxed"], "acq_rel": ["acquire", "release"],
+            "acquire": ["relaxed"], "release": ["relaxed"]},
+    "cas": {"seq_cst": ["acq_rel acquire", "relaxed relaxed"],
+            "acq_rel": ["acquire acquire", "release acquire", "acq_rel relaxed"],
+            "acquire": ["relaxed acquire", "acquire relaxed"],
+            "release": ["relaxed relaxed"]},
+}
+FULL = {"seq_cst": "seq_cst seq_cst", "acq_rel": "acq_rel acquire",
+        "acquire": "acquire acquire", "release": "release relaxed"}
+
+# What a mutant's time is not spent on: spurious wake-ups and failing calls find no order.
+NOT_EXPLORED = re.compile(r"return deepen\(s, &\w+, .*?;", re.DOTALL)
+
+# The explorer's side: which one is weaker, and which were reached.
+SWITCH = r"""
+#include <stdio.h>
+#include <stdlib.h>
+
+unsigned explore_mutant(unsigned site);
+static unsigned mutant_site, mutant_order;
+static unsigned char mutant_reached[4096];
+
+unsigned
+explore_mutant(unsigned site)
+{
+    mutant_reached[site] = 1;
+    return site == mutant_site ? mutant_order : 0;
+}
+
+__attribute__((constructor)) static void
+mutant_choose(void)
+{
+    const char *text = getenv("EXPLORE_MUTANT");
+
+    if (text != NULL && sscanf(text, "%u %u", &mutant_site, &mutant_order) != 2)
+        abort();
+}
+
+__attribute__((destructor)) static void
+mutant_tell(void)
+{
+    for (unsigned i = 0; i < sizeof mutant_reached; i++)
+        if (mutant_reached[i])
+            printf("reached %u\n", i);
+}
+"""
+
+Site = collections.namedtuple("Site", "number file line operation order")
+Mutant = collections.namedtuple("Mutant", "site which name")
+
+
+def weaker(operation, order):
+    kind = "cas" if operation in BOTH else operation
+    return WEAKER.get(kind, WEAKER["rmw"])[order]
+
+
+def short(order):
+    return order.replace(" ", "/")
+
+
+def function_at(text, position):
+    names = [m.group(1) for m in FUNCTION.finditer(text, 0, position)]
+    return names[-1] if names else "?"
+
+
+def atomic(operation, orders):
+    """The text of one operation of <stdatomic.h>."""
+    if operation in BOTH:
+        success, failure = orders.split()
+        strength = "strong" if operation == "cas_strong" else "weak"
+        return (f"atomic_compare_exchange_{strength}_explicit((p), (e), (v), "
+                f"memory_order_{success}, memory_order_{failure})")
+    v = "" if operation == "load" else ", (v)"
+    return f"atomic_{ONE_WORD[operation]}_explicit((p){v}, memory_order_{orders})"
+
+
+def macro(operation, order):
+    arguments = "n, p" if operation == "load" else "n, p, v"
+    if operation in BOTH:
+        arguments = "n, p, e, v"
+    cases = "".join(f"explore_mutant(n) == {i} ? {atomic(operation, weak)} : "
+                    for i, weak in enumerate(weaker(operation, order), 1))
+    full = FULL[order] if operation in BOTH else order
+    return (f"#define vowi_mutant_{operation}_{order}({arguments}) "
+            f"({cases}{atomic(operation, full)})\n")
+
+
+def find_sites(variant):
+    """Numbers the ordered operations, lets each ask for its order; returns their mutants."""
+    mutants = []
+    sources = sorted(p for folder in ("src", "executors")
+                     for p in (variant.root / folder).rglob("*.[ch]"))
+    kinds = set()
+    numbers = iter(range(1, 4096))
+    for path in sources:
+        name = path.relative_to(variant.root).as_posix()
+        if name == ATOMIC:
+            continue
+        text = path.read_text()
+        seen = collections.Counter()
+
+        def ask(match):
+            operation, order = match.groups()
+            site = Site(next(numbers), name, text.count("\n", 0, match.start()) + 1,
+                        operation, order)
+            where = f"{name} {function_at(text, match.start())} {operation}_{order}"
+            seen[where] += 1
+            if seen[where] > 1:
+                where += f"#{seen[where]}"
+            kinds.add((operation, order))
+            for which, weak in enumerate(weaker(operation, order), 1):
+                mutants.append(Mutant(site, which, f"{where} -> {short(weak)}"))
+            return f"vowi_mutant_{operation}_{order}({site.number}, "
+
+        variant.put(name, OPERATION.sub(ask, text))
+    atomic_h = variant.text(ATOMIC)
+    asks = "\nunsigned explore_mutant(unsigned site);\n"
+    macros = "".join(macro(*kind) for kind in sorted(kinds))
+    end = atomic_h.rindex("#endif")
+    variant.put(ATOMIC, atomic_h[:end] + asks + macros + atomic_h[end:])
+    explorer = variant.text("tests/explore/explore.c")
+    variant.put("tests/explore/explore.c", NOT_EXPLORED.sub("return true;", explorer))
+    variant.put("tests/explore/tsan.c", variant.text("tests/explore/tsan.c") + SWITCH)
+    return mutants
+
+
+def explore(program, seconds, scenario, mutant=None):
+    env = dict(os.environ)
+    if mutant is not None:
+        env["EXPLORE_MUTANT"] = f"{mutant.site.number} {mutant.which}"
+    return run(program, seconds, scenario, env=env, seconds=20 * seconds + 60)
+
+
+def scenarios_of(program):
+    said = run(program, "--list")[1]
+    return [line.split()[1] for line in said.splitlines() if line.startswith("library ")]
+
+
+def reach(program, seconds, scenarios, jobs):
+    """Runs all scenarios without a mutant. Returns, of each, which sites it reaches; those
+    that fail anyhow are said, and left out."""
+    def one(scenario):
+        status, said = explore(program, seconds, scenario)
+        if status != 0:
+            print(f"FAILS WITHOUT A MUTANT: {scenario}", flush=True)
+            return set()
+        return {int(n) for n in re.findall(r"^reached (\d+)$", said, re.MULTILINE)}
+
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        reached = dict(zip(scenarios, pool.map(one, scenarios)))
+    return {scenario: sites for scenario, sites in reached.items() if sites}
+
+
+def kill(program, seconds, mutant, reached, last):
+    """Returns by which scenario, in which schedule and how; None if it survives."""
+    candidates = [s for s, sites in reached.items() if mutant.site.number in sites]
+    # Small ones first, but for the one that killed the neighbour.
+    candidates.sort(key=lambda s: (s != last.get(mutant.site.file), len(reached[s])))
+    for scenario in candidates:
+        status, said = explore(program, seconds, scenario, mutant)
+        if status == 0:
+            continue
+        last[mutant.site.file] = scenario
+        match = re.search(r"FAILED in schedule (\d+): ([^:\n]*)", said)
+        if match:
+            return scenario, match.group(1), match.group(2)
+        return scenario, "-", "no end" if status is None else "an outcome is never seen"
+    return None
+
+
+def read_survivors(path):
+    """Returns the names in mutants.txt, with the reason below each."""
+    survivors = {}
+    reasons = []
+    for line in path.read_text().splitlines():
+        if line.startswith("#") or not line.strip():
+            continue
+        if line[0].isspace():
+            reasons.append(line.strip())
+        else:
+            reasons = survivors.setdefault(line.strip(), [])
+    for name, reasons in survivors.items():
+        if not reasons:
+            fail(f"{path.name}: no reason for {name}")
+    return survivors
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("-s", "--seconds", type=float, default=2)
+    parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("-l", "--listed", action="store_true")
+    parser.add_argument("root")
+    parser.add_argument("build")
+    parser.add_argument("words", nargs="*")
+    options = parser.parse_args()
+
+    survivors = read_survivors(HERE / "mutants.txt")
+    variant = Variant(options.root, options.build)
+    mutants = find_sites(variant)
+    names = {m.name for m in mutants}
+    for name in survivors:
+        if name not in names:
+            fail(f"mutants.txt: there is no {name}")
+    chosen = [m for m in mutants if all(word in m.name for word in options.words)
+              and (m.name in survivors or not options.listed)]
+    folder, said = variant.build("dev", "explore_build")
+    if folder is None:
+        fail(f"cannot build:\n{said}")
+    program = folder / "tests/explore/explore"
+    if not program.exists():
+        fail("the explorer is left out here")
+
+    start = time.monotonic()
+    scenarios = scenarios_of(program)
+    reached = reach(program, options.seconds / 2, scenarios, options.jobs)
+    counts = collections.Counter()
+    last = {}
+
+    def one(mutant):
+        killed = kill(program, options.seconds, mutant, reached, last)
+        listed = mutant.name in survivors
+        if killed:
+            verdict = "LISTED, BUT KILLED" if listed else "killed"
+            by = "by {} in schedule {}: {}".format(*killed)
+        else:
+            verdict = "survives" if listed else "SURVIVES"
+            some = any(mutant.site.number in sites for sites in reached.values())
+            by = "" if some else "no scenario reaches it"
+        counts[verdict] += 1
+        print(f"{verdict:9} {mutant.name} (line {mutant.site.line}) {by}".rstrip(), flush=True)
+
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        list(pool.map(one, chosen))
+    print(f"{len(chosen)} mutants of {len({m.site for m in chosen})} operations, "
+          f"{time.monotonic() - start:.0f} s: "
+          + ", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items())))
+    sys.exit(1 if counts["SURVIVES"] or len(reached) < len(scenarios) else 0)
+
+
+main()

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* Times: arithmetic that saturates, and what the kernel is told. */
+#include "support/vow_test.h"
+
+#include <vow/vow.h>
+
+#include "base/time.h"
+
+VOW_CASE(units_saturate_at_both_ends)
+{
+    assert_true(vow_seconds(2) == 2000000000);
+    assert_true(vow_ms(-3) == -3000000);
+    assert_true(vow_us(4) == 4000);
+    assert_true(vow_seconds(INT64_MAX) == VOW_FOREVER);
+    assert_true(vow_seconds(INT64_MIN) == INT64_MIN);
+}
+
+VOW_CASE(sums_saturate_at_both_ends)
+{
+    assert_true(vowi_time_add(1, 2) == 3);
+    assert_true(vowi_time_add(VOW_FOREVER, 1) == VOW_FOREVER);
+    assert_true(vowi_time_add(1, VOW_FOREVER) == VOW_FOREVER);
+    assert_true(vowi_time_add(INT64_MIN, -1) == INT64_MIN);
+}
+
+VOW_CASE(differences_saturate_at_both_ends)
+{
+    assert_true(vowi_time_sub(1, 2) == -1);
+    assert_true(vowi_time_sub(VOW_FOREVER, -1) == VOW_FOREVER);
+    assert_true(vowi_time_sub(INT64_MIN, 1) == INT64_MIN);
+}
+
+VOW_CASE(time_before_the_zero_of_the_clock_is_its_zero)
+{
+    struct timespec t = vowi_timespec(-5);
+
+    assert_int_equal(t.tv_sec, 0);
+    assert_int_equal(t.tv_nsec, 0);
+    t = vowi_timespec(1500000000);
+    assert_int_equal(t.tv_sec, 1);
+    assert_int_equal(t.tv_nsec, 500000000);
+}
+
+VOW_CASE(monotonic_time_never_goes_back)
+{
+    vow_ns before = vowi_monotonic_now();
+
+    assert_true(vowi_monotonic_now() >= before);
+    assert_true(vow_clock_now(NULL) >= before);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest cases[] = {
+        vow_test(units_saturate_at_both_ends),
+        vow_test(sums_saturate_at_both_ends),
+        vow_test(differences_saturate_at_both_ends),
+        vow_test(time_before_the_zero_of_the_clock_is_its_zero),
+        vow_test(monotonic_time_never_goes_back),
+    };
+
+    return vow_test_run(cases);
+}
