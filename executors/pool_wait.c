@@ -36,8 +36,7 @@ leapfrog(struct vowi_pool *p, struct vowi_worker *w, const vow_task *awaited)
         task = vowi_deque_steal(&thief->deque);
         if (task == NULL)
             return false;
-        vowi_store_relaxed(&w->stolen,
-                           vowi_deque_count(&w->deque) > 0 ? NULL : task);
+        vowi_store_relaxed(&w->stolen, vowi_deque_count(&w->deque) > 0 ? NULL : task);
         vowi_worker_run(p, w, task);
         vowi_store_relaxed(&w->stolen, outer);
         return true;

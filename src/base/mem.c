@@ -81,65 +81,65 @@ vow_set_allocator(const vow_allocator *a)
 }
 
 static size_t
-class_size(unsigned class)
+bin_size(unsigned bin)
 {
-    return 48 + 16 * (size_t) class;
+    return 48 + 16 * (size_t)bin;
 }
 
 static struct vowi_block *
-depot_take(unsigned class)
+depot_take(unsigned bin)
 {
     struct vowi_block *batch;
 
     pthread_mutex_lock(&depot.mutex);
-    batch = depot.batches[class];
+    batch = depot.batches[bin];
     if (batch != NULL) {
-        depot.batches[class] = batch->next_batch;
-        depot.count[class]--;
+        depot.batches[bin] = batch->next_batch;
+        depot.count[bin]--;
     }
     pthread_mutex_unlock(&depot.mutex);
     return batch;
 }
 
 static bool
-depot_give(unsigned class, struct vowi_block *batch)
+depot_give(unsigned bin, struct vowi_block *batch)
 {
     bool taken;
 
     pthread_mutex_lock(&depot.mutex);
-    taken = depot.count[class] < VOWI_DEPOT_BATCHES;
+    taken = depot.count[bin] < VOWI_DEPOT_BATCHES;
     if (taken) {
-        batch->next_batch = depot.batches[class];
-        depot.batches[class] = batch;
-        depot.count[class]++;
+        batch->next_batch = depot.batches[bin];
+        depot.batches[bin] = batch;
+        depot.count[bin]++;
     }
     pthread_mutex_unlock(&depot.mutex);
     return taken;
 }
 
 static void
-free_list(struct vowi_block *b, unsigned class)
+free_list(struct vowi_block *b, unsigned bin)
 {
     while (b != NULL) {
         struct vowi_block *next = b->next;
 
-        vowi_free_aligned(b, class_size(class));
+        vowi_free_aligned(b, bin_size(bin));
         b = next;
     }
 }
 
 /* The thread's own list is empty. Returns one block, NULL without memory. */
 void *
-vowi_cache_refill(struct vowi_thread *t, unsigned class)
+vowi_cache_refill(struct vowi_thread *t, unsigned bin)
 {
-    struct vowi_blocks *own = &t->blocks[class];
+    struct vowi_blocks *own = &t->blocks[bin];
     struct vowi_block *batch = own->full;
 
     own->full = NULL;
     if (batch == NULL && !VOWI_BUGGIFY("the depot is passed by"))
-        batch = depot_take(class);
+        batch = depot_take(bin);
     if (batch == NULL)
-        return vowi_alloc_aligned(class_size(class), 16);
+        return vowi_alloc_aligned(bin_size(bin), 16);
     vowi_thread_register(t); /* what it does not use must not be lost with it */
     own->top = batch->next;
     own->count = VOWI_BATCH - 1;
@@ -148,12 +148,12 @@ vowi_cache_refill(struct vowi_thread *t, unsigned class)
 
 /* The thread's own list is full. Makes room for the next block. */
 void
-vowi_cache_spill(struct vowi_thread *t, unsigned class)
+vowi_cache_spill(struct vowi_thread *t, unsigned bin)
 {
-    struct vowi_blocks *own = &t->blocks[class];
+    struct vowi_blocks *own = &t->blocks[bin];
 
-    if (own->full != NULL && !depot_give(class, own->full))
-        free_list(own->full, class);
+    if (own->full != NULL && !depot_give(bin, own->full))
+        free_list(own->full, bin);
     own->full = own->top;
     own->top = NULL;
     own->count = 0;
@@ -162,14 +162,14 @@ vowi_cache_spill(struct vowi_thread *t, unsigned class)
 void
 vowi_cache_flush(struct vowi_thread *t)
 {
-    for (unsigned class = 0; class < VOWI_BLOCK_CLASSES; class ++) {
-        struct vowi_blocks *own = &t->blocks[class];
+    for (unsigned bin = 0; bin < VOWI_BLOCK_CLASSES; bin++) {
+        struct vowi_blocks *own = &t->blocks[bin];
 
-        if (own->full != NULL && !depot_give(class, own->full))
-            free_list(own->full, class);
-        if (own->count == VOWI_BATCH && depot_give(class, own->top))
+        if (own->full != NULL && !depot_give(bin, own->full))
+            free_list(own->full, bin);
+        if (own->count == VOWI_BATCH && depot_give(bin, own->top))
             own->top = NULL;
-        free_list(own->top, class);
+        free_list(own->top, bin);
         memset(own, 0, sizeof *own);
     }
 }
@@ -181,10 +181,10 @@ vow_trim(void)
 
     vowi_thread_idle(t);
     vowi_cache_flush(t);
-    for (unsigned class = 0; class < VOWI_BLOCK_CLASSES; class ++) {
+    for (unsigned bin = 0; bin < VOWI_BLOCK_CLASSES; bin++) {
         struct vowi_block *batch;
 
-        while ((batch = depot_take(class)) != NULL)
-            free_list(batch, class);
+        while ((batch = depot_take(bin)) != NULL)
+            free_list(batch, bin);
     }
 }

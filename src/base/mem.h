@@ -38,8 +38,8 @@
 void *vowi_alloc_aligned(size_t size, size_t align);
 void vowi_free_aligned(void *p, size_t size);
 
-void *vowi_cache_refill(struct vowi_thread *t, unsigned class);
-void vowi_cache_spill(struct vowi_thread *t, unsigned class);
+void *vowi_cache_refill(struct vowi_thread *t, unsigned bin);
+void vowi_cache_spill(struct vowi_thread *t, unsigned bin);
 
 /* Gives the blocks kept by a thread back, to the depot or beyond it. */
 void vowi_cache_flush(struct vowi_thread *t);
@@ -50,9 +50,9 @@ vowi_is_cached(size_t size)
     return VOW_BLOCK_CACHE && size >= VOWI_BLOCK_MIN && size <= VOWI_BLOCK_MAX;
 }
 
-/* 48, 64, 80, 96 bytes: 0, 1, 2, 3. */
+/* Blocks of 48, 64, 80, 96 bytes are in bins 0, 1, 2, 3. */
 static inline unsigned
-vowi_block_class(size_t size)
+vowi_block_bin(size_t size)
 {
     return (unsigned)((size - VOWI_BLOCK_MIN) / 16);
 }
@@ -63,13 +63,13 @@ vowi_alloc_on(struct vowi_thread *t, size_t size)
     if (!vowi_is_cached(size))
         return vowi_alloc_aligned(size, 16);
 
-    unsigned class = vowi_block_class(size);
-    struct vowi_block *b = t->blocks[class].top;
+    unsigned bin = vowi_block_bin(size);
+    struct vowi_block *b = t->blocks[bin].top;
 
     if (b == NULL)
-        return vowi_cache_refill(t, class);
-    t->blocks[class].top = b->next;
-    t->blocks[class].count--;
+        return vowi_cache_refill(t, bin);
+    t->blocks[bin].top = b->next;
+    t->blocks[bin].count--;
     return b;
 }
 
@@ -81,16 +81,16 @@ vowi_free_on(struct vowi_thread *t, void *p, size_t size)
         return;
     }
 
-    unsigned class = vowi_block_class(size);
+    unsigned bin = vowi_block_bin(size);
     struct vowi_block *b = p;
 
     if (!t->registered)
         vowi_thread_register(t);
-    if (t->blocks[class].count == VOWI_BATCH)
-        vowi_cache_spill(t, class);
-    b->next = t->blocks[class].top;
-    t->blocks[class].top = b;
-    t->blocks[class].count++;
+    if (t->blocks[bin].count == VOWI_BATCH)
+        vowi_cache_spill(t, bin);
+    b->next = t->blocks[bin].top;
+    t->blocks[bin].top = b;
+    t->blocks[bin].count++;
 }
 
 static inline void *
