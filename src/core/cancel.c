@@ -116,7 +116,7 @@ thread_exits_in_hook(void *arg)
     struct vowi_thread *t = vowi_frame_exited();
 
     hook_has_run(arg);
-    vowi_leave(t, t->depth == 1);
+    vowi_leave_exiting(t);
 }
 
 static void

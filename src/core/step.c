@@ -32,7 +32,6 @@ struct turn {
     struct vow_state *source;
     vow_value ctx;
     bool held; /* a hold of the source came with the step */
-    bool outermost;
 };
 
 typedef vow_result call_fn(struct turn *turn);
@@ -113,7 +112,7 @@ thread_exits_in_step(void *arg)
 
     drop_ctx(turn);
     conclude(t, turn, vow_err(turn->s != NULL ? vowi_thread_exit_error() : NULL));
-    vowi_leave(t, turn->outermost);
+    vowi_leave_exiting(t);
 }
 
 static inline vow_result
@@ -175,12 +174,9 @@ run_step(vow_task *task, int why, call_fn *fn)
     bool outermost = vowi_enter(t);
 
     if (vowi_claim(&step->state)) {
-        struct turn turn = {&step->hook,
-                            &step->state,
-                            step->hook.source,
+        struct turn turn = {&step->hook, &step->state, step->hook.source,
                             step->state.outcome.as.value,
-                            step->hook.as.node.as.queued.held != 0,
-                            outermost};
+                            step->hook.as.node.as.queued.held != 0};
 
         vowi_set_value(&step->state, VOW_NIL);
         take_turn(t, &turn, why, fn);
@@ -228,9 +224,8 @@ run_settled(vow_task *task, int why)
     struct vowi_thread *t = vowi_self();
     struct vowi_watch *w = vowi_container_of(task, struct vowi_watch, hook.as.task);
     bool outermost = vowi_enter(t);
-    struct turn turn = {
-        &w->hook, NULL, w->hook.source, w->ctx, w->hook.as.node.as.queued.held != 0,
-        outermost};
+    struct turn turn = {&w->hook, NULL, w->hook.source, w->ctx,
+                        w->hook.as.node.as.queued.held != 0};
 
     take_turn(t, &turn, why, call_settled);
     vowi_leave(t, outermost);
@@ -362,8 +357,8 @@ static void
 run_at_once(struct vowi_thread *t, struct vowi_step *step, call_fn *fn)
 {
     struct vow_state *s = &step->state;
-    struct turn turn = {&step->hook,         s,     step->hook.source,
-                        s->outcome.as.value, false, vowi_enter(t)};
+    struct turn turn = {&step->hook, s, step->hook.source, s->outcome.as.value, false};
+    bool outermost = vowi_enter(t);
     vow_result r;
 
     vowi_store_relaxed(&s->word, VOWI_CLAIMED);
@@ -383,7 +378,7 @@ run_at_once(struct vowi_thread *t, struct vowi_step *step, call_fn *fn)
         vowi_store_relaxed(&s->refs, vowi_load_relaxed(&s->refs) - VOWI_HOLD);
         vowi_consumer_unref(t, turn.source);
     }
-    vowi_leave(t, turn.outermost);
+    vowi_leave(t, outermost);
 }
 
 void

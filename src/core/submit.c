@@ -55,7 +55,6 @@ task_init(vow_task *task, void (*run)(vow_task *, int), int priority)
 struct job_turn {
     struct vowi_job *job;
     vow_value ctx;
-    bool outermost;
 };
 
 static void
@@ -68,7 +67,7 @@ thread_exits_in_job(void *arg)
         t->in_place = NULL;
     vow_value_drop(turn->ctx);
     vowi_finish(t, &turn->job->state, NULL, vow_err(vowi_thread_exit_error()));
-    vowi_leave(t, turn->outermost);
+    vowi_leave_exiting(t);
 }
 
 static inline vow_result
@@ -91,7 +90,7 @@ run_job(vow_task *task, int why)
     bool outermost = vowi_enter(t);
 
     if (vowi_claim(s)) {
-        struct job_turn turn = {job, s->outcome.as.value, outermost};
+        struct job_turn turn = {job, s->outcome.as.value};
         vow_result r;
 
         vowi_set_value(s, VOW_NIL);
@@ -290,7 +289,7 @@ thread_exits_in_errand(void *arg)
 
     vowi_free_on(t, e, sizeof *e);
     vow_value_drop(ctx);
-    vowi_leave(t, t->depth == 1);
+    vowi_leave_exiting(t);
 }
 
 static void

@@ -29,4 +29,15 @@ vowi_leave(struct vowi_thread *t, bool outermost)
     t->depth--;
 }
 
+/*
+ * The thread exits inside a step, and the frames below, which would have drained the
+ * list, never return: what waits runs now.
+ */
+static inline void
+vowi_leave_exiting(struct vowi_thread *t)
+{
+    vowi_drain_all(t);
+    t->depth--;
+}
+
 #endif
