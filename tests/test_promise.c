@@ -808,6 +808,42 @@ VOW_CASE(abandon_wakes_a_blocked_reader_with_broken)
     vow_unref(f);
 }
 
+/* ---- settling while another settles ---------------------------------------------------- */
+
+static void
+unwanted(vow_promise *p, const vow_error *reason, void *ctx)
+{
+    (void)p;
+    (void)reason;
+    (void)ctx;
+    fail();
+}
+
+static void
+resolve_another(void *other)
+{
+    assert_true(vow_promise_resolve(other, vow_ok(vow_i64(2))));
+}
+
+VOW_CASE(resolve_in_the_drop_of_a_hooks_context_settles_both_and_leaks_nothing)
+{
+    vow_promise *p = vow_promise_new();
+    vow_promise *q = vow_promise_new();
+    vow_future *f = vow_promise_future(p);
+    vow_future *g = vow_promise_future(q);
+
+    assert_non_null(
+        vow_promise_on_cancel(p, NULL, unwanted, vow_own(q, resolve_another)));
+    assert_true(vow_promise_resolve(p, vow_ok(vow_i64(1))));
+
+    assert_int_equal(vow_get(f).value.as.i64, 1);
+    assert_int_equal(vow_get(g).value.as.i64, 2);
+    vow_unref(f);
+    vow_unref(g);
+    vow_promise_unref(p);
+    vow_promise_unref(q);
+}
+
 int
 main(void)
 {
@@ -853,6 +889,7 @@ main(void)
         vow_test(abandon_drops_the_value_of_a_settled_promise_once),
         vow_test(abandon_drops_the_cancel_hook_without_calling_it),
         vow_test(abandon_wakes_a_blocked_reader_with_broken),
+        vow_test(resolve_in_the_drop_of_a_hooks_context_settles_both_and_leaks_nothing),
     };
 
     return vow_test_run(cases);

@@ -65,7 +65,7 @@ struct vowi_thread {
     struct vowi_frame *frames;  /* what runs on this stack, innermost first */
     struct vow_state *in_place; /* run by its waiter while its node is still queued */
     unsigned helping;           /* nested helps */
-    unsigned spin;              /* how long spinning has paid off lately */
+    int spin;                   /* how many rounds of spinning have paid off lately */
     struct vowi_parker parker;
 
     /* core/executor.c: the executor whose tasks run here, and prepaid holds. */

@@ -100,12 +100,14 @@ vowi_settle(struct vowi_thread *t, struct vow_state *s)
 void
 vowi_settle_held(struct vowi_thread *t, struct vow_state *s)
 {
+    struct vow_state *outer = t->held; /* a hook's context may settle something as well */
+
     t->held = s;
     vowi_settle(t, s);
     t->returning = false;
     if (t->held == s)
         vowi_hold_release(t, s);
-    t->held = NULL;
+    t->held = outer;
 }
 
 void

@@ -29,6 +29,10 @@
 #define VOWI_SPIN_MAX 4000 /* rounds of a pause: some 20 us */
 #endif
 
+#ifndef VOWI_SPIN_MIN
+#define VOWI_SPIN_MIN 100 /* rounds, whatever was before */
+#endif
+
 #ifndef VOWI_HELP_DEPTH
 #define VOWI_HELP_DEPTH 32
 #endif
@@ -95,17 +99,18 @@ sleep_until_settled(struct vowi_thread *t, struct vow_state *s, vow_ns deadline)
 /* ---- spinning -------------------------------------------------------------------------- */
 
 /*
- * Spins for up to twice what has paid off lately, as glibc's adaptive mutex does,
- * so that a thread whose waits are long soon spins no more than a little.
+ * Spins for up to twice what has paid off lately, as glibc's adaptive mutex does, and
+ * a little more: so a thread whose waits are long soon spins only that little, and one
+ * whose waits become short finds out.
  */
 static bool
 spin_until_settled(struct vowi_thread *t, struct vow_state *s)
 {
-    unsigned limit = 2 * t->spin + 16;
+    int limit = 2 * t->spin + VOWI_SPIN_MIN;
 
     if (limit > VOWI_SPIN_MAX)
         limit = VOWI_SPIN_MAX;
-    for (unsigned round = 0; round < limit; round++) {
+    for (int round = 0; round < limit; round++) {
         if (vowi_settled(s)) {
             t->spin += (round - t->spin) / 8;
             return true;
