@@ -116,7 +116,7 @@ enum replacement { NOBODY, RESTING, FRESH };
 static enum replacement
 replace_locked(struct vowi_pool *p, struct vowi_worker **rested)
 {
-    if (p->asleep != NULL || runnable_locked(p) >= p->threads)
+    if (runnable_locked(p) >= p->threads)
         return NOBODY;
     p->awake++;
     *rested = p->resting;
