@@ -840,6 +840,140 @@ VOW_CASE(cancel_allocates_at_most_its_error)
     work_free(&w);
 }
 
+/* Names, refusals, and requests that come at an odd moment. */
+
+VOW_CASE(cancel_hook_of_a_promise_with_a_name_is_called)
+{
+    struct drop second = {0};
+    struct work w = {.promise = vow_promise_new_with(&VOW_PROMISE_OPTIONS(.name = "w"))};
+
+    w.future = vow_promise_future(w.promise);
+    work_hook(&w, NULL);
+    assert_null(vow_promise_on_cancel(w.promise, NULL, hook, drop_value(&second)));
+    vow_future_cancel(w.future, vow_error_new(EINTR, "enough"));
+
+    assert_int_equal(w.asked, 1);
+    assert_true(w.told);
+    assert_int_equal(drop_count(&w.ctx), 1);
+    assert_int_equal(drop_count(&second), 1);
+    assert_string_equal(vow_future_name(w.future), "w");
+    work_free(&w);
+}
+
+VOW_CASE(cancel_of_a_promise_with_a_name_and_no_hook_settles_at_once)
+{
+    vow_promise *p = vow_promise_new_with(&VOW_PROMISE_OPTIONS(.name = "p"));
+    vow_future *f = vow_promise_future(p);
+
+    vow_future_cancel(f, NULL);
+    assert_int_equal(code_of(f), VOW_E_CANCELLED);
+    vow_promise_unref(p);
+    vow_unref(f);
+}
+
+VOW_CASE(cancel_hook_that_comes_after_the_request_is_refused)
+{
+    struct drop late = {0};
+    vow_manual *m = vow_manual_new();
+    struct work w = work_new();
+
+    work_hook(&w, vow_manual_executor(m));
+    vow_future_cancel(w.future, NULL);
+    assert_null(vow_promise_on_cancel(w.promise, NULL, hook, drop_value(&late)));
+    assert_int_equal(drop_count(&late), 1);
+    vow_manual_run(m);
+
+    assert_int_equal(w.asked, 1);
+    assert_int_equal(drop_count(&w.ctx), 1);
+    work_free(&w);
+    vow_manual_unref(m);
+}
+
+/* The hook cannot run: the promise is rejected with the request itself. */
+VOW_CASE(cancel_hook_that_its_executor_refuses_rejects_the_promise)
+{
+    vow_manual *m = vow_manual_new();
+    struct work w = work_new();
+
+    work_hook(&w, vow_manual_executor(m));
+    vow_unref(vow_executor_close(vow_manual_executor(m), VOW_DRAIN));
+    vow_future_cancel(w.future, vow_error_new(EINTR, "enough"));
+
+    assert_int_equal(w.asked, 0);
+    assert_int_equal(code_of(w.future), VOW_E_CANCELLED);
+    assert_true(vow_error_is(vow_get(w.future).error, EINTR));
+    assert_int_equal(drop_count(&w.ctx), 1);
+    work_free(&w);
+    vow_manual_unref(m);
+}
+
+VOW_CASE(cancel_hook_left_in_an_executor_that_goes_rejects_the_promise)
+{
+    vow_manual *m = vow_manual_new();
+    struct work w = work_new();
+
+    work_hook(&w, vow_manual_executor(m));
+    vow_future_cancel(w.future, NULL);
+    vow_manual_unref(m);
+
+    assert_int_equal(w.asked, 0);
+    assert_int_equal(code_of(w.future), VOW_E_CANCELLED);
+    assert_int_equal(drop_count(&w.ctx), 1);
+    work_free(&w);
+}
+
+VOW_CASE(cancel_with_a_cancellation_as_its_reason_passes_that_on)
+{
+    struct work w = work_new();
+    vow_error *reason = vow_error_new(VOW_E_CANCELLED, "by hand");
+
+    vow_future_cancel(w.future, reason);
+    assert_ptr_equal(vow_get(w.future).error, reason);
+    work_free(&w);
+}
+
+/* Its outcome has been claimed, and is not known yet: what it follows is asked then. */
+VOW_CASE(cancel_while_the_outcome_is_decided_is_sent_on)
+{
+    struct work w = work_new();
+    struct work source = work_new();
+    vow_result r = vow_follow(vow_ref(source.future));
+
+    r.value = vow_own(vow_ref(w.future), cancel_drop);
+    assert_true(vow_promise_resolve(w.promise, r));
+
+    assert_int_equal(code_of(w.future), VOW_E_CANCELLED);
+    assert_int_equal(code_of(source.future), VOW_E_CANCELLED);
+    work_free(&w);
+    work_free(&source);
+}
+
+static vow_result
+own_value(void *value)
+{
+    return vow_ok(drop_value(value));
+}
+
+/* The step was posted, with what it needs of its source, when it was cancelled. */
+VOW_CASE(cancel_of_a_step_that_its_task_posted_frees_the_task)
+{
+    struct drop value = {0};
+    vow_manual *m = vow_manual_new();
+    vow_manual *n = vow_manual_new();
+    vow_future *f = vow_submit(vow_manual_executor(m), own_value, vow_ptr(&value));
+
+    f = vow_then(f, vow_manual_executor(n), never_then, VOW_NIL);
+    vow_manual_run(m);
+    vow_future_cancel(f, NULL);
+    vow_manual_run(n);
+
+    assert_int_equal(code_of(f), VOW_E_CANCELLED);
+    assert_int_equal(drop_count(&value), 1);
+    vow_unref(f);
+    vow_manual_unref(m);
+    vow_manual_unref(n);
+}
+
 int
 main(void)
 {
@@ -882,6 +1016,14 @@ main(void)
         vow_test(leave_of_the_last_consumer_settles_an_unwanted_task),
         vow_test(cancel_from_a_drop_works),
         vow_test(cancel_allocates_at_most_its_error),
+        vow_test(cancel_hook_of_a_promise_with_a_name_is_called),
+        vow_test(cancel_of_a_promise_with_a_name_and_no_hook_settles_at_once),
+        vow_test(cancel_hook_that_comes_after_the_request_is_refused),
+        vow_test(cancel_hook_that_its_executor_refuses_rejects_the_promise),
+        vow_test(cancel_hook_left_in_an_executor_that_goes_rejects_the_promise),
+        vow_test(cancel_with_a_cancellation_as_its_reason_passes_that_on),
+        vow_test(cancel_while_the_outcome_is_decided_is_sent_on),
+        vow_test(cancel_of_a_step_that_its_task_posted_frees_the_task),
     };
 
     return vow_test_run(cases);

@@ -361,6 +361,65 @@ VOW_CASE(count_keeps_errno_and_takes_no_memory)
     assert_int_equal(counting_calls(), calls);
 }
 
+VOW_CASE(quota_v1_without_a_period_is_none)
+{
+    put_group("4:cpu:/a\n3:abc:/a\n");
+    put_v1("/sys/fs/cgroup/cpu/a", "100000\n", "often\n");
+
+    assert_int_equal(vowi_cpu_quota(root), 0);
+}
+
+/* A root of some length, with a file that names groups. */
+static void
+put_deep(char *path, size_t length, const char *lines)
+{
+    char file[PATH_MAX];
+    size_t used = strlen(root);
+    FILE *f;
+
+    memcpy(path, root, used + 1);
+    while (used < length) {
+        size_t part = length - used > 201 ? 200 : length - used - 1;
+
+        path[used++] = '/';
+        memset(path + used, 'd', part);
+        used += part;
+        path[used] = '\0';
+    }
+    snprintf(file, sizeof file, "%s/proc/self/cgroup", path);
+    make_parents(file);
+    f = fopen(file, "w");
+    assert_non_null(f);
+    assert_true(fputs(lines, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+}
+
+/* The list of groups can be read, the files that it leads to have too long a name. */
+VOW_CASE(root_so_deep_that_its_files_do_not_fit_sets_no_limit)
+{
+    static char path[PATH_MAX];
+
+    put_deep(path, PATH_MAX - 24, "0::/aaa\n4:cpu,cpuacct,and,more:/\n");
+    assert_int_equal(vowi_cpu_quota(path), 0);
+}
+
+VOW_CASE(root_that_leaves_no_room_for_a_list_of_groups_sets_no_limit)
+{
+    static char path[PATH_MAX];
+
+    memset(path, '/', PATH_MAX - 5);
+    assert_int_equal(vowi_cpu_quota(path), 0);
+}
+
+VOW_CASE(quota_v1_under_a_name_too_long_is_found_under_cpu_alone)
+{
+    put_group("4:cpu,a-controller-whose-name-is-much-longer-than-anybody-would-like-to-"
+              "write-and-another-one-that-is-hardly-any-shorter-than-that:/a\n");
+    put_v1("/sys/fs/cgroup/cpu/a", "200000\n", "100000\n");
+
+    assert_int_equal(vowi_cpu_quota(root), 2);
+}
+
 int
 main(void)
 {
@@ -388,6 +447,10 @@ main(void)
         vow_test(affinity_is_the_number_of_cpus_in_the_mask),
         vow_test(count_is_the_affinity_or_less),
         vow_test(count_keeps_errno_and_takes_no_memory),
+        quota_test(quota_v1_without_a_period_is_none),
+        quota_test(root_so_deep_that_its_files_do_not_fit_sets_no_limit),
+        quota_test(root_that_leaves_no_room_for_a_list_of_groups_sets_no_limit),
+        quota_test(quota_v1_under_a_name_too_long_is_found_under_cpu_alone),
     };
 
     return vow_test_run(cases);

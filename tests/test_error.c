@@ -15,6 +15,7 @@
 #include <vow/vow.h>
 
 #include "base/error.h"
+#include "coverage.h"
 #include "drops.h"
 
 enum { OURS = VOW_E_USER + 7 };
@@ -315,7 +316,7 @@ VOW_CASE(count_below_zero_ends_the_process)
     pid_t child = fork();
 
     if (child == 0) {
-        signal(SIGABRT, SIG_DFL);
+        signal(SIGABRT, coverage_write_and_die);
         if (freopen("/dev/null", "w", stderr) == NULL)
             _exit(1);
         atomic_store(count_of(e), 0);
@@ -748,6 +749,28 @@ VOW_CASE(failures_have_no_lasting_effect)
     vow_error_unref(e);
 }
 
+VOW_CASE(note_without_a_key_or_a_value_is_none)
+{
+    vow_error *e = vow_error_new(OURS, "plain");
+
+    assert_ptr_equal(vow_error_with(e, NULL, "value"), e);
+    assert_ptr_equal(vow_error_with(e, "key", NULL), e);
+    assert_null(vow_error_note(e, "key"));
+    assert_null(vow_error_note(e, NULL));
+    vow_error_unref(e);
+}
+
+VOW_CASE(print_shows_no_control_characters)
+{
+    vow_error *e = vow_error_new_at(NULL, OURS,
+                                    "a\x7f"
+                                    "b\n"
+                                    "c~d");
+
+    assert_prints(e, "error 65543: a b c~d\n");
+    vow_error_unref(e);
+}
+
 int
 main(void)
 {
@@ -799,6 +822,8 @@ main(void)
         vow_test(decorating_with_one_failed_allocation_leaks_nothing),
         vow_test(decorating_without_memory_leaks_nothing),
         vow_test(failures_have_no_lasting_effect),
+        vow_test(note_without_a_key_or_a_value_is_none),
+        vow_test(print_shows_no_control_characters),
     };
 
     return vow_test_run(cases);

@@ -957,6 +957,178 @@ VOW_CASE(clock_of_an_executor_without_one_is_the_process_clock)
     vow_manual_unref(m);
 }
 
+/* Counts, and what is in none of the usual places. */
+
+VOW_CASE(init_without_operations_is_invalid)
+{
+    vow_executor e = {.ops = &plain_ops};
+
+    assert_int_equal(vow_executor_init(&e, NULL), VOW_E_INVALID);
+}
+
+VOW_CASE(references_beyond_counting_are_not_counted_and_never_close_it)
+{
+    struct lane l;
+    _Atomic(uint32_t) *handles;
+
+    lane_init(&l, &plain_ops);
+    handles = l.base.library; /* they come first */
+    assert_int_equal(atomic_load(handles), 1);
+    atomic_store(handles, UINT32_C(1) << 30);
+    assert_ptr_equal(vow_executor_ref(&l.base), &l.base);
+    for (int i = 0; i < 5; i++)
+        vow_executor_unref(&l.base);
+    assert_int_equal(atomic_load(handles), UINT32_C(1) << 30);
+    assert_int_equal(l.closes, 0);
+
+    atomic_store(handles, 1);
+    lane_free(&l);
+}
+
+static void
+ignore_settled(vow_view in, void *ctx)
+{
+    (void)in;
+    drop_ran(ctx);
+}
+
+struct attachment {
+    vow_promise *promise;
+    vow_executor *on;
+    struct drop *ctx;
+    int steps;
+};
+
+static void *
+attach_steps(void *arg)
+{
+    struct attachment *a = arg;
+
+    for (int i = 0; i < a->steps; i++)
+        vow_on_settled(vow_promise_future(a->promise), a->on, ignore_settled,
+                       drop_value(a->ctx));
+    return NULL;
+}
+
+/* One thread counts the steps, another one settles them all: the counts meet. */
+VOW_CASE(executor_outlives_steps_that_another_thread_attached)
+{
+    struct drop ctx = {0};
+    struct lane l;
+    vow_promise *p = vow_promise_new();
+    struct attachment a = {p, &l.base, &ctx, 300};
+    pthread_t thread;
+
+    lane_init(&l, &plain_ops);
+    assert_int_equal(pthread_create(&thread, NULL, attach_steps, &a), 0);
+    pthread_join(thread, NULL);
+    a.steps = 1;
+    attach_steps(&a);
+    vow_promise_fulfill(p, VOW_NIL);
+    vow_promise_unref(p);
+
+    assert_int_equal(lane_run(&l), 301);
+    assert_int_equal(drop_count(&ctx), 301);
+    lane_free(&l);
+}
+
+VOW_CASE(finished_of_an_executor_that_is_not_counted_does_nothing)
+{
+    struct lane l = {.base.ops = &post_only};
+
+    vow_executor_finished(&l.base);
+    vow_executor_finished(vow_inline());
+    vow_executor_finished(NULL);
+    assert_int_equal(l.posts, 0);
+}
+
+VOW_CASE(join_in_a_deferred_stretch_is_a_deadlock)
+{
+    struct lane l;
+
+    lane_init(&l, &plain_ops);
+    l.finishes = false;
+    vow_unref(vow_executor_close(&l.base, VOW_DRAIN));
+    vow_defer_begin();
+    assert_int_equal(vow_executor_join(&l.base), VOW_E_DEADLOCK);
+    vow_defer_end();
+    vow_executor_finished(&l.base);
+    assert_int_equal(vow_executor_join(&l.base), 0);
+    lane_free(&l);
+}
+
+static void *
+fulfill_later(void *p)
+{
+    for (int i = 0; i < 500; i++)
+        sched_yield();
+    vow_promise_fulfill(p, vow_i64(6));
+    return NULL;
+}
+
+/* It has no operation for waits, none of its own and none that forbids them. */
+VOW_CASE(wait_on_a_thread_of_an_executor_with_post_alone_is_a_wait)
+{
+    struct lane l = {.base.ops = &post_only};
+    vow_promise *p = vow_promise_new();
+    vow_future *f = vow_promise_future(p);
+    vow_executor *before = vow_executor_enter(&l.base);
+    pthread_t thread;
+
+    assert_false(vow_wait(f, vow_ms(1)));
+    assert_int_equal(pthread_create(&thread, NULL, fulfill_later, p), 0);
+    assert_int_equal(vow_get(f).value.as.i64, 6);
+    vow_executor_enter(before);
+    pthread_join(thread, NULL);
+    vow_promise_unref(p);
+    vow_unref(f);
+}
+
+static int inline_runs;
+
+static void
+count_inline_run(vow_task *task, int why)
+{
+    (void)task;
+    inline_runs += why == 0;
+}
+
+/* What is posted to it by its own operation runs in the caller as well. */
+VOW_CASE(inline_takes_a_task_by_its_operation)
+{
+    vow_executor *on = vow_inline();
+    vow_task task = {.run = count_inline_run};
+
+    inline_runs = 0;
+    assert_int_equal(on->ops->post(on, &task), 0);
+    assert_int_equal(inline_runs, 1);
+}
+
+/* The first refusal is the answer; nothing was submitted. */
+VOW_CASE(submit_many_whose_first_is_refused_submits_nothing)
+{
+    struct drop ctx[3] = {0};
+    vow_value ctxs[3];
+    vow_future *out[3];
+    struct lane l;
+
+    lane_init(&l, &plain_ops);
+    l.room = 0;
+    for (int with_out = 0; with_out < 2; with_out++) {
+        for (int i = 0; i < 3; i++)
+            ctxs[i] = drop_value(&ctx[i]);
+        memset(out, 1, sizeof out);
+        assert_int_equal(
+            vow_submit_many(&l.base, never_task, ctxs, 3, with_out != 0 ? out : NULL),
+            VOW_E_LIMIT);
+        for (int i = 0; i < 3; i++)
+            assert_int_equal(drop_count(&ctx[i]), 1 + with_out);
+    }
+    for (int i = 0; i < 3; i++)
+        assert_null(out[i]);
+    lane_free(&l);
+}
+
 int
 main(void)
 {
@@ -997,6 +1169,14 @@ main(void)
         vow_test(wait_for_a_task_of_its_own_asks_the_executor_to_help),
         vow_test(clock_in_force_is_that_of_the_running_task),
         vow_test(clock_of_an_executor_without_one_is_the_process_clock),
+        vow_test(init_without_operations_is_invalid),
+        vow_test(references_beyond_counting_are_not_counted_and_never_close_it),
+        vow_test(executor_outlives_steps_that_another_thread_attached),
+        vow_test(finished_of_an_executor_that_is_not_counted_does_nothing),
+        vow_test(join_in_a_deferred_stretch_is_a_deadlock),
+        vow_test(wait_on_a_thread_of_an_executor_with_post_alone_is_a_wait),
+        vow_test(inline_takes_a_task_by_its_operation),
+        vow_test(submit_many_whose_first_is_refused_submits_nothing),
     };
 
     return vow_test_run(cases);

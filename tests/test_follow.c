@@ -545,6 +545,220 @@ VOW_CASE(recursion_of_a_million_promises_stays_flat)
     vow_unref(f);
 }
 
+/* Abandoned. */
+
+static vow_result
+never_then(vow_value in, void *ctx)
+{
+    (void)in;
+    (void)ctx;
+    fail_msg("a step ran whose source was abandoned");
+    return vow_ok(VOW_NIL);
+}
+
+static vow_result
+follow_it(void *f)
+{
+    return vow_follow(vow_ref(f));
+}
+
+static vow_result
+then_follow_it(vow_value in, void *f)
+{
+    (void)in;
+    return vow_follow(vow_ref(f));
+}
+
+VOW_CASE(followers_of_what_is_abandoned_are_abandoned)
+{
+    struct drop ctx = {0};
+    struct pair x = pair_new();
+    struct pair y = pair_new();
+    vow_future *task = vow_submit(NULL, follow_it, vow_ptr(y.future));
+    vow_future *step =
+        vow_then(vow_resolved(VOW_NIL), NULL, then_follow_it, vow_ptr(y.future));
+    vow_future *after = vow_then(vow_ref(x.future), NULL, never_then, drop_value(&ctx));
+
+    follow(&x, &y);
+    vow_promise_abandon(y.promise);
+    y.promise = NULL;
+
+    assert_int_equal(code_of(x.future), VOW_E_BROKEN);
+    assert_int_equal(code_of(task), VOW_E_BROKEN);
+    assert_int_equal(code_of(step), VOW_E_BROKEN);
+    assert_int_equal(code_of(after), VOW_E_BROKEN);
+    assert_int_equal(drop_count(&ctx), 1);
+    vow_unref(task);
+    vow_unref(step);
+    vow_unref(after);
+    pair_free(&x);
+    pair_free(&y);
+}
+
+/* A task that its waiter runs, though it lies below another in the queue. */
+
+struct place {
+    vow_executor *pool;
+    vow_future *waiter;
+    vow_future *lower;
+    vow_future *upper;
+    vow_task_fn *fn;  /* of the lower one */
+    struct pair x;    /* nobody settles it */
+    atomic_int known; /* waiter is set */
+};
+
+static vow_result
+seven(void *ctx)
+{
+    (void)ctx;
+    return vow_ok(vow_i64(7));
+}
+
+static vow_result
+wait_for_the_lower(void *ctx)
+{
+    struct place *at = ctx;
+
+    await_flag(&at->known, 1);
+    at->lower = vow_submit(at->pool, at->fn, vow_ptr(at));
+    at->upper = vow_submit(at->pool, seven, VOW_NIL);
+    return vow_ok(vow_i64(vow_error_code(vow_get(at->lower).error)));
+}
+
+/* Returns the code of the lower task, which its waiter saw as well. */
+static int
+run_lower(struct place *at, vow_task_fn *fn)
+{
+    int code;
+
+    at->pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 1));
+    assert_non_null(at->pool);
+    at->fn = fn;
+    at->x = pair_new();
+    at->waiter = vow_submit(at->pool, wait_for_the_lower, vow_ptr(at));
+    atomic_store(&at->known, 1);
+    code = (int)vow_get(at->waiter).value.as.i64;
+    assert_int_equal(code_of(at->lower), code);
+    return code;
+}
+
+static void
+place_free(struct place *at)
+{
+    assert_int_equal(vow_get(at->upper).value.as.i64, 7);
+    vow_unref(at->waiter);
+    vow_unref(at->lower);
+    vow_unref(at->upper);
+    pair_free(&at->x);
+    vow_unref(vow_executor_close(at->pool, VOW_DRAIN));
+    assert_int_equal(vow_executor_join(at->pool), 0);
+    vow_executor_unref(at->pool);
+}
+
+static vow_result
+follow_the_upper(void *at)
+{
+    return vow_follow(vow_ref(((struct place *)at)->upper));
+}
+
+VOW_CASE(task_run_by_its_waiter_follows_another)
+{
+    struct place at = {.known = 0};
+
+    assert_int_equal(run_lower(&at, follow_the_upper), 0);
+    assert_int_equal(vow_get(at.lower).value.as.i64, 7);
+    place_free(&at);
+}
+
+static vow_result
+follow_the_waiter(void *at)
+{
+    return vow_follow(vow_ref(((struct place *)at)->waiter));
+}
+
+VOW_CASE(task_run_by_its_waiter_cannot_follow_that)
+{
+    struct place at = {.known = 0};
+
+    assert_int_equal(run_lower(&at, follow_the_waiter), VOW_E_DEADLOCK);
+    place_free(&at);
+}
+
+static vow_result
+cancel_and_follow(void *ctx)
+{
+    struct place *at = ctx;
+
+    vow_future_cancel(at->lower, NULL);
+    return vow_follow(vow_ref(at->x.future));
+}
+
+VOW_CASE(task_run_by_its_waiter_hands_a_request_to_stop_on)
+{
+    struct place at = {.known = 0};
+
+    assert_int_equal(run_lower(&at, cancel_and_follow), VOW_E_CANCELLED);
+    assert_int_equal(code_of(at.x.future), VOW_E_CANCELLED);
+    place_free(&at);
+}
+
+/* A task that begins to follow, with something hanging on it already. */
+
+VOW_CASE(task_with_a_step_on_it_may_follow)
+{
+    struct pair y = pair_new();
+    vow_manual *m = vow_manual_new();
+    vow_future *f = vow_submit(vow_manual_executor(m), follow_it, vow_ptr(y.future));
+
+    f = vow_then(f, NULL, add_one, VOW_NIL);
+    vow_manual_run(m);
+    assert_int_equal(vow_future_status(f), VOW_PENDING);
+    vow_promise_fulfill(y.promise, vow_i64(1));
+
+    assert_int_equal(vow_get(f).value.as.i64, 2);
+    vow_unref(f);
+    pair_free(&y);
+    vow_manual_unref(m);
+}
+
+VOW_CASE(task_that_another_holds_keeps_its_follower)
+{
+    struct pair x = pair_new();
+    struct pair y = pair_new();
+    vow_manual *m = vow_manual_new();
+    vow_future *f = vow_submit(vow_manual_executor(m), follow_it, vow_ptr(y.future));
+
+    vow_promise_resolve(x.promise, vow_follow(vow_ref(f)));
+    vow_manual_run(m);
+    vow_promise_fulfill(y.promise, vow_i64(1));
+
+    assert_int_equal(vow_get(f).value.as.i64, 1);
+    assert_int_equal(vow_get(x.future).value.as.i64, 1);
+    vow_unref(f);
+    pair_free(&x);
+    pair_free(&y);
+    vow_manual_unref(m);
+}
+
+VOW_CASE(task_with_two_steps_on_it_may_follow)
+{
+    struct pair y = pair_new();
+    vow_manual *m = vow_manual_new();
+    vow_future *f = vow_submit(vow_manual_executor(m), follow_it, vow_ptr(y.future));
+    vow_future *g = vow_then(vow_ref(f), NULL, add_one, VOW_NIL);
+    vow_future *h = vow_then(f, NULL, add_one, VOW_NIL);
+
+    vow_manual_run(m);
+    vow_promise_fulfill(y.promise, vow_i64(1));
+
+    assert_int_equal(vow_get(g).value.as.i64, 2);
+    assert_int_equal(vow_get(h).value.as.i64, 2);
+    vow_unref(g);
+    vow_unref(h);
+    pair_free(&y);
+    vow_manual_unref(m);
+}
+
 int
 main(void)
 {
@@ -574,6 +788,13 @@ main(void)
         vow_test(recursion_of_a_million_posted_turns_stays_flat),
         vow_test(recursion_of_a_million_submitted_tasks_stays_flat),
         vow_test(recursion_of_a_million_promises_stays_flat),
+        vow_test(followers_of_what_is_abandoned_are_abandoned),
+        vow_test(task_run_by_its_waiter_follows_another),
+        vow_test(task_run_by_its_waiter_cannot_follow_that),
+        vow_test(task_run_by_its_waiter_hands_a_request_to_stop_on),
+        vow_test(task_with_a_step_on_it_may_follow),
+        vow_test(task_that_another_holds_keeps_its_follower),
+        vow_test(task_with_two_steps_on_it_may_follow),
     };
 
     return vow_test_run(cases);

@@ -1348,6 +1348,20 @@ VOW_CASE(close_and_unref_without_memory_work)
     assert_false(counting_failed());
 }
 
+/* While another one runs. */
+VOW_CASE(disarm_of_one_that_has_run_from_the_run_of_another_is_too_late)
+{
+    struct job b = job_on('b', NULL, NULL);
+    struct job a = job_on('a', disarm_other, &b);
+
+    assert_int_equal(arm(&b, 1), 0);
+    assert_int_equal(arm(&a, 2), 0);
+    vow_manual_advance(m, 5);
+
+    assert_string_equal(journal.text, "ba");
+    assert_int_equal(a.answer, VOW_RAN);
+}
+
 int
 main(void)
 {
@@ -1414,6 +1428,7 @@ main(void)
         manual_test(unref_while_others_hold_the_executor_leaves_it_closed),
         manual_test(unref_after_close_is_nothing_special),
         manual_test(close_and_unref_without_memory_work),
+        manual_test(disarm_of_one_that_has_run_from_the_run_of_another_is_too_late),
     };
 
     return vow_test_run(cases);

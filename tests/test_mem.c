@@ -107,6 +107,19 @@ VOW_CASE(thread_that_exits_leaves_full_batches_to_others)
     }
 }
 
+/* A thread takes back what it freed, however much of it that is. */
+VOW_CASE(thread_reuses_the_blocks_that_it_freed)
+{
+    size_t calls;
+
+    if (!VOW_BLOCK_CACHE)
+        return;
+    alloc_and_free(2 * VOWI_BATCH);
+    calls = counting_calls();
+    alloc_and_free(2 * VOWI_BATCH);
+    assert_int_equal(counting_calls(), calls);
+}
+
 int
 main(void)
 {
@@ -116,6 +129,7 @@ main(void)
         vow_test(allocator_set_after_the_first_allocation_is_refused),
         vow_test(trim_gives_back_any_number_of_blocks),
         vow_test(thread_that_exits_leaves_full_batches_to_others),
+        vow_test(thread_reuses_the_blocks_that_it_freed),
     };
 
     return vow_test_run(cases);

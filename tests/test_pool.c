@@ -1171,6 +1171,125 @@ VOW_CASE(stats_of_an_older_caller_are_filled_as_far_as_they_go)
     vow_executor_unref(pool);
 }
 
+/* At the edges. */
+
+VOW_CASE(pool_with_too_many_threads_or_spares_is_refused)
+{
+    errno = 0;
+    assert_null(vow_pool_new(&VOW_POOL_OPTIONS(.threads = 1025)));
+    assert_int_equal(errno, EINVAL);
+    errno = 0;
+    assert_null(vow_pool_new(&VOW_POOL_OPTIONS(.threads = 1, .spares = 1025)));
+    assert_int_equal(errno, EINVAL);
+}
+
+static vow_result
+is_own_thread(void *pool)
+{
+    vow_executor *on = pool;
+
+    return vow_ok(vow_i64(on->ops->is_current(on)));
+}
+
+VOW_CASE(pool_knows_its_threads_and_helps_no_other)
+{
+    vow_executor *pool = pool_new(1);
+    vow_future *f = vow_submit(pool, is_own_thread, vow_ptr(pool));
+    vow_task task = {.run = NULL};
+
+    assert_int_equal(vow_get(f).value.as.i64, 1);
+    assert_false(pool->ops->is_current(pool));
+    assert_false(pool->ops->help(pool, &task));
+    vow_unref(f);
+    pool_free(pool);
+}
+
+struct cut_off {
+    vow_executor *pool;
+    int many_before, many_after;
+    int post_after;
+    int submit_after;
+};
+
+static void
+count_errand(void *ctx)
+{
+    (void)count_task(ctx);
+}
+
+/* From one of its own tasks, before and after that has closed the pool. */
+static vow_result
+close_and_submit(void *ctx)
+{
+    struct cut_off *l = ctx;
+    vow_value none[2] = {VOW_NIL, VOW_NIL};
+    vow_future *f;
+
+    l->many_before = vow_submit_many(l->pool, give_seven, none, 2, NULL);
+    vow_unref(vow_executor_close(l->pool, VOW_CANCEL_QUEUED));
+    l->many_after = vow_submit_many(l->pool, give_seven, none, 2, NULL);
+    l->post_after = vow_post(l->pool, count_errand, VOW_NIL);
+    f = vow_submit(l->pool, give_seven, VOW_NIL);
+    l->submit_after = code_of(f);
+    vow_unref(f);
+    return vow_ok(VOW_NIL);
+}
+
+VOW_CASE(task_that_cancelled_its_pool_can_submit_no_more)
+{
+    struct cut_off l = {.pool = pool_new(1)};
+    vow_future *f = vow_submit(l.pool, close_and_submit, vow_ptr(&l));
+
+    assert_int_equal(code_of(f), 0);
+    assert_int_equal(l.many_before, 0);
+    assert_int_equal(l.many_after, VOW_E_CLOSED);
+    assert_int_equal(l.post_after, VOW_E_CLOSED);
+    assert_int_equal(l.submit_after, VOW_E_CLOSED);
+    vow_unref(f);
+    pool_free(l.pool);
+}
+
+struct both {
+    struct gate gate;
+    atomic_int inline_ran;
+};
+
+static vow_result
+note_inline(vow_value in, void *ctx)
+{
+    atomic_int *ran = ctx;
+
+    atomic_store(ran, 1);
+    return vow_ok(in);
+}
+
+/* Leaves an inline step behind that waits for its end, as the step on the pool does. */
+static vow_result
+attach_inline(void *ctx)
+{
+    struct both *b = ctx;
+
+    (void)wait_at_gate(&b->gate);
+    vow_unref(
+        vow_then(vow_resolved(VOW_NIL), NULL, note_inline, vow_ptr(&b->inline_ran)));
+    return vow_ok(vow_i64(1));
+}
+
+VOW_CASE(task_that_leaves_inline_steps_and_one_on_its_pool_runs_both)
+{
+    struct both b = {.inline_ran = 0};
+    vow_executor *pool = pool_new(2);
+    vow_future *f = vow_submit(pool, attach_inline, vow_ptr(&b));
+
+    f = vow_then(f, pool, add_one, VOW_NIL);
+    atomic_store(&b.gate.open, 1);
+
+    assert_int_equal(vow_get(f).value.as.i64, 2);
+    pool_free(pool);
+    assert_int_equal(atomic_load(&b.inline_ran), 1);
+    vow_unref(f);
+}
+
 int
 main(void)
 {
@@ -1221,6 +1340,10 @@ main(void)
         vow_test(stats_count_tasks_exactly_when_idle),
         vow_test(stats_of_an_older_caller_are_filled_as_far_as_they_go),
         cmocka_unit_test(default_pool_is_made_once),
+        vow_test(pool_with_too_many_threads_or_spares_is_refused),
+        vow_test(pool_knows_its_threads_and_helps_no_other),
+        vow_test(task_that_cancelled_its_pool_can_submit_no_more),
+        vow_test(task_that_leaves_inline_steps_and_one_on_its_pool_runs_both),
     };
 
     return vow_test_run(cases);

@@ -1065,6 +1065,26 @@ VOW_CASE(step_cancelled_by_closing_is_not_run)
     vow_manual_unref(m);
 }
 
+/* An error handed out as if it were a value is that, and not the lent input. */
+static vow_result
+error_as_value(vow_view in, void *ctx)
+{
+    (void)ctx;
+    return vow_ok(vow_ptr(in.error));
+}
+
+VOW_CASE(handle_that_returns_the_error_as_a_value_is_fulfilled)
+{
+    vow_error *e = vow_error_new(EIO, "kept");
+    vow_future *f = vow_rejected(vow_error_ref(e));
+
+    f = vow_handle(f, NULL, error_as_value, VOW_NIL);
+    assert_int_equal(vow_future_status(f), VOW_FULFILLED);
+    assert_ptr_equal(vow_get(f).value.as.ptr, e);
+    vow_unref(f);
+    vow_error_unref(e);
+}
+
 int
 main(void)
 {
@@ -1102,6 +1122,7 @@ main(void)
         vow_test(step_refused_passes_the_error_on_and_makes_a_value_closed),
         vow_test(step_refused_drops_the_value_it_would_have_had),
         vow_test(step_cancelled_by_closing_is_not_run),
+        vow_test(handle_that_returns_the_error_as_a_value_is_fulfilled),
     };
 
     return vow_test_run(cases);

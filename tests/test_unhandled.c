@@ -530,6 +530,45 @@ VOW_CASE(environment_abort_tells_and_aborts)
 
 #define unhandled_test(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
+static void
+pay_no_attention(vow_promise *p, const vow_error *reason, void *ctx)
+{
+    (void)p;
+    (void)reason;
+    (void)ctx;
+}
+
+VOW_CASE(broken_by_a_promise_that_was_asked_to_stop_is_not_reported)
+{
+    vow_promise *p = vow_promise_new();
+    vow_future *f = vow_promise_future(p);
+
+    vow_promise_on_cancel(p, NULL, pay_no_attention, VOW_NIL);
+    vow_future_cancel(f, NULL);
+    vow_promise_unref(p);
+    assert_int_equal(vow_future_status(f), VOW_REJECTED);
+    vow_unref(f);
+
+    assert_int_equal(reports.count, 0);
+}
+
+/* In a function whose name the loader knows. */
+vow_future *unhandled_test_site(void);
+
+vow_future *
+unhandled_test_site(void)
+{
+    return vow_rejected(vow_error_new(EIO, "from a place with a name"));
+}
+
+VOW_CASE(error_is_reported_with_the_name_of_the_function_that_made_it)
+{
+    vow_unref(unhandled_test_site());
+
+    assert_int_equal(reports.count, 1);
+    assert_non_null(strstr(reports.site, "(unhandled_test_site+0x"));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -566,6 +605,8 @@ main(int argc, char **argv)
         vow_test(environment_log_prints),
         vow_test(environment_ignore_prints_nothing),
         vow_test(environment_abort_tells_and_aborts),
+        unhandled_test(broken_by_a_promise_that_was_asked_to_stop_is_not_reported),
+        unhandled_test(error_is_reported_with_the_name_of_the_function_that_made_it),
     };
 
     if (argc == 2 && strcmp(argv[1], "child") == 0)

@@ -10,6 +10,7 @@
 
 #include <vow/manual.h>
 
+#include "base/thread.h"
 #include "support/drops.h"
 
 /* A promise and one future of it. */
@@ -669,6 +670,38 @@ VOW_CASE(defer_does_not_hold_back_a_real_executor)
     vow_manual_unref(m);
 }
 
+/* A step on a thread of no executor that waits: others may wait for that thread. */
+
+static vow_result
+wait_a_moment(vow_value in, void *f)
+{
+    (void)in;
+    return vow_ok(vow_i64(vow_wait(f, vow_ms(1))));
+}
+
+VOW_CASE(wait_with_a_deadline_inside_an_inline_step_gives_up)
+{
+    struct pair x = pair_new();
+    vow_future *f =
+        vow_then(vow_resolved(VOW_NIL), NULL, wait_a_moment, vow_ptr(x.future));
+
+    assert_int_equal(vow_get(f).value.as.i64, 0);
+    vow_unref(f);
+    pair_free(&x);
+}
+
+/* However well spinning has paid off, it has an end. */
+VOW_CASE(wait_spins_no_longer_than_it_may)
+{
+    struct pair x = pair_new();
+
+    vowi_self()->spin = 1u << 20;
+    assert_false(vow_wait(x.future, vow_us(10)));
+    assert_in_range(vowi_self()->spin, 1, (1u << 20) - 1);
+    vowi_self()->spin = 0;
+    pair_free(&x);
+}
+
 int
 main(void)
 {
@@ -702,6 +735,8 @@ main(void)
         vow_test(defer_lets_one_settle_under_a_lock_that_steps_take),
         vow_test(defer_inside_a_step_ends_after_that_step),
         vow_test(defer_does_not_hold_back_a_real_executor),
+        vow_test(wait_with_a_deadline_inside_an_inline_step_gives_up),
+        vow_test(wait_spins_no_longer_than_it_may),
     };
 
     return vow_test_run(cases);

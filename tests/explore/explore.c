@@ -2,7 +2,10 @@
 /*
  * explore.c - what is explored, for how long, and what is said about it.
  *
- *     explore [--list] [SECONDS] [SCENARIO...]
+ *     explore [SECONDS] [SCENARIO...]        all of them, in so many seconds
+ *     explore --long [SECONDS] [SCENARIO...] each search in so many seconds
+ *     explore --compare [SECONDS] [SCENARIO...]  two ways to search, of each scenario
+ *     explore --list
  *     explore --replay STRING SCENARIO       a failing run again, step by step
  *     explore --trace SCENARIO               the first run, step by step
  *
@@ -135,34 +138,86 @@ search_and_print(const struct scenario *s, const struct settings *with,
 
 /* ---- the library ---------------------------------------------------------------------------------- */
 
-/* First all; else up to three preemptions, then at random. Returns whether it is green. */
+/* What is left to be said when all is done. */
+static struct {
+    unsigned scenarios, exhausted; /* without rare events */
+    double schedules, seconds;
+} total;
+
+/* How long each search may take; in the long mode, of how many runs each random one is. */
+static bool is_long;
+static double long_seconds;
+#define LONG_RUNS 1000000
+
+static bool
+search_library(const struct scenario *s, const struct settings *with,
+               const struct search *by, const char *what, struct found *f)
+{
+    bool green = search_and_print(s, with, by, what, f);
+
+    total.schedules += (double)f->runs;
+    total.seconds += f->seconds;
+    return green;
+}
+
+/* Up to `most` preemptions, as far as time allows. */
+static bool
+search_bounded(const struct scenario *s, const struct settings *with, int most,
+               double seconds)
+{
+    struct search bound = {.mode = EXHAUST, .seconds = seconds};
+    struct found f = {.exhausted = true};
+    char text[40];
+
+    for (bound.bound = 0; bound.bound <= most && f.exhausted; bound.bound++) {
+        snprintf(text, sizeof text, "  %d preemptions%s", bound.bound,
+                 with->stale == 0 ? ", SC" : "");
+        if (!search_library(s, with, &bound, text, &f))
+            return false;
+    }
+    return true;
+}
+
+static bool
+search_randomly(const struct scenario *s, const struct settings *with, double seconds,
+                unsigned long runs)
+{
+    struct search pct = {
+        .mode = PCT, .depth = 3, .seed = 1, .seconds = seconds, .runs = runs};
+    struct search uniform = {.mode = RANDOM, .seed = 1, .seconds = seconds, .runs = runs};
+    struct found f;
+
+    return search_library(s, with, &pct, "  PCT", &f) &&
+           search_library(s, with, &uniform, "  random", &f);
+}
+
+/* First all; else few preemptions, then at random. Returns whether it is green. */
 static bool
 deepen(const struct scenario *s, const struct settings *with, const char *what,
        double seconds, bool *exhausted)
 {
-    struct search all = {
-        .mode = EXHAUST, .bound = -1, .sleep_sets = true, .by_race = true,
-        .seconds = seconds / 2};
-    struct search bound = {.mode = EXHAUST, .seconds = seconds / 10};
-    struct search pct = {.mode = PCT, .depth = 3, .seed = 1, .seconds = seconds / 10};
-    struct search uniform = {.mode = RANDOM, .seed = 1, .seconds = seconds / 10};
-    char text[32];
+    struct settings in_order = *with;
+    struct search all = {.mode = EXHAUST,
+                         .bound = -1,
+                         .sleep_sets = true,
+                         .by_race = true,
+                         .seconds = is_long ? long_seconds : seconds / 2};
     struct found f;
 
-    if (!search_and_print(s, with, &all, what, &f))
+    if (!search_library(s, with, &all, what, &f))
         return false;
     *exhausted = f.exhausted;
     if (f.exhausted)
         return true;
-    for (bound.bound = 0; bound.bound <= 3; bound.bound++) {
-        snprintf(text, sizeof text, "  %d preemptions", bound.bound);
-        if (!search_and_print(s, with, &bound, text, &f))
-            return false;
-        if (!f.exhausted)
-            break;
-    }
-    return search_and_print(s, with, &pct, "  PCT", &f) &&
-           search_and_print(s, with, &uniform, "  random", &f);
+    if (!is_long)
+        return search_bounded(s, with, 3, seconds / 10) &&
+               search_randomly(s, with, seconds / 10, 0);
+    if (with->rare != 0 || with->failing != 0)
+        return search_randomly(s, with, 0, LONG_RUNS / 10);
+    in_order.stale = 0;
+    return search_bounded(s, &in_order, 3, long_seconds) &&
+           search_bounded(s, with, 2, long_seconds) &&
+           search_randomly(s, with, 0, LONG_RUNS);
 }
 
 static bool
@@ -177,8 +232,10 @@ explore_library(const struct scenario *s, double seconds)
 
     printf("  %s: %s\n", s->name, s->about);
     memset(counts, 0, sizeof counts);
+    total.scenarios++;
     if (!deepen(s, &plain, "all", share, &exhausted))
         return false;
+    total.exhausted += exhausted;
     print_outcomes(s);
     if (exhausted && !all_seen(s))
         return false;
@@ -198,13 +255,44 @@ same_outcomes(const unsigned long *reduced)
     return same;
 }
 
+/*
+ * Sleep sets alone leave out only runs that are the same but for the order of what does
+ * not depend on each other; and each of the others is whole just once. Searching by
+ * race must come to the same number.
+ */
+static bool
+same_runs(const struct scenario *s, const struct settings *with, double seconds)
+{
+    struct search by = {.mode = EXHAUST,
+                        .bound = -1,
+                        .sleep_sets = true,
+                        .by_race = true,
+                        .seconds = seconds};
+    struct found raced = search(s, with, &by, check_outcome);
+    struct found slept;
+
+    by.by_race = false;
+    slept = search(s, with, &by, check_outcome);
+    if (seconds > 0)
+        printf("  %-22s by race %8lu whole, %6lu cut; by sleep sets %8lu whole, %8lu "
+               "cut%s\n",
+               s->name, raced.runs - raced.pruned, raced.pruned,
+               slept.runs - slept.pruned, slept.pruned,
+               raced.exhausted && slept.exhausted ? "" : "; not all");
+    return !raced.exhausted || !slept.exhausted ||
+           raced.runs - raced.pruned == slept.runs - slept.pruned;
+}
+
 static bool
 explore_litmus(const struct scenario *s)
 {
-    static const struct settings with = {.stale = 8, .steps = 1000};
-    struct search by = {.mode = EXHAUST, .bound = -1, .sleep_sets = true, .by_race = true};
+    const struct settings with = {
+        .stale = 8, .failing = (s->flags & CAN_FAIL) != 0, .steps = 1000};
+    struct search by = {
+        .mode = EXHAUST, .bound = -1, .sleep_sets = true, .by_race = true};
     unsigned long reduced[OUTCOMES];
-    struct found f, asleep, full = {0};
+    struct found f, full = {0};
+    bool same;
 
     memset(counts, 0, sizeof counts);
     f = search(s, &with, &by, check_outcome);
@@ -213,18 +301,13 @@ explore_litmus(const struct scenario *s)
     if (f.failed || !all_seen(s))
         return false;
     memcpy(reduced, counts, sizeof reduced);
-    by.by_race = false;
-    asleep = search(s, &with, &by, check_outcome);
-    if (asleep.runs - asleep.pruned != f.runs - f.pruned)
-        printf("  %s: DIFFERS: %lu of %lu, %lu of %lu\n", s->name, f.runs - f.pruned, f.runs,
-               asleep.runs - asleep.pruned, asleep.runs);
-    if ((s->flags & FULL) != 0) {
-        by.sleep_sets = false;
+    by.sleep_sets = false;
+    if ((s->flags & FULL) != 0)
         full = search(s, &with, &by, check_outcome);
-    }
+    same = same_outcomes(reduced) && same_runs(s, &with, 0);
     printf("  %-22s %-42s %4lu schedules, in full %8lu: %s\n", s->name, s->about, f.runs,
-           full.runs, same_outcomes(reduced) ? "same outcomes" : "OUTCOMES DIFFER");
-    return same_outcomes(reduced);
+           full.runs, same ? "same outcomes" : "OUTCOMES DIFFER");
+    return same;
 }
 
 static unsigned long
@@ -245,8 +328,8 @@ find_bug(const struct scenario *s, const struct search *by)
 static bool
 explore_bug(const struct scenario *s)
 {
-    struct search all = {.mode = EXHAUST, .bound = -1, .sleep_sets = true,
-                         .by_race = true, .seconds = 10};
+    struct search all = {
+        .mode = EXHAUST, .bound = -1, .sleep_sets = true, .by_race = true, .seconds = 10};
     struct search pct = {.mode = PCT, .depth = 3, .seed = 1, .seconds = 10};
     struct search uniform = {.mode = RANDOM, .seed = 1, .seconds = 10};
     unsigned long by_all = find_bug(s, &all);
@@ -335,8 +418,7 @@ replay(const char *text, const char *name)
     struct settings with = {.steps = 5000};
     int n = 0;
 
-    if (sscanf(text, "%u,%u,%u:%n", &with.stale, &with.rare, &with.failing, &n) !=
-            3 ||
+    if (sscanf(text, "%u,%u,%u:%n", &with.stale, &with.rare, &with.failing, &n) != 3 ||
         n == 0 || !path_parse(text + n)) {
         fprintf(stderr, "explore: not a replay string: %s\n", text);
         return 2;
@@ -362,27 +444,41 @@ list(void)
     return 0;
 }
 
+/* Of each scenario: does the search by race run all that sleep sets alone run? */
+static int
+compare(double seconds, char **names)
+{
+    static const struct settings plain = {.stale = 2, .steps = 5000};
+    static const struct settings rare = {.stale = 1, .rare = 1, .steps = 5000};
+    int differ = 0;
+
+    for (const struct scenario *const *s = __start_explore_scenarios;
+         s < __stop_explore_scenarios; s++)
+        if ((*s)->kind == LIBRARY && is_named(*s, names)) {
+            differ += !same_runs(*s, &plain, seconds);
+            differ += !same_runs(*s, &rare, seconds);
+        }
+    printf("%d DIFFER\n", differ);
+    return differ != 0;
+}
+
+static void
+print_total(void)
+{
+    if (total.scenarios != 0)
+        printf("%u scenarios, %u of them in all schedules; %.0f schedules in %.0f s, "
+               "%.0f/s\n",
+               total.scenarios, total.exhausted, total.schedules, total.seconds,
+               total.schedules / (total.seconds + 1e-9));
+}
+
 int
 main(int argc, char **argv)
 {
     double seconds = 30;
+    bool compares = false;
     unsigned red;
 
-    if (argc == 4 && strcmp(argv[1], "--check") == 0) {
-        struct settings with = {.stale = 2, .steps = 5000};
-        struct search by = {.mode = EXHAUST, .bound = -1, .sleep_sets = true, .by_race = true, .seconds = atof(argv[2])};
-        struct found f;
-        for (int i = 0; i < 6; i += getenv("ONLY") ? 6 : 1) {
-            by.by_race = i % 2 == 0;
-            with.rare = i / 2 == 1;
-            with.failing = i / 2 == 2;
-            if (i >= 2) with.stale = 1;
-            f = search(find_scenario(argv[3]), &with, &by, check_outcome);
-            printf("%s %d %s: %lu whole, %lu cut, %.2f s%s %s\n", argv[3], i / 2, by.by_race ? "race" : "sleep", f.runs - f.pruned, f.pruned, f.seconds, f.exhausted ? ", ALL" : "", f.failed ? f.text : "");
-            fflush(stdout);
-        }
-        return 0;
-    }
     if (argc == 2 && strcmp(argv[1], "--list") == 0)
         return list();
     if (argc == 4 && strcmp(argv[1], "--replay") == 0)
@@ -390,14 +486,22 @@ main(int argc, char **argv)
     if (argc == 3 && strcmp(argv[1], "--trace") == 0)
         return replay("0,0,0:", argv[2]);
     argv++;
+    if (*argv != NULL && (is_long = strcmp(*argv, "--long") == 0))
+        argv++;
+    else if (*argv != NULL && (compares = strcmp(*argv, "--compare") == 0))
+        argv++;
     if (*argv != NULL && **argv >= '0' && **argv <= '9')
         seconds = atof(*argv++);
+    long_seconds = seconds;
     for (char **name = argv; *name != NULL; name++)
         find_scenario(*name);
+    if (compares)
+        return compare(seconds, argv);
     red = explore_kind(LITMUS_TEST, "The memory model", 0, argv) +
           explore_kind(SEEDED_BUG, "Seeded bugs", 0, argv);
     if (red == 0)
         red = explore_kind(LIBRARY, "The library", seconds, argv);
+    print_total();
     printf(red == 0 ? "all green\n" : "%u NOT GREEN\n", red);
     return red != 0;
 }

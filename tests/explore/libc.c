@@ -199,22 +199,6 @@ model_open(const char *path, int flags, ...)
     return -1;
 }
 
-ssize_t
-model_read(int file, void *to, size_t n)
-{
-    (void)file;
-    (void)to;
-    (void)n;
-    return -1;
-}
-
-int
-model_close(int file)
-{
-    (void)file;
-    return 0;
-}
-
 int
 model_dladdr(const void *address, Dl_info *info)
 {

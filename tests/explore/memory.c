@@ -182,7 +182,7 @@ heap_end(unsigned id)
 
 /* ---- views ---------------------------------------------------------------------------------- */
 
-const struct view *
+struct view *
 view_release(struct thread *t)
 {
     size_t size = sizeof *t->now + location_count * sizeof t->now->oldest[0];

@@ -13,6 +13,7 @@
  *     memory.c    atomics under C11, races, and what each 8 bytes are
  *     heap.c      allocation, thread-locals
  *     threads.c   pthreads on fibers
+ *     kernel.c    eventfd, timerfd, epoll, pipes
  *     libc.c      the rest of libc that the code under test calls
  *     tsan.c      the compiler's entry points
  *     trace.c     telling a run step by step, with source lines
@@ -87,6 +88,7 @@ enum need {
     SPINS,   /* `location` has a newer store than `seen` */
     LOCK,    /* `location` has no owner */
     SIGNAL,  /* it is woken, or its deadline passes */
+    A_FILE,  /* `file` is ready, or its deadline passes */
     END,     /* `targets` threads from `target` on have ended */
     QUIET,   /* no other thread can go on */
     ENDED
@@ -107,9 +109,10 @@ struct op {
     uint64_t expected; /* compares */
 };
 
-/* In place of addresses: the clock, and the numbering of threads. */
+/* In place of addresses: the clock, the numbering of threads, all descriptors. */
 #define AT_CLOCK   ((uintptr_t)1)
 #define AT_THREADS ((uintptr_t)2)
+#define AT_FILES   ((uintptr_t)3)
 
 #define TLS_VARIABLES 16
 #define TLS_KEYS      16
@@ -122,16 +125,18 @@ struct thread {
     unsigned seen;
     unsigned target, targets;
     bool released;     /* go on although the need is not met: nobody else can */
-    bool timed;        /* SIGNAL */
+    bool timed;        /* SIGNAL, A_FILE */
     uint64_t deadline; /* if timed */
     struct location *mutex;
-    int woken_by; /* 0 or ETIMEDOUT */
+    int woken_by;     /* 0 or ETIMEDOUT */
+    int file;         /* A_FILE: a descriptor */
+    bool writes_file; /* for writing */
     struct op op;
     uint64_t priority; /* PCT */
     bool joined, detached;
 
-    unsigned stale, rare, failing; /* used up of the run's settings */
-    const struct location *last_load;  /* spinning: the same store, how often in a row */
+    unsigned stale, rare, failing;    /* used up of the run's settings */
+    const struct location *last_load; /* spinning: the same store, how often in a row */
     const struct store *last_store;
     unsigned repeats;
 
@@ -157,10 +162,10 @@ extern struct thread thread[THREADS];
 /* ---- the run ------------------------------------------------------------------------------ */
 
 struct settings {
-    unsigned stale;    /* reads of older stores, for each thread */
-    unsigned rare;     /* wake-ups without a reason and the like, for each thread */
-    unsigned failing;  /* allocations and the like that fail, for each thread */
-    unsigned steps;    /* more of them: it does not end */
+    unsigned stale;   /* reads of older stores, for each thread */
+    unsigned rare;    /* wake-ups without a reason and the like, for each thread */
+    unsigned failing; /* allocations and the like that fail, for each thread */
+    unsigned steps;   /* more of them: it does not end */
 };
 
 enum ending { WHOLE, FAILED, PRUNED };
@@ -247,7 +252,7 @@ char *heap_start(unsigned id);
 char *heap_end(unsigned id);
 
 /* What a thread knows, for others to acquire. */
-const struct view *view_release(struct thread *t);
+struct view *view_release(struct thread *t);
 void view_join(struct view *v, const struct view *other);
 
 /* A plain access: checked, not a step. */
@@ -288,6 +293,14 @@ bool heap_find(uintptr_t at, unsigned *block, size_t *offset);
 int *model_errno_location(void);
 /* Whether this call fails: a choice, if the settings allow for it. */
 bool fails(const char *what, const void *pc);
+
+/* ---- kernel.c --------------------------------------------------------------------------------- */
+
+void kernel_start_run(void);
+void kernel_check_leaks(void);
+/* Of a thread that waits for a file: whether it can go on, and when time lets it. */
+bool kernel_is_ready(const struct thread *t);
+uint64_t kernel_deadline(const struct thread *t);
 
 /* ---- threads.c -------------------------------------------------------------------------------- */
 

@@ -33,9 +33,10 @@ struct event {
 };
 
 static struct event events[EVENTS];
-static unsigned count;         /* of events in this run */
-static unsigned known;         /* of them, the same as in the run before */
-static unsigned last[THREADS]; /* of each thread, its last event; as in clocks: 1 is the first */
+static unsigned count; /* of events in this run */
+static unsigned known; /* of them, the same as in the run before */
+static unsigned
+    last[THREADS]; /* of each thread, its last event; as in clocks: 1 is the first */
 static unsigned cause[THREADS]; /* the event that made or woke it, until it goes on */
 
 void

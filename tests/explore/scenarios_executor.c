@@ -199,7 +199,8 @@ attaches_to_mine(void)
     vow_unref(vow_then(f, &mine, notes, VOW_NIL));
 }
 
-SCENARIO(credit_deliver, 0, "the last handle of an executor goes while a step is delivered",
+SCENARIO(credit_deliver, 0,
+         "the last handle of an executor goes while a step is delivered",
          EXPECTED("ran 1, destroyed 1", "its memory stays for the step"))
 {
     make();
@@ -367,7 +368,8 @@ SCENARIO(hook_fulfill, 0, "a promise with a hook is stopped while it is fulfille
     q = vow_promise_new();
     h = vow_promise_future(q);
     g = vow_ref(h);
-    require(vow_promise_on_cancel(q, NULL, is_cancelled, vow_own(&ran, drops_ctx)) != NULL);
+    require(vow_promise_on_cancel(q, NULL, is_cancelled, vow_own(&ran, drops_ctx)) !=
+            NULL);
     run_threads(fulfills_q, cancels_h);
     code = code_of(g);
     vow_unref(g);
@@ -435,7 +437,8 @@ end_jobs(void)
 }
 
 SCENARIO(deadlock_two, 0, "two jobs on two threads wait for one another",
-         EXPECTED("4101 0", "the first is told"), EXPECTED("0 4101", "the second is told"))
+         EXPECTED("4101 0", "the first is told"),
+         EXPECTED("0 4101", "the second is told"))
 {
     make_jobs(gets_1, gets_0);
     run_threads(runs_task_0, runs_task_1);

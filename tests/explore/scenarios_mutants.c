@@ -58,6 +58,15 @@ code_of(vow_future *future)
     return vow_error_code(vow_peek(future).error);
 }
 
+static vow_result
+counts(vow_value in, void *ctx)
+{
+    (void)in;
+    (void)ctx;
+    ran++;
+    return vow_ok(VOW_NIL);
+}
+
 /* ---- following ---------------------------------------------------------------------------- */
 
 static vow_result
@@ -131,6 +140,33 @@ SCENARIO(follow_in_place, 0, "the one between two is left out while it is let go
     vow_promise_unref(r);
     outcome("code %d", code_of(f));
     vow_unref(f);
+}
+
+static void
+drops_promise(void)
+{
+    vow_promise_unref(p);
+}
+
+static void
+attaches_to_inner(void)
+{
+    k = vow_then(g, NULL, counts, VOW_NIL);
+}
+
+SCENARIO(follow_splice_attach, 0,
+         "a follower loses its promise while another one hangs on",
+         EXPECTED("ran 1, code 0", "its place in the list is found"))
+{
+    make_both();
+    g = vow_ref(h);
+    vow_promise_resolve(p, vow_follow(h));
+    run_threads(drops_promise, attaches_to_inner);
+    vow_promise_fulfill(q, VOW_NIL);
+    vow_promise_unref(q);
+    outcome("ran %d, code %d", ran, code_of(f));
+    vow_unref(f);
+    vow_unref(k);
 }
 
 /* ---- the hook of a promise ---------------------------------------------------------------- */
@@ -335,15 +371,6 @@ join_and_drop(void)
     vow_executor_unref(pool);
 }
 
-static vow_result
-counts(vow_value in, void *ctx)
-{
-    (void)in;
-    (void)ctx;
-    ran++;
-    return vow_ok(VOW_NIL);
-}
-
 /* Two tasks that need two threads at once, as the library cannot see. */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
@@ -463,4 +490,64 @@ SCENARIO(thread_gives_back, 0, "a thread that took holds of an executor ends",
     vow_unref(g);
     vow_manual_unref(manual);
     outcome("ran %d", ran);
+}
+
+/* ---- one thread ---------------------------------------------------------------------------------- */
+
+static vow_result
+posts_again(const vow_error *why, void *ctx)
+{
+    (void)ctx;
+    ran++;
+    code = vow_error_code(why);
+    require(vow_post(vow_manual_executor(manual), drops, VOW_NIL) == VOW_E_CLOSED);
+    return vow_ok(VOW_NIL);
+}
+
+static vow_result
+never_runs(void *ctx)
+{
+    (void)ctx;
+    explore_fail("it was refused");
+}
+
+SCENARIO(refused_posts_again, 0, "what is told of a close asks the executor again",
+         EXPECTED("ran 1, code 4099", "no lock is held while it runs"))
+{
+    manual = vow_manual_new();
+    f = vow_submit(vow_manual_executor(manual), never_runs, VOW_NIL);
+    vow_unref(vow_catch(f, NULL, posts_again, VOW_NIL));
+    vow_manual_unref(manual);
+    outcome("ran %d, code %d", ran, code);
+}
+
+static void
+fails_again(const vow_unhandled *u, void *ctx)
+{
+    (void)ctx;
+    if (ran++ == 0)
+        vow_unref(vow_rejected(vow_error_ref(u->error)));
+}
+
+SCENARIO(unhandled_in_hook, 0, "who is told of an unhandled error leaves another one",
+         EXPECTED("ran 2", "no lock is held while it runs"))
+{
+    vow_on_unhandled(fails_again, NULL);
+    vow_unref(vow_rejected(vow_error_new(5, "x")));
+    outcome("ran %d", ran);
+}
+
+static void
+waits_long(void)
+{
+    ran = vow_wait(f, VOW_FOREVER - 1);
+    vow_unref(f);
+}
+
+SCENARIO(wait_nearly_for_ever, 0, "a wait whose deadline would be beyond the end of time",
+         EXPECTED("1", "it has none"), FORBIDDEN("0", "the sum has wrapped"))
+{
+    make();
+    run_threads(fulfills, waits_long);
+    outcome("%d", ran);
 }

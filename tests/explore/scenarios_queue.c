@@ -4,8 +4,8 @@
 
 #include <vow/vow.h>
 
-#include "explore.h"
 #include "../../executors/pool_internal.h"
+#include "explore.h"
 
 /* ---- the deque -------------------------------------------------------------------------- */
 

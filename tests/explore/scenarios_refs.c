@@ -145,7 +145,8 @@ SCENARIO(unhandled_drop, 0, "a promise is rejected while its future goes unread"
     outcome("reported %d", reported);
 }
 
-SCENARIO(unhandled_peek, 0, "a promise is rejected while its future is looked at and goes",
+SCENARIO(unhandled_peek, 0,
+         "a promise is rejected while its future is looked at and goes",
          EXPECTED("seen 1, reported 0", "settled before the look"),
          EXPECTED("seen 0, reported 1", "settled after it"))
 {

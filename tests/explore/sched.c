@@ -207,6 +207,8 @@ can_go_on(const struct thread *t)
         return t->released || t->location->newest->index > t->seen;
     case LOCK:
         return t->location->owner == NOBODY;
+    case A_FILE:
+        return kernel_is_ready(t);
     case END:
         return have_ended(t->target, t->targets);
     case QUIET: /* see add_ready */
@@ -239,6 +241,15 @@ add_ready(struct candidates *c)
     c->ready = c->n;
 }
 
+/* UINT64_MAX: time alone does not let it go on. */
+static uint64_t
+deadline_of(const struct thread *t)
+{
+    if (t->need == SIGNAL && t->timed)
+        return t->deadline;
+    return t->need == A_FILE && !kernel_is_ready(t) ? kernel_deadline(t) : UINT64_MAX;
+}
+
 /* Time may pass until the first deadline, whoever could go on before. */
 static void
 add_timeouts(struct candidates *c)
@@ -246,10 +257,10 @@ add_timeouts(struct candidates *c)
     uint64_t first = UINT64_MAX;
 
     for (unsigned i = 0; i < run.threads; i++)
-        if (thread[i].need == SIGNAL && thread[i].timed && thread[i].deadline < first)
-            first = thread[i].deadline;
-    for (unsigned i = 0; i < run.threads; i++)
-        if (thread[i].need == SIGNAL && thread[i].timed && thread[i].deadline == first)
+        if (deadline_of(&thread[i]) < first)
+            first = deadline_of(&thread[i]);
+    for (unsigned i = 0; first != UINT64_MAX && i < run.threads; i++)
+        if (deadline_of(&thread[i]) == first)
             c->who[c->n++] = (uint8_t)i;
 }
 
@@ -271,8 +282,8 @@ release_spinning(void)
 static const char *
 need_name(const struct thread *t)
 {
-    static const char *const names[] = {"nothing",  "others",         "a store", "a lock",
-                                        "a signal", "a thread's end", "quiet"};
+    static const char *const names[] = {"nothing",  "others", "a store",        "a lock",
+                                        "a signal", "a file", "a thread's end", "quiet"};
 
     return names[t->need];
 }
@@ -452,9 +463,10 @@ wake(struct thread *t, int woken_by)
 static void
 time_out(struct thread *t)
 {
-    if (t->deadline > run.now)
-        run.now = t->deadline;
-    wake(t, ETIMEDOUT);
+    if (deadline_of(t) > run.now)
+        run.now = deadline_of(t);
+    if (t->need == SIGNAL)
+        wake(t, ETIMEDOUT);
     if (run.tracing)
         trace_add(NULL, "the deadline of thread %u passes", t->id);
 }
@@ -539,6 +551,7 @@ run_once(bool (*each)(void))
     start_path();
     memory_start_run();
     heap_start_run();
+    kernel_start_run();
     run.threads = 0;
     run.steps = 0;
     run.now = UINT64_C(1000000000);
@@ -561,7 +574,8 @@ next_thread(struct choice *c)
     for (c->chosen = 0; c->chosen < c->n; c->chosen++) {
         uint16_t bit = (uint16_t)(1u << c->who[c->chosen]);
 
-        if (((c->sleep | c->tried) & bit) == 0 && (!how.by_race || (c->wanted & bit) != 0))
+        if (((c->sleep | c->tried) & bit) == 0 &&
+            (!how.by_race || (c->wanted & bit) != 0))
             return true;
     }
     return false;

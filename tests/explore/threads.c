@@ -145,6 +145,7 @@ start(void)
         wait_for_end(1, THREADS);
         check_all_joined();
         heap_check_leaks();
+        kernel_check_leaks();
         leave_run();
     }
     step_when((struct op){.at = {0}}, ENDED);

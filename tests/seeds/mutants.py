@@ -34,6 +34,8 @@ ONE_WORD = {"load": "load", "store": "store", "add": "fetch_add", "sub": "fetch_
             "or": "fetch_or", "and": "fetch_and", "swap": "exchange"}
 BOTH = ("cas", "cas_strong")
 
+REACH_SECONDS = 0.5
+
 # What each order is weakened to; of a compare-and-swap: if it succeeds, if it fails.
 WEAKER = {
     "load": {"seq_cst": ["acquire", "relaxed"], "acquire": ["relaxed"]},
@@ -209,18 +211,23 @@ def kill(program, seconds, mutant, reached, last):
 
 
 def read_survivors(path):
-    """Returns the names in mutants.txt, with the reason below each."""
+    """Returns the names in mutants.txt, each with the reason below it."""
     survivors = {}
-    reasons = []
+    names = []
+    reasoned = False
     for line in path.read_text().splitlines():
         if line.startswith("#") or not line.strip():
             continue
         if line[0].isspace():
-            reasons.append(line.strip())
+            for name in names:
+                survivors[name] += line
+            reasoned = True
         else:
-            reasons = survivors.setdefault(line.strip(), [])
-    for name, reasons in survivors.items():
-        if not reasons:
+            names = [line] if reasoned else [*names, line]
+            reasoned = False
+            survivors[line] = ""
+    for name, reason in survivors.items():
+        if not reason:
             fail(f"{path.name}: no reason for {name}")
     return survivors
 
@@ -242,8 +249,11 @@ def main():
     for name in survivors:
         if name not in names:
             fail(f"mutants.txt: there is no {name}")
-    chosen = [m for m in mutants if all(word in m.name for word in options.words)
-              and (m.name in survivors or not options.listed)]
+    chosen = [m for m in mutants if not options.listed or m.name in survivors]
+    if options.words:
+        chosen = [m for m in chosen if any(word in m.name for word in options.words)]
+    if not chosen:
+        fail("there is no such mutant")
     folder, said = variant.build("dev", "explore_build")
     if folder is None:
         fail(f"cannot build:\n{said}")
@@ -253,7 +263,7 @@ def main():
 
     start = time.monotonic()
     scenarios = scenarios_of(program)
-    reached = reach(program, options.seconds / 2, scenarios, options.jobs)
+    reached = reach(program, REACH_SECONDS, scenarios, options.jobs)
     counts = collections.Counter()
     last = {}
 

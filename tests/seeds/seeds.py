@@ -83,7 +83,7 @@ def seen_in(status, said):
     """What a step that has ended says it found."""
     schedule = re.search(r"FAILED in schedule (\d+): ([^:\n]*)", said)
     race = re.search(r"(?:WARNING|ERROR): \w+Sanitizer: ([\w -]+?)(?: on| \(|:|$)", said, re.M)
-    case = re.search(r"\[  FAILED  \] (\w+)$", said, re.M)
+    case = re.search(r"\[  (?:FAILED|ERROR ) *\] (\w+)$", said, re.M)
     started = re.findall(r"^\[ RUN      \] (\w+)", said, re.M)
     fatal = re.search(r"vow: fatal: (.*)", said)
     if schedule:

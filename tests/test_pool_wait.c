@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A worker that waits: what it runs itself, what it takes from the thief of what it
+ * waits for, when another thread takes its place, and when none is left.
+ */
+#include "support/vow_test.h"
+
+#include <errno.h>
+
+#include "support/drops.h"
+
+static vow_executor *
+pool_new(unsigned threads, unsigned spares)
+{
+    vow_executor *pool =
+        vow_pool_new(&VOW_POOL_OPTIONS(.threads = threads, .spares = spares));
+
+    assert_non_null(pool);
+    return pool;
+}
+
+static void
+pool_free(vow_executor *pool)
+{
+    vow_unref(vow_executor_close(pool, VOW_DRAIN));
+    assert_int_equal(vow_executor_join(pool), 0);
+    vow_executor_unref(pool);
+}
+
+/* Waits until that many spare threads have been started: so many workers sleep. */
+static void
+await_spares(vow_executor *pool, uint64_t n)
+{
+    vow_pool_stats stats = {.size = sizeof stats};
+
+    do {
+        sched_yield();
+        assert_int_equal(vow_pool_read_stats(pool, &stats), 0);
+    } while (stats.spares < n);
+}
+
+static int64_t
+value_of(vow_future *f)
+{
+    int64_t value = vow_get(f).value.as.i64;
+
+    assert_null(vow_get(f).error);
+    vow_unref(f);
+    return value;
+}
+
+static vow_result
+seven(void *ctx)
+{
+    (void)ctx;
+    return vow_ok(vow_i64(7));
+}
+
+static vow_result
+get_value(void *f)
+{
+    return vow_ok(vow_i64(vow_get(f).value.as.i64));
+}
+
+/* ---- what a thief took ----------------------------------------------------------------- */
+
+struct theft {
+    vow_executor *pool;
+    vow_future *child;
+    vow_future *grandchild;
+    vow_future *other;
+    bool leaves;      /* the child submits a grandchild */
+    bool has_more;    /* the waiter has another task in its queue */
+    atomic_int begun; /* the child */
+    atomic_int ended; /* the grandchild; or the test lets the child go */
+    pthread_t waiter, runner;
+};
+
+static vow_result
+grandchild(void *ctx)
+{
+    struct theft *t = ctx;
+
+    t->runner = pthread_self();
+    atomic_store(&t->ended, 1);
+    return vow_ok(VOW_NIL);
+}
+
+/* Does not end before its own child has. */
+static vow_result
+child(void *ctx)
+{
+    struct theft *t = ctx;
+
+    if (t->leaves)
+        t->grandchild = vow_submit(t->pool, grandchild, vow_ptr(t));
+    atomic_store(&t->begun, 1);
+    await_flag(&t->ended, 1);
+    return vow_ok(vow_i64(5));
+}
+
+/* Its child is stolen by the only other worker before it waits. */
+static vow_result
+parent(void *ctx)
+{
+    struct theft *t = ctx;
+
+    t->waiter = pthread_self();
+    t->child = vow_submit(t->pool, child, vow_ptr(t));
+    await_flag(&t->begun, 1);
+    if (t->has_more)
+        t->other = vow_submit(t->pool, seven, VOW_NIL);
+    return vow_ok(vow_i64(vow_get(t->child).value.as.i64));
+}
+
+static void
+check_theft(struct theft *t)
+{
+    vow_future *f;
+
+    t->pool = pool_new(2, 0);
+    f = vow_submit(t->pool, parent, vow_ptr(t));
+    if (!t->leaves) {
+        await_spares(t->pool, 1);
+        atomic_store(&t->ended, 1);
+    }
+    assert_int_equal(value_of(f), 5);
+    vow_unref(t->child);
+    vow_unref(t->grandchild);
+    if (t->other != NULL)
+        assert_int_equal(value_of(t->other), 7);
+    pool_free(t->pool);
+}
+
+VOW_CASE(waiter_runs_what_the_thief_left_behind)
+{
+    struct theft t = {.leaves = true};
+
+    check_theft(&t);
+    assert_true(pthread_equal(t.waiter, t.runner));
+}
+
+VOW_CASE(waiter_with_work_of_its_own_runs_what_the_thief_left_behind)
+{
+    struct theft t = {.leaves = true, .has_more = true};
+
+    check_theft(&t);
+    assert_true(pthread_equal(t.waiter, t.runner));
+}
+
+VOW_CASE(waiter_for_a_thief_that_left_nothing_sleeps)
+{
+    struct theft t = {.leaves = false};
+
+    check_theft(&t);
+}
+
+/* ---- what it waits for -------------------------------------------------------------------- */
+
+VOW_CASE(waiter_for_a_task_of_another_executor_sleeps)
+{
+    vow_executor *pool = pool_new(1, 0);
+    vow_manual *m = vow_manual_new();
+    vow_future *there = vow_submit(vow_manual_executor(m), seven, VOW_NIL);
+    vow_future *here = vow_submit(pool, get_value, vow_ptr(there));
+
+    await_spares(pool, 1);
+    assert_int_equal(vow_manual_run(m), 1);
+    assert_int_equal(value_of(here), 7);
+    vow_unref(there);
+    vow_manual_unref(m);
+    pool_free(pool);
+}
+
+static vow_result
+follow_it(void *f)
+{
+    return vow_follow(vow_ref(f));
+}
+
+VOW_CASE(waiter_for_a_task_that_follows_a_promise_sleeps)
+{
+    vow_executor *pool = pool_new(1, 0);
+    vow_promise *p = vow_promise_new();
+    vow_future *end = vow_promise_future(p);
+    vow_future *follower = vow_submit(pool, follow_it, vow_ptr(end));
+    vow_future *here = vow_submit(pool, get_value, vow_ptr(follower));
+
+    await_spares(pool, 1);
+    vow_promise_fulfill(p, vow_i64(3));
+    assert_int_equal(value_of(here), 3);
+    vow_promise_unref(p);
+    vow_unref(follower);
+    vow_unref(end);
+    pool_free(pool);
+}
+
+static vow_result
+step_at_gate(vow_value in, void *gate)
+{
+    atomic_int *flags = gate;
+
+    atomic_store(&flags[0], 1);
+    await_flag(&flags[1], 1);
+    return vow_ok(vow_i64(in.as.i64 + 1));
+}
+
+VOW_CASE(waiter_for_a_step_that_runs_elsewhere_sleeps)
+{
+    atomic_int flags[2] = {0, 0};
+    vow_executor *pool = pool_new(2, 0);
+    vow_future *step =
+        vow_then(vow_resolved(vow_i64(1)), pool, step_at_gate, vow_ptr(flags));
+    vow_future *here;
+
+    await_flag(&flags[0], 1);
+    here = vow_submit(pool, get_value, vow_ptr(step));
+    await_spares(pool, 1);
+    atomic_store(&flags[1], 1);
+    assert_int_equal(value_of(here), 2);
+    vow_unref(step);
+    pool_free(pool);
+}
+
+/* ---- how deep ------------------------------------------------------------------------------- */
+
+struct nest {
+    vow_executor *pool;
+    int depth;
+};
+
+static vow_result
+nested(void *ctx)
+{
+    struct nest *self = ctx;
+    struct nest inner = {self->pool, self->depth - 1};
+
+    if (self->depth == 0)
+        return vow_ok(vow_i64(0));
+    return vow_ok(vow_i64(1 + value_of(vow_submit(self->pool, nested, vow_ptr(&inner)))));
+}
+
+/* Beyond some depth the worker runs no more on its own stack: other threads do. */
+VOW_CASE(waits_nested_deeper_than_a_worker_helps_end)
+{
+    struct nest n = {pool_new(1, 64), 60};
+
+    assert_int_equal(value_of(vow_submit(n.pool, nested, vow_ptr(&n))), 60);
+    pool_free(n.pool);
+}
+
+/* ---- who takes its place ---------------------------------------------------------------------- */
+
+/* No thread is left, so that a third task waits until one of the two has its answer. */
+VOW_CASE(waiters_that_use_up_all_spares_hold_the_others_up_and_no_longer)
+{
+    vow_executor *pool = pool_new(1, 1);
+    vow_promise *p = vow_promise_new();
+    vow_future *answer = vow_promise_future(p);
+    vow_future *waiting[2], *third;
+
+    waiting[0] = vow_submit(pool, get_value, vow_ptr(answer));
+    await_spares(pool, 1);
+    waiting[1] = vow_submit(pool, get_value, vow_ptr(answer));
+    third = vow_submit(pool, seven, VOW_NIL);
+    assert_false(vow_wait(third, vow_ms(50)));
+    vow_promise_fulfill(p, vow_i64(4));
+
+    assert_int_equal(value_of(third), 7);
+    assert_int_equal(value_of(waiting[0]), 4);
+    assert_int_equal(value_of(waiting[1]), 4);
+    vow_promise_unref(p);
+    vow_unref(answer);
+    pool_free(pool);
+}
+
+struct gate {
+    atomic_int entered;
+    atomic_int open;
+    vow_future *answer; /* what it waits for then; NULL: nothing */
+};
+
+static vow_result
+enter_and_get(void *ctx)
+{
+    struct gate *g = ctx;
+
+    atomic_fetch_add(&g->entered, 1);
+    await_flag(&g->open, 1);
+    return vow_ok(vow_i64(g->answer != NULL ? vow_get(g->answer).value.as.i64 : 0));
+}
+
+/* No more threads can be added, but one still runs. */
+VOW_CASE(waiter_without_a_spare_sleeps_while_another_runs)
+{
+    vow_executor *pool = pool_new(2, 1);
+    vow_promise *p = vow_promise_new();
+    vow_future *answer = vow_promise_future(p);
+    struct gate waits[2] = {{.answer = answer}, {.answer = answer}};
+    struct gate runs = {.answer = NULL};
+    vow_future *f[2], *g;
+
+    for (int i = 0; i < 2; i++) {
+        f[i] = vow_submit(pool, enter_and_get, vow_ptr(&waits[i]));
+        await_flag(&waits[i].entered, 1);
+    }
+    atomic_store(&waits[0].open, 1);
+    await_spares(pool, 1);
+    g = vow_submit(pool, enter_and_get, vow_ptr(&runs));
+    await_flag(&runs.entered, 1);
+    atomic_store(&waits[1].open, 1);
+    assert_false(vow_wait(f[1], vow_ms(50)));
+    atomic_store(&runs.open, 1);
+    assert_int_equal(value_of(g), 0);
+    vow_promise_fulfill(p, vow_i64(9));
+
+    assert_int_equal(value_of(f[0]), 9);
+    assert_int_equal(value_of(f[1]), 9);
+    vow_promise_unref(p);
+    vow_unref(answer);
+    pool_free(pool);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest cases[] = {
+        vow_test(waiter_runs_what_the_thief_left_behind),
+        vow_test(waiter_with_work_of_its_own_runs_what_the_thief_left_behind),
+        vow_test(waiter_for_a_thief_that_left_nothing_sleeps),
+        vow_test(waiter_for_a_task_of_another_executor_sleeps),
+        vow_test(waiter_for_a_task_that_follows_a_promise_sleeps),
+        vow_test(waiter_for_a_step_that_runs_elsewhere_sleeps),
+        vow_test(waits_nested_deeper_than_a_worker_helps_end),
+        vow_test(waiters_that_use_up_all_spares_hold_the_others_up_and_no_longer),
+        vow_test(waiter_without_a_spare_sleeps_while_another_runs),
+    };
+
+    return vow_test_run(cases);
+}
