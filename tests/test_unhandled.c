@@ -552,13 +552,16 @@ VOW_CASE(broken_by_a_promise_that_was_asked_to_stop_is_not_reported)
     assert_int_equal(reports.count, 0);
 }
 
-/* In a function whose name the loader knows. */
-vow_future *unhandled_test_site(void);
+/* In a function whose name the loader knows, and which the call returns to. */
+vow_future *unhandled_test_site(void) __attribute__((__noinline__));
 
 vow_future *
 unhandled_test_site(void)
 {
-    return vow_rejected(vow_error_new(EIO, "from a place with a name"));
+    vow_future *f = vow_rejected(vow_error_new(EIO, "from a place with a name"));
+
+    assert_non_null(f);
+    return f;
 }
 
 VOW_CASE(error_is_reported_with_the_name_of_the_function_that_made_it)

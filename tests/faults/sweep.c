@@ -4,6 +4,8 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,6 +106,22 @@ take_stock(const struct sweep *s)
     return stock;
 }
 
+static void *
+do_nothing(void *unused)
+{
+    return unused;
+}
+
+/* With the first thread a sanitizer starts one of its own, which stays. */
+static void
+let_sanitizer_start(void)
+{
+    pthread_t thread;
+
+    if (SLOWER > 1 && pthread_create(&thread, NULL, do_nothing, NULL) == 0)
+        pthread_join(thread, NULL);
+}
+
 /* A thread that was joined is listed for a moment more. */
 static void
 await_threads(size_t threads)
@@ -141,6 +159,7 @@ run_once(const struct sweep *s, const struct fault_plan *plan)
     drop_set_clear(&drops);
     if (s->prepare != NULL)
         s->prepare();
+    let_sanitizer_start();
     before = take_stock(s);
     fault_begin(plan);
     s->run(&drops);

@@ -40,7 +40,7 @@ extern const struct scenario pool_scenarios[];
 extern const struct scenario system_scenarios[];
 
 /** Makes a promise with a name. */
-struct vow_promise *system_promise(void);
+struct vow_promise *system_promise(void) __attribute__((__noinline__));
 
 /** Makes the files that cpu_quota reads, once, and removes them again. */
 void system_make_files(void);
