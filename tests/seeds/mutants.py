@@ -184,7 +184,9 @@ def reach(program, seconds, scenarios, jobs):
     def one(scenario):
         status, said = explore(program, seconds, scenario)
         if status != 0:
-            print(f"FAILS WITHOUT A MUTANT: {scenario}", flush=True)
+            why = re.search(r"FAILED in schedule.*|NEVER SEEN.*", said)
+            print(f"FAILS WITHOUT A MUTANT: {scenario}: status {status}, "
+                  f"{why.group(0) if why else said[-200:]}", flush=True)
             return set()
         return {int(n) for n in re.findall(r"^reached (\d+)$", said, re.MULTILINE)}
 
