@@ -109,6 +109,7 @@ struct vowi_pool {
     struct vowi_worker *asleep;  /* guarded by lock; last asleep first */
     struct vowi_worker *resting; /* guarded by lock; spares with nothing to replace */
     unsigned live;               /* guarded by lock; threads that have not exited */
+    unsigned lost;               /* guarded by lock; of them, ended and not replaced */
     unsigned awake;              /* guarded by lock; neither asleep nor resting */
     unsigned blocked;            /* guarded by lock; of them, in a wait */
     bool closing, exiting;       /* guarded by lock */

@@ -121,7 +121,7 @@ vowi_pool_start_worker(struct vowi_pool *p, bool spare)
  * remains to be joined; and that one touches the pool no more.
  */
 static void
-exit_pool(struct vowi_pool *p)
+exit_pool(struct vowi_pool *p, bool lost)
 {
     pthread_t before;
     bool has_before, last;
@@ -132,6 +132,8 @@ exit_pool(struct vowi_pool *p)
     p->has_exited = true;
     p->exited = pthread_self();
     p->live--;
+    if (lost)
+        p->lost--;
     last = p->live == 0;
     vowi_lock_release(&p->lock);
     if (has_before)
@@ -141,7 +143,8 @@ exit_pool(struct vowi_pool *p)
 }
 
 /* No thread can be had in the place of one that ended. Without any, what is queued
- * ends here, and nothing more is taken. */
+ * ends here, and nothing more is taken. Several may be here at once: the last of them
+ * sees that there are no others. */
 static void
 lose_worker(struct vowi_pool *p)
 {
@@ -149,7 +152,8 @@ lose_worker(struct vowi_pool *p)
 
     vowi_lock_acquire(&p->lock);
     p->awake--;
-    last = p->live == 1;
+    p->lost++;
+    last = p->live == p->lost;
     p->closing = p->closing || last;
     vowi_pool_end_if_done_locked(p);
     vowi_lock_release(&p->lock);
@@ -157,7 +161,7 @@ lose_worker(struct vowi_pool *p)
         vowi_or_acq_rel(&p->inbox, VOWI_INBOX_CLOSED | VOWI_INBOX_ENDED);
         vowi_pool_cancel_queued(p);
     }
-    exit_pool(p);
+    exit_pool(p, true);
 }
 
 /* pthread_exit in a task: another thread carries on with this worker's queue. */
@@ -214,6 +218,6 @@ worker_main(void *worker)
     pthread_cleanup_pop(0);
     vowi_self()->worker = NULL;
     vow_executor_enter(NULL);
-    exit_pool(p);
+    exit_pool(p, false);
     return NULL;
 }

@@ -1290,6 +1290,89 @@ VOW_CASE(task_that_leaves_inline_steps_and_one_on_its_pool_runs_both)
     vow_unref(f);
 }
 
+/* A queue that is kept full by its own tasks while others come from outside. */
+
+enum { FULL = 255, TURNS = 3, OUTSIDE = 100 };
+
+struct refill {
+    vow_executor *pool;
+    struct gate gate;
+    vow_task tasks[FULL];
+    int turns[FULL];
+    atomic_int ran;
+};
+
+static struct refill refill;
+
+static void
+run_and_refill(vow_task *task, int why)
+{
+    size_t i = (size_t)(task - refill.tasks);
+
+    assert_int_equal(why, 0);
+    atomic_fetch_add(&refill.ran, 1);
+    if (++refill.turns[i] < TURNS)
+        assert_int_equal(vow_post_task(refill.pool, task), 0);
+}
+
+static vow_result
+fill_queue(void *ctx)
+{
+    (void)ctx;
+    for (int i = 0; i < FULL; i++) {
+        refill.tasks[i] = (vow_task){.run = run_and_refill};
+        assert_int_equal(vow_post_task(refill.pool, &refill.tasks[i]), 0);
+    }
+    return wait_at_gate(&refill.gate);
+}
+
+VOW_CASE(work_from_outside_is_taken_though_the_queue_is_full)
+{
+    atomic_int outside = 0;
+    vow_future *f;
+
+    refill = (struct refill){.pool = pool_new(1)};
+    f = vow_submit(refill.pool, fill_queue, VOW_NIL);
+    await_flag(&refill.gate.entered, 1);
+    for (int i = 0; i < OUTSIDE; i++)
+        assert_int_equal(vow_post(refill.pool, count_errand, vow_ptr(&outside)), 0);
+    atomic_store(&refill.gate.open, 1);
+
+    assert_int_equal(code_of(f), 0);
+    pool_free(refill.pool);
+    assert_int_equal(atomic_load(&refill.ran), FULL * TURNS);
+    assert_int_equal(atomic_load(&outside), OUTSIDE);
+    vow_unref(f);
+}
+
+/* Who destroys it. */
+
+VOW_CASE(pool_let_go_while_its_task_runs_is_destroyed_by_its_worker)
+{
+    int before = threads_now();
+    struct gate g = {0};
+    vow_executor *pool = pool_new(1);
+    vow_future *f = occupy(pool, &g);
+
+    vow_executor_unref(pool);
+    atomic_store(&g.open, 1);
+    assert_int_equal(vow_get(f).value.as.i64, 1);
+    vow_unref(f);
+    await_threads(before);
+    assert_int_equal(threads_now(), before);
+}
+
+VOW_CASE(pool_let_go_when_its_threads_are_gone_is_destroyed_by_the_caller)
+{
+    int before = threads_now();
+    vow_executor *pool = pool_new(2);
+
+    vow_unref(vow_executor_close(pool, VOW_DRAIN));
+    await_threads(before);
+    vow_executor_unref(pool);
+    assert_int_equal(threads_now(), before);
+}
+
 int
 main(void)
 {
@@ -1344,6 +1427,9 @@ main(void)
         vow_test(pool_knows_its_threads_and_helps_no_other),
         vow_test(task_that_cancelled_its_pool_can_submit_no_more),
         vow_test(task_that_leaves_inline_steps_and_one_on_its_pool_runs_both),
+        vow_test(work_from_outside_is_taken_though_the_queue_is_full),
+        vow_test(pool_let_go_while_its_task_runs_is_destroyed_by_its_worker),
+        vow_test(pool_let_go_when_its_threads_are_gone_is_destroyed_by_the_caller),
     };
 
     return vow_test_run(cases);

@@ -258,6 +258,94 @@ VOW_CASE(pool_without_memory_fails_or_works_at_every_allocation)
     }
 }
 
+/* A task ends its thread, and no other can be had in its place. */
+
+struct leaver {
+    atomic_int entered;
+    atomic_int open;
+};
+
+static vow_result
+leave_thread(void *ctx)
+{
+    struct leaver *l = ctx;
+
+    atomic_store(&l->entered, 1);
+    await_flag(&l->open, 1);
+    pthread_exit(NULL);
+}
+
+VOW_CASE(pool_that_lost_one_of_two_threads_works_with_the_other)
+{
+    struct leaver l = {.open = 1};
+    atomic_int count = 0;
+    vow_executor *pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 2));
+    vow_future *f;
+
+    assert_non_null(pool);
+    fault_set(&thread_fault, 1, true, EAGAIN);
+    f = vow_submit(pool, leave_thread, vow_ptr(&l));
+    assert_int_equal(code_of(f), VOW_E_BROKEN);
+    vow_unref(f);
+    f = vow_submit(pool, count_task, vow_ptr(&count));
+    assert_int_equal(code_of(f), 0);
+    vow_unref(f);
+    use_pool(pool);
+    fault_set(&thread_fault, 0, false, 0);
+    assert_int_equal(count, 1);
+}
+
+/* What is queued ends with the last thread, and so does the pool. */
+VOW_CASE(pool_that_lost_its_only_thread_is_closed)
+{
+    struct leaver l = {.open = 0};
+    atomic_int count = 0;
+    vow_executor *pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 1));
+    vow_future *f, *queued, *late;
+
+    assert_non_null(pool);
+    fault_set(&thread_fault, 1, true, EAGAIN);
+    f = vow_submit(pool, leave_thread, vow_ptr(&l));
+    await_flag(&l.entered, 1);
+    queued = vow_submit(pool, count_task, vow_ptr(&count));
+    atomic_store(&l.open, 1);
+    assert_int_equal(code_of(f), VOW_E_BROKEN);
+    assert_int_equal(code_of(queued), VOW_E_CLOSED);
+    late = vow_submit(pool, count_task, vow_ptr(&count));
+    assert_int_equal(code_of(late), VOW_E_CLOSED);
+    vow_unref(vow_executor_close(pool, VOW_DRAIN));
+    assert_int_equal(vow_executor_join(pool), 0);
+    fault_set(&thread_fault, 0, false, 0);
+
+    assert_int_equal(count, 0);
+    vow_unref(f);
+    vow_unref(queued);
+    vow_unref(late);
+    vow_executor_unref(pool);
+}
+
+VOW_CASE(pool_that_loses_its_only_thread_while_it_drains_is_done)
+{
+    struct leaver l = {.open = 0};
+    vow_executor *pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 1));
+    vow_future *f, *closed;
+
+    assert_non_null(pool);
+    fault_set(&thread_fault, 1, true, EAGAIN);
+    f = vow_submit(pool, leave_thread, vow_ptr(&l));
+    await_flag(&l.entered, 1);
+    closed = vow_executor_close(pool, VOW_DRAIN);
+    atomic_store(&l.open, 1);
+    assert_int_equal(code_of(f), VOW_E_BROKEN);
+    assert_int_equal(code_of(closed), 0);
+    assert_int_equal(vow_executor_join(pool), 0);
+    fault_set(&thread_fault, 0, false, 0);
+
+    vow_unref(f);
+    vow_unref(closed);
+    vow_executor_unref(pool);
+}
+
 int
 main(void)
 {
@@ -268,6 +356,9 @@ main(void)
         vow_test(wait_in_a_pool_that_cannot_add_a_spare_ends_when_it_can),
         vow_test(wait_for_ones_own_task_needs_no_spare),
         vow_test(pool_without_memory_fails_or_works_at_every_allocation),
+        vow_test(pool_that_lost_one_of_two_threads_works_with_the_other),
+        vow_test(pool_that_lost_its_only_thread_is_closed),
+        vow_test(pool_that_loses_its_only_thread_while_it_drains_is_done),
     };
 
     return vow_test_run(cases);

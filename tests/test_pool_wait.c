@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#include "../executors/pool_internal.h"
 #include "support/drops.h"
 
 static vow_executor *
@@ -321,6 +322,54 @@ VOW_CASE(waiter_without_a_spare_sleeps_while_another_runs)
     pool_free(pool);
 }
 
+static bool
+has_resting_spare(vow_executor *pool)
+{
+    struct vowi_pool *p = vowi_container_of(pool, struct vowi_pool, executor);
+    bool resting;
+
+    vowi_lock_acquire(&p->lock);
+    resting = p->resting != NULL;
+    vowi_lock_release(&p->lock);
+    return resting;
+}
+
+/* A spare that replaces nobody any more rests, and takes the place of the next waiter. */
+VOW_CASE(waiter_is_replaced_by_a_spare_that_rests)
+{
+    vow_executor *pool = pool_new(1, 4);
+    vow_promise *p[2] = {vow_promise_new(), vow_promise_new()};
+    vow_future *answer[2], *waiting[2];
+    struct gate runs = {.answer = NULL};
+    vow_pool_stats stats = {.size = sizeof stats};
+    vow_future *g;
+
+    for (int i = 0; i < 2; i++)
+        answer[i] = vow_promise_future(p[i]);
+    waiting[0] = vow_submit(pool, get_value, vow_ptr(answer[0]));
+    await_spares(pool, 1);
+    g = vow_submit(pool, enter_and_get, vow_ptr(&runs));
+    await_flag(&runs.entered, 1);
+    vow_promise_fulfill(p[0], vow_i64(2));
+    assert_int_equal(value_of(waiting[0]), 2);
+    atomic_store(&runs.open, 1);
+    assert_int_equal(value_of(g), 0);
+    while (!has_resting_spare(pool))
+        sched_yield();
+
+    waiting[1] = vow_submit(pool, get_value, vow_ptr(answer[1]));
+    assert_int_equal(value_of(vow_submit(pool, seven, VOW_NIL)), 7);
+    vow_promise_fulfill(p[1], vow_i64(3));
+    assert_int_equal(value_of(waiting[1]), 3);
+    assert_int_equal(vow_pool_read_stats(pool, &stats), 0);
+    assert_int_equal(stats.spares, 1);
+    for (int i = 0; i < 2; i++) {
+        vow_promise_unref(p[i]);
+        vow_unref(answer[i]);
+    }
+    pool_free(pool);
+}
+
 int
 main(void)
 {
@@ -334,6 +383,7 @@ main(void)
         vow_test(waits_nested_deeper_than_a_worker_helps_end),
         vow_test(waiters_that_use_up_all_spares_hold_the_others_up_and_no_longer),
         vow_test(waiter_without_a_spare_sleeps_while_another_runs),
+        vow_test(waiter_is_replaced_by_a_spare_that_rests),
     };
 
     return vow_test_run(cases);

@@ -208,8 +208,11 @@ make_printed(const char *where, const vow_error *cause, int code, const char *fo
     } else {
         e = allocate(where, cause, code, (size_t)length);
         errno = saved;
-        if (e != NULL)
-            vsnprintf((char *)(e + 1), (size_t)length + 1, format, again);
+        if (e != NULL &&
+            vsnprintf((char *)(e + 1), (size_t)length + 1, format, again) < 0) {
+            vow_error_unref(e);
+            e = make_plain(where, cause, code, format);
+        }
     }
     va_end(again);
     errno = saved;

@@ -80,12 +80,6 @@ vow_set_allocator(const vow_allocator *a)
     return 0;
 }
 
-static size_t
-bin_size(unsigned bin)
-{
-    return 48 + 16 * (size_t)bin;
-}
-
 static struct vowi_block *
 depot_take(unsigned bin)
 {
@@ -123,7 +117,7 @@ free_list(struct vowi_block *b, unsigned bin)
     while (b != NULL) {
         struct vowi_block *next = b->next;
 
-        vowi_free_aligned(b, bin_size(bin));
+        vowi_free_aligned(b, vowi_bin_size(bin));
         b = next;
     }
 }
@@ -136,11 +130,11 @@ vowi_cache_refill(struct vowi_thread *t, unsigned bin)
     struct vowi_block *batch = own->full;
 
     own->full = NULL;
-    if (batch == NULL && !VOWI_BUGGIFY("the depot is passed by"))
+    if (batch == NULL && vowi_thread_register(t) && /* else the rest is lost with it */
+        !VOWI_BUGGIFY("the depot is passed by"))
         batch = depot_take(bin);
     if (batch == NULL)
-        return vowi_alloc_aligned(bin_size(bin), 16);
-    vowi_thread_register(t); /* what it does not use must not be lost with it */
+        return vowi_alloc_aligned(vowi_bin_size(bin), 16);
     own->top = batch->next;
     own->count = VOWI_BATCH - 1;
     return batch;

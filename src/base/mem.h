@@ -57,6 +57,12 @@ vowi_block_bin(size_t size)
     return (unsigned)((size - VOWI_BLOCK_MIN) / 16);
 }
 
+static inline size_t
+vowi_bin_size(unsigned bin)
+{
+    return 48 + 16 * (size_t)bin;
+}
+
 static inline void *
 vowi_alloc_on(struct vowi_thread *t, size_t size)
 {
@@ -84,8 +90,10 @@ vowi_free_on(struct vowi_thread *t, void *p, size_t size)
     unsigned bin = vowi_block_bin(size);
     struct vowi_block *b = p;
 
-    if (!t->registered)
-        vowi_thread_register(t);
+    if (!t->registered && !vowi_thread_register(t)) {
+        vowi_free_aligned(p, vowi_bin_size(bin)); /* else it would be lost with it */
+        return;
+    }
     if (t->blocks[bin].count == VOWI_BATCH)
         vowi_cache_spill(t, bin);
     b->next = t->blocks[bin].top;

@@ -48,18 +48,15 @@ make_key(void)
     vowi_globals.has_key = pthread_key_create(&vowi_globals.key, thread_exits) == 0;
 }
 
-/*
- * Without a key (the process used all of them up) a thread's blocks are lost to
- * others at its end; nothing else depends on it.
- */
-void
+bool
 vowi_thread_register(struct vowi_thread *t)
 {
     if (t->registered)
-        return;
+        return true;
     pthread_once(&vowi_globals.key_once, make_key);
     if (vowi_globals.has_key)
         t->registered = pthread_setspecific(vowi_globals.key, t) == 0;
+    return t->registered;
 }
 
 void

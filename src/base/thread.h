@@ -92,8 +92,9 @@ vowi_self(void)
     return &vowi_thread_self;
 }
 
-/* Makes sure that what this thread keeps is given back when it exits. */
-void vowi_thread_register(struct vowi_thread *t);
+/* Makes sure that what this thread keeps is given back when it exits; false if it would
+ * not be, for want of a key or of memory: then it must keep nothing. */
+bool vowi_thread_register(struct vowi_thread *t);
 
 /* Gives back what this thread keeps for others: called before it sleeps long. */
 void vowi_thread_idle(struct vowi_thread *t);

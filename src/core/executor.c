@@ -82,7 +82,16 @@ release_credit(struct vowi_thread *t)
         release_holds(on, n);
 }
 
-/* relaxed: the caller has a reference, and with it an order. */
+/* A hold of its own. relaxed: the caller has a reference, and with it an order. */
+static void
+take_hold(vow_executor *on)
+{
+    struct home *home = on->library;
+
+    vowi_add_relaxed(&home->holds, 1);
+}
+
+/* relaxed: as above. */
 static void
 take_credit(struct vowi_thread *t, vow_executor *on)
 {
@@ -90,7 +99,6 @@ take_credit(struct vowi_thread *t, vow_executor *on)
 
     if (t->credit_of != NULL)
         release_credit(t);
-    vowi_thread_register(t);
     vowi_store_relaxed(&vowi_globals.release_credit, release_credit);
     vowi_add_relaxed(&home->holds, VOWI_CREDIT);
     t->credit_of = on;
@@ -104,8 +112,13 @@ vowi_executor_hold(struct vowi_thread *t, vow_executor *on)
         return NULL;
     if (on->library == NULL)
         return on; /* a static object: there for ever */
-    if (t->credit_of != on || t->credit == 0)
+    if (t->credit_of != on || t->credit == 0) {
+        if (!vowi_thread_register(t)) { /* credit would be lost with the thread */
+            take_hold(on);
+            return on;
+        }
         take_credit(t, on);
+    }
     t->credit--;
     return on;
 }

@@ -45,8 +45,6 @@ struct sweep_result {
     size_t points; /**< calls of a source in a run without a fault */
     size_t runs;
     size_t verdicts[SWEEP_VERDICTS]; /**< how many runs ended how */
-    /** Of the clean ones: a thread's blocks were lost with it, for want of a key. */
-    size_t keyless;
     double seconds;
 };
 

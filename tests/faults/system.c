@@ -192,13 +192,12 @@ is_one_of(const char *text, const char *const *texts)
     return *texts != NULL;
 }
 
-/* The message, its format, or what there is without memory; if printing fails the second
- * time, what it left behind. */
+/* The message, its format, or what there is without memory: never less than one of them. */
 static void
 messages(struct drop_set *d)
 {
-    static const char *const possible[] = {"7 sheep",   "%d sheep", "out of memory",
-                                           "cancelled", "",         NULL};
+    static const char *const possible[] = {"7 sheep", "%d sheep", "out of memory",
+                                           "cancelled", NULL};
     vow_error *e = vow_error_new(VOW_E_CANCELLED, "%d sheep", 7);
     vow_error *wrapped = vow_error_wrap(e, VOW_E_USER, "%d sheep", 7);
 
