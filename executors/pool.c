@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/warn.h"
 #include "pool_internal.h"
 
 #define MAX_THREADS    1024
@@ -184,7 +185,7 @@ lower_threads(struct vowi_pool *p)
 static int
 start_threads(struct vowi_pool *p)
 {
-    unsigned wanted = p->threads;
+    unsigned wanted = p->threads, started;
     int rc = 0;
 
     p->live = wanted;
@@ -197,7 +198,11 @@ start_threads(struct vowi_pool *p)
             lower_threads(p);
         }
     }
-    return vowi_load_relaxed(&p->count) != 0 ? 0 : rc; /* relaxed: ours so far */
+    started = vowi_load_relaxed(&p->count); /* relaxed: ours so far */
+    if (started != 0 && started != wanted)
+        vowi_warn(rc, "pool %s works with %u threads instead of %u", p->name, started,
+                  wanted);
+    return started != 0 ? 0 : rc;
 }
 
 vow_executor *

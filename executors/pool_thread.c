@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "base/sys.h"
+#include "base/warn.h"
 #include "pool_internal.h"
 
 #ifdef __linux__
@@ -146,7 +147,7 @@ exit_pool(struct vowi_pool *p, bool lost)
  * ends here, and nothing more is taken. Several may be here at once: the last of them
  * sees that there are no others. */
 static void
-lose_worker(struct vowi_pool *p)
+lose_worker(struct vowi_pool *p, int why)
 {
     bool last;
 
@@ -157,6 +158,8 @@ lose_worker(struct vowi_pool *p)
     p->closing = p->closing || last;
     vowi_pool_end_if_done_locked(p);
     vowi_lock_release(&p->lock);
+    vowi_warn(why, "a thread of pool %s ended in a task and could not be replaced",
+              p->name);
     if (last) {
         vowi_or_acq_rel(&p->inbox, VOWI_INBOX_CLOSED | VOWI_INBOX_ENDED);
         vowi_pool_cancel_queued(p);
@@ -170,7 +173,7 @@ thread_exits(void *worker)
 {
     struct vowi_worker *w = worker;
     struct vowi_pool *p = w->pool;
-    bool replaced;
+    int rc;
 
     vowi_self()->worker = NULL;
     vow_executor_enter(NULL);
@@ -178,10 +181,10 @@ thread_exits(void *worker)
     vowi_lock_acquire(&p->lock);
     w->predecessor = pthread_self();
     w->has_predecessor = true;
-    replaced = start_thread(w) == 0;
+    rc = start_thread(w);
     vowi_lock_release(&p->lock);
-    if (!replaced)
-        lose_worker(p);
+    if (rc != 0)
+        lose_worker(p, rc);
 }
 
 static void

@@ -7,6 +7,7 @@
  * the stolen task may run it too (leapfrogging: Wagner and Calder, PPoPP 1993).
  * Other tasks a waiter must not run: they may want a lock that it holds.
  */
+#include "base/warn.h"
 #include "pool_internal.h"
 
 /* ---- helping ------------------------------------------------------------------------------ */
@@ -139,13 +140,21 @@ is_exhausted(struct vowi_pool *p)
     return exhausted;
 }
 
+/* All threads wait, and none can be added. */
+static int
+stall(const struct vowi_pool *p, int why)
+{
+    vowi_warn(why, "all threads of pool %s wait, and no spare can be started", p->name);
+    return VOW_E_LIMIT;
+}
+
 int
 vowi_pool_block_begin(vow_executor *self)
 {
     struct vowi_pool *p = vowi_container_of(self, struct vowi_pool, executor);
     struct vowi_worker *rested = NULL;
     enum replacement how;
-    int rc = 0;
+    int rc = 0, why;
 
     vowi_lock_acquire(&p->lock);
     p->blocked++;
@@ -154,10 +163,11 @@ vowi_pool_block_begin(vow_executor *self)
     if (how == RESTING)
         vowi_unpark(&rested->parker, &rested->woken);
     if (how == FRESH) {
-        if (vowi_pool_start_worker(p, true) == 0)
+        why = vowi_pool_start_worker(p, true);
+        if (why == 0)
             vowi_add_relaxed(&p->spares_started, 1); /* relaxed: a statistic */
         else if (is_exhausted(p))
-            rc = VOW_E_LIMIT;
+            rc = stall(p, why);
     }
     if (vowi_pool_has_work(p))
         vowi_pool_wake(p);

@@ -160,6 +160,23 @@ int vow_set_allocator(const vow_allocator *a);
  */
 void vow_trim(void);
 
+/** What hears of warnings: @p code is an errno value or a VOW_E_ code. */
+typedef void vow_warning_fn(int code, const char *message, void *ctx);
+
+/**
+ * Sets who hears of what is not as it was asked for although nothing failed: a pool
+ * with fewer threads than wanted, say. The default prints a line on stderr, at most 10
+ * a second, and a total at exit for the rest.
+ *
+ * @param hook  called on whichever thread found out, with no lock of the library
+ *              held; must not wait for a future; its message is lent for the call;
+ *              NULL restores the default
+ * @param ctx   handed to @p hook; borrowed until another hook is set and no call of
+ *              this one is running
+ * @contract    any thread; never blocks; no memory; runs no user code
+ */
+void vow_on_warning(vow_warning_fn *hook, void *ctx);
+
 VOW_END_DECLS
 
 #endif

@@ -38,13 +38,13 @@ typedef struct vow_pool_options {
 
 /**
  * Makes a pool and starts its threads. If only some can be started it works with
- * those; if none, it fails.
+ * those and says so (vow_on_warning); if none, it fails.
  *
  * @param opt  borrowed for the call; NULL is the defaults
  * @return     owned; NULL if memory ran out or no thread could be started (errno
  *             is ENOMEM, EAGAIN or EINVAL)
  * @contract   any thread; never blocks; allocates, and starts threads; runs no
- *             user code
+ *             user code but the hook of vow_on_warning
  */
 vow_executor *vow_pool_new(const vow_pool_options *opt) VOW_MUST_USE;
 

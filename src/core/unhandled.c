@@ -14,18 +14,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/time.h"
-
-#define PER_SECOND 10
-#define SECOND     INT64_C(1000000000)
+#include "base/warn.h"
 
 static struct {
     pthread_mutex_t mutex;  /* a leaf: guards the hook and the rate */
     vow_unhandled_fn *hook; /* NULL: the default */
     void *ctx;
-    vow_ns second; /* the one that `lines` counts */
-    unsigned lines;
-    uint64_t suppressed;
+    struct vowi_rate rate;
 } unhandled = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 void
@@ -42,19 +37,10 @@ vow_on_unhandled(vow_unhandled_fn *hook, void *ctx)
 static bool
 may_print(void)
 {
-    vow_ns second = vowi_monotonic_now() / SECOND;
     bool print;
 
     pthread_mutex_lock(&unhandled.mutex);
-    if (unhandled.second != second) {
-        unhandled.second = second;
-        unhandled.lines = 0;
-    }
-    print = unhandled.lines < PER_SECOND;
-    if (print)
-        unhandled.lines++;
-    else
-        unhandled.suppressed++;
+    print = vowi_rate_allows(&unhandled.rate);
     pthread_mutex_unlock(&unhandled.mutex);
     return print;
 }
@@ -62,9 +48,9 @@ may_print(void)
 __attribute__((destructor)) static void
 print_total(void)
 {
-    if (unhandled.suppressed != 0)
+    if (unhandled.rate.suppressed != 0)
         fprintf(stderr, "vow: %" PRIu64 " more errors went unhandled\n",
-                unhandled.suppressed);
+                unhandled.rate.suppressed);
 }
 
 static void

@@ -46,6 +46,14 @@ ignore_unhandled(const vow_unhandled *u, void *ctx)
 }
 
 static void
+ignore_warning(int code, const char *message, void *ctx)
+{
+    (void)ctx;
+    if (code == 0 || message == NULL)
+        abort();
+}
+
+static void
 with_hooks(void)
 {
     vow_allocator a = counting_hooks();
@@ -54,6 +62,7 @@ with_hooks(void)
     if (vow_set_allocator(&a) != 0)
         abort();
     vow_on_unhandled(ignore_unhandled, NULL);
+    vow_on_warning(ignore_warning, NULL);
 }
 
 static void
@@ -62,6 +71,7 @@ with_malloc(void)
     if (vow_set_allocator(NULL) != 0)
         abort();
     vow_on_unhandled(ignore_unhandled, NULL);
+    vow_on_warning(ignore_warning, NULL);
 }
 
 static size_t

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * base/warn.c - warnings, by default a line on stderr each.
+ *
+ * At most PER_SECOND lines a second, so that a process in trouble does not drown what
+ * else is there, and a total at exit for the rest.
+ */
+#include "base/warn.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/time.h"
+
+#define PER_SECOND 10
+#define SECOND     INT64_C(1000000000)
+
+static struct {
+    pthread_mutex_t mutex; /* a leaf: guards all of it */
+    vow_warning_fn *hook;  /* NULL: the default */
+    void *ctx;
+    struct vowi_rate rate;
+} warnings = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+bool
+vowi_rate_allows(struct vowi_rate *r)
+{
+    vow_ns second = vowi_monotonic_now() / SECOND;
+
+    if (r->second != second) {
+        r->second = second;
+        r->lines = 0;
+    }
+    if (r->lines >= PER_SECOND) {
+        r->suppressed++;
+        return false;
+    }
+    r->lines++;
+    return true;
+}
+
+void
+vow_on_warning(vow_warning_fn *hook, void *ctx)
+{
+    pthread_mutex_lock(&warnings.mutex);
+    warnings.hook = hook;
+    warnings.ctx = ctx;
+    pthread_mutex_unlock(&warnings.mutex);
+}
+
+static void
+warn_by_default(int code, const char *message)
+{
+    bool print;
+
+    pthread_mutex_lock(&warnings.mutex);
+    print = vowi_rate_allows(&warnings.rate);
+    pthread_mutex_unlock(&warnings.mutex);
+    if (print)
+        fprintf(stderr, "vow: warning %d: %s\n", code, message);
+}
+
+__attribute__((destructor)) static void
+print_total(void)
+{
+    if (warnings.rate.suppressed != 0)
+        fprintf(stderr, "vow: %" PRIu64 " more warnings\n", warnings.rate.suppressed);
+}
+
+void
+vowi_warn(int code, const char *format, ...)
+{
+    int saved = errno;
+    char text[200];
+    const char *message = text;
+    vow_warning_fn *hook;
+    va_list args;
+    void *ctx;
+
+    va_start(args, format);
+    if (vsnprintf(text, sizeof text, format, args) < 0)
+        message = format;
+    va_end(args);
+    pthread_mutex_lock(&warnings.mutex);
+    hook = warnings.hook;
+    ctx = warnings.ctx;
+    pthread_mutex_unlock(&warnings.mutex);
+    if (hook != NULL)
+        hook(code, message, ctx);
+    else
+        warn_by_default(code, message);
+    errno = saved;
+}
