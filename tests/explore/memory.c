@@ -220,6 +220,12 @@ is_heap(uintptr_t at)
 }
 
 static bool
+is_own_stack(uintptr_t at)
+{
+    return at - (uintptr_t)memory - run.current * THREAD_SIZE < STACK_SIZE;
+}
+
+static bool
 is_global(uintptr_t at)
 {
     return at - (uintptr_t)__start_explored_data < globals_size();
@@ -430,6 +436,8 @@ access_cell(uintptr_t at, size_t size, bool writes, const void *pc)
         note_write(c, mask);
     else
         note_read(c, mask);
+    if (writes && !is_own_stack(at))
+        spins_note_progress();
 }
 
 void
@@ -603,24 +611,6 @@ see(struct location *l, const struct store *s, int order)
         seq_cst_oldest[l->id] = s->index;
 }
 
-/* Whether the thread has read this store before, again and again, and nothing else. */
-static void
-note_repeats(struct location *l, const struct store *s)
-{
-    struct thread *t = self();
-
-    t->repeats = t->last_load == l && t->last_store == s ? t->repeats + 1 : 0;
-    t->last_load = l;
-    t->last_store = s;
-}
-
-static void
-note_progress(void)
-{
-    self()->last_load = NULL;
-    self()->repeats = 0;
-}
-
 /* Stores; `carried` is the view of a release sequence that goes on, or NULL. */
 static void
 put(struct location *l, uint64_t value, int order, const struct view *carried)
@@ -630,7 +620,6 @@ put(struct location *l, uint64_t value, int order, const struct view *carried)
     size_t size = sizeof *view + location_count * sizeof view->oldest[0];
 
     t->now->oldest[l->id] = (uint16_t)(l->newest->index + 1);
-    note_progress();
     view = run_memory(size);
     memcpy(view, releases(order) ? t->now : t->released_view, size);
     if (carried != NULL)
@@ -645,12 +634,13 @@ put(struct location *l, uint64_t value, int order, const struct view *carried)
 }
 
 /*
- * The store that a load reads: a choice among those that its view allows. With
+ * The store that a load reads: a choice among those that its view allows; the newest,
+ * if the thread spins, since it could have read the others when they were it. With
  * `unless`, stores of that value are none of them but the newest: so reads a compare
  * that does not fail without a reason.
  */
 static struct store *
-choose_store(struct location *l, int order, const uint64_t *unless)
+choose_store(struct location *l, int order, bool spins, const uint64_t *unless)
 {
     struct thread *t = self();
     unsigned oldest = t->now->oldest[l->id];
@@ -661,7 +651,7 @@ choose_store(struct location *l, int order, const uint64_t *unless)
     if (order == SEQ_CST && seq_cst_oldest[l->id] > oldest)
         oldest = seq_cst_oldest[l->id];
     may[0] = l->newest;
-    if (t->stale < run.settings.stale && t->repeats == 0)
+    if (t->stale < run.settings.stale && !spins)
         for (struct store *s = l->newest; s->index > oldest && n < 16;) {
             s = s->older;
             if (unless == NULL || s->value != *unless)
@@ -673,23 +663,21 @@ choose_store(struct location *l, int order, const uint64_t *unless)
     return may[i];
 }
 
-/* A load that was repeated waits for a newer store: it spins. */
+/* A load of a thread that spins depends on all that the loop looks at. */
 static void
-step_load(uintptr_t at, int order)
+step_load(uintptr_t at, int order, bool spins)
 {
-    struct thread *t = self();
+    const struct thread *t = self();
     struct op op = {.at = {at},
                     .writes = order == SEQ_CST,
                     .catches_up = order == SEQ_CST,
                     .seq_cst = order == SEQ_CST};
 
-    if (t->repeats == 0 || t->last_load->at != at) {
-        step(op);
-        return;
-    }
-    t->location = locations[t->last_load->id];
-    t->seen = t->last_store->index;
-    step_when(op, SPINS);
+    for (unsigned i = 0, n = 1; spins && i < t->spin_words; i++)
+        if (t->spins_on[i]->at != at)
+            op.at[n++] = t->spins_on[i]->at;
+    op.any = op.at[1] != 0;
+    step_reading(op, spins);
 }
 
 static const struct location *
@@ -714,30 +702,28 @@ would_write(const struct op *op)
            (op->catches_up && seq_cst_oldest[l->id] < l->newest->index);
 }
 
-/* The code under test says that it spins: nothing is worth a look but a newer store. */
 void explore_relax(void);
 void
 explore_relax(void)
 {
-    struct thread *t = self();
-
-    if (t->last_load != NULL && t->repeats == 0)
-        t->repeats = 1;
+    spins_note_pause();
 }
 
 uint64_t
-atomic_read(uintptr_t at, unsigned size, int order, const void *pc)
+atomic_read(uintptr_t at, unsigned size, int order, const void *pc, const char *stack_at)
 {
     struct location *l;
     struct store *s;
+    bool spins;
 
     if (!run.active)
         return read_memory(at, size);
-    step_load(at, order);
+    spins = spins_come_to_load(at, pc, stack_at);
+    step_load(at, order, spins);
     l = access_location(ATOMIC, at, size, false, false, pc);
-    s = choose_store(l, order, NULL);
+    s = choose_store(l, order, spins, NULL);
     see(l, s, order);
-    note_repeats(l, s);
+    spins_note_load(l, s);
     TRACE(pc, "load %s %s: %#llx%s", order_name(order), name_of(at),
           (unsigned long long)s->value, s != l->newest ? "  STALE" : "");
     return s->value;
@@ -826,9 +812,8 @@ atomic_compare(uintptr_t at, unsigned size, uint64_t expected, uint64_t value, i
                      .seq_cst = order == SEQ_CST || failed_order == SEQ_CST,
                      .size = size,
                      .expected = expected});
-    note_progress();
     l = access_location(ATOMIC, at, size, false, true, pc);
-    s = choose_store(l, failed_order, &expected);
+    s = choose_store(l, failed_order, false, &expected);
     swaps = s == l->newest && s->value == expected;
     see(l, s, swaps ? order : failed_order);
     if (swaps)
@@ -853,7 +838,6 @@ atomic_fence(int order, const void *pc)
         return;
     if (order == SEQ_CST)
         step((struct op){.seq_cst = true, .fence = true});
-    note_progress();
     if (acquires(order))
         view_join(t->now, t->acquired);
     for (unsigned i = 0; order == SEQ_CST && i < location_count; i++) {

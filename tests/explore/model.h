@@ -10,6 +10,7 @@
  *
  *     sched.c     the list of choices, who goes on, what is searched
  *     races.c     which other orders are worth a run
+ *     spins.c     which threads go round in circles
  *     memory.c    atomics under C11, races, and what each 8 bytes are
  *     heap.c      allocation, thread-locals
  *     threads.c   pthreads on fibers
@@ -85,7 +86,7 @@ struct location {
 enum need {
     READY,   /* nothing */
     YIELDED, /* somebody else has moved */
-    SPINS,   /* `location` has a newer store than `seen` */
+    SPINS,   /* one of the words that it looks at has a newer store */
     LOCK,    /* `location` has no owner */
     SIGNAL,  /* it is woken, or its deadline passes */
     A_FILE,  /* `file` is ready, or its deadline passes */
@@ -94,14 +95,17 @@ enum need {
     ENDED
 };
 
+#define SPIN_WORDS 3
+
 /* What a thread does next, as far as other threads may notice. */
 struct op {
-    uintptr_t at[3]; /* 0: none */
-    bool writes;     /* any of them; of the two below, as things are now */
+    uintptr_t at[SPIN_WORDS]; /* 0: none */
+    bool writes;              /* any of them; of the two below, as things are now */
     bool catches_up; /* a seq_cst load: writes if its location's floor is behind */
     bool compares;   /* a compare-and-swap: if it finds what it expects */
     bool locks;      /* waits for a mutex */
     bool unlocks;    /* lets one go */
+    bool any;        /* waits for a store of any of them */
     bool seq_cst;
     bool fence; /* a seq_cst one: ordered with all seq_cst operations */
     bool all;   /* ordered with everything */
@@ -122,8 +126,10 @@ struct thread {
     uint8_t id;
     enum need need;
     struct location *location;
-    unsigned seen;
     unsigned target, targets;
+    unsigned spin_words; /* SPINS */
+    const struct location *spins_on[SPIN_WORDS];
+    unsigned spins_seen[SPIN_WORDS]; /* the store of it that was read */
     bool released;     /* go on although the need is not met: nobody else can */
     bool timed;        /* SIGNAL, A_FILE */
     uint64_t deadline; /* if timed */
@@ -135,10 +141,7 @@ struct thread {
     uint64_t priority; /* PCT */
     bool joined, detached;
 
-    unsigned stale, rare, failing;    /* used up of the run's settings */
-    const struct location *last_load; /* spinning: the same store, how often in a row */
-    const struct store *last_store;
-    unsigned repeats;
+    unsigned stale, rare, failing; /* used up of the run's settings */
 
     struct view *now;           /* what it knows */
     struct view *released_view; /* what its last release fence knew */
@@ -201,6 +204,8 @@ self(void)
 /* The calling thread is about to do op. Returns when it is its turn and need holds. */
 void step(struct op op);
 void step_when(struct op op, enum need need);
+/* The same, of an op that only reads, for a thread that might spin, or does. */
+void step_reading(struct op op, bool spins);
 
 /* Among n things that may happen, which one does; 0 is the dull one. */
 unsigned choose(char what, unsigned n);
@@ -238,6 +243,23 @@ void races_note_woken(const struct thread *t);
 void try_also(unsigned choice, uint16_t threads, unsigned rather);
 bool is_candidate(unsigned choice, unsigned id);
 
+/* ---- spins.c ------------------------------------------------------------------------------------ */
+
+#define PRESERVED 6
+
+/* The registers that a call preserves, as they were when the last load was called. */
+extern uintptr_t preserved_registers[PRESERVED];
+
+void spins_start_thread(const struct thread *t);
+/* The current thread has done what others may notice, or its own stack does not show. */
+void spins_note_progress(void);
+/* It says that it spins. */
+void spins_note_pause(void);
+/* It is about to load a word: says whether it spins, and on what it does. */
+bool spins_come_to_load(uintptr_t at, const void *pc, const char *stack_at);
+void spins_note_load(const struct location *l, const struct store *s);
+bool spins_can_go_on(const struct thread *t);
+
 /* ---- memory.c ------------------------------------------------------------------------------- */
 
 /* Memory for one run: never freed, aligned to 16. */
@@ -258,7 +280,9 @@ void view_join(struct view *v, const struct view *other);
 /* A plain access: checked, not a step. */
 void plain_access(uintptr_t at, size_t size, bool writes, const void *pc);
 
-uint64_t atomic_read(uintptr_t at, unsigned size, int order, const void *pc);
+/* The stack of the code under test begins at `stack_at`. */
+uint64_t atomic_read(uintptr_t at, unsigned size, int order, const void *pc,
+                     const char *stack_at);
 void atomic_write(uintptr_t at, unsigned size, uint64_t value, int order, const void *pc);
 uint64_t atomic_change(uintptr_t at, unsigned size, char how, uint64_t value, int order,
                        const void *pc);

@@ -16,7 +16,8 @@
  * Asking for too much costs runs that are cut, and never loses one. So where it is not
  * sure that the other order is possible, it is asked for. It surely is not if the later
  * operation waited for the earlier one: a lock for its unlock, a spinning load for the
- * store. A lock races with the lock before it instead.
+ * store, but not if a store of another word would have done. A lock races with the lock
+ * before it instead.
  */
 #include <string.h>
 
@@ -146,6 +147,8 @@ waited_for(unsigned k, unsigned i)
 
     if (earlier->choice < 0 || (earlier->op.unlocks && later->op.locks))
         return true;
+    if (later->op.any)
+        return false;
     return last[later->thread] <= i && cause[later->thread] <= i &&
            !is_candidate((unsigned)earlier->choice, later->thread);
 }

@@ -204,7 +204,7 @@ can_go_on(const struct thread *t)
     case YIELDED:
         return t->released;
     case SPINS:
-        return t->released || t->location->newest->index > t->seen;
+        return spins_can_go_on(t);
     case LOCK:
         return t->location->owner == NOBODY;
     case A_FILE:
@@ -509,8 +509,8 @@ go_on(void)
     }
 }
 
-void
-step_when(struct op op, enum need need)
+static void
+take_turn(struct op op, enum need need)
 {
     struct thread *t = self();
 
@@ -518,6 +518,19 @@ step_when(struct op op, enum need need)
     t->need = need;
     t->released = false;
     go_on();
+}
+
+void
+step_reading(struct op op, bool spins)
+{
+    take_turn(op, spins ? SPINS : READY);
+}
+
+void
+step_when(struct op op, enum need need)
+{
+    spins_note_progress();
+    take_turn(op, need);
 }
 
 void

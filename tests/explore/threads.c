@@ -167,6 +167,7 @@ thread_new(void)
     t->released_view = kept.released_view;
     t->acquired = kept.acquired;
     memory_start_thread(t, t->id != 0 ? view_release(self()) : NULL);
+    spins_start_thread(t);
     t->priority = draw() | UINT64_C(1) << 32;
     prepare_stack(t, start);
     races_note_made(t);
@@ -295,8 +296,6 @@ int
 model_sched_yield(void)
 {
     step_when((struct op){.all = true}, YIELDED);
-    self()->last_load = NULL;
-    self()->repeats = 0;
     return 0;
 }
 
@@ -360,8 +359,6 @@ model_pthread_mutex_lock(pthread_mutex_t *m)
     self()->location = l;
     step_when((struct op){.at = {l->at}, .writes = true, .locks = true}, LOCK);
     take(mutex_at(m, PC));
-    self()->last_load = NULL;
-    self()->repeats = 0;
     TRACE(PC, "lock %s", name_of(l->at));
     return 0;
 }
@@ -452,8 +449,6 @@ wait_on(pthread_cond_t *c, pthread_mutex_t *m, bool timed, uint64_t deadline,
     }
     mutex = mutex_at(m, pc);
     take(mutex);
-    t->last_load = NULL;
-    t->repeats = 0;
     TRACE(pc, "waited on %s: %s", name_of((uintptr_t)c),
           t->woken_by == 0 ? "woken" : "timed out");
     return t->woken_by;

@@ -138,12 +138,30 @@ __tsan_memset(void *to, int byte, size_t n)
         return *expected == before;                                                      \
     }
 
-#define ATOMICS(bits, type)                                                              \
+/* Loads note the registers that calls preserve, before a call here preserves them. */
+#define LOAD(bits, type)                                                                 \
     type __tsan_atomic##bits##_load(const volatile type *at, int order);                 \
+    __attribute__((naked))                                                               \
     type __tsan_atomic##bits##_load(const volatile type *at, int order)                  \
     {                                                                                    \
-        return (type)atomic_read((uintptr_t)at, sizeof *at, order, PC);                  \
+        __asm__("movq %rbx, preserved_registers\n\t"                                     \
+                "movq %rbp, preserved_registers+8\n\t"                                   \
+                "movq %r12, preserved_registers+16\n\t"                                  \
+                "movq %r13, preserved_registers+24\n\t"                                  \
+                "movq %r14, preserved_registers+32\n\t"                                  \
+                "movq %r15, preserved_registers+40\n\t"                                  \
+                "jmp load" #bits);                                                       \
     }                                                                                    \
+    type load##bits(const volatile type *at, int order);                                 \
+    type load##bits(const volatile type *at, int order)                                  \
+    {                                                                                    \
+        const char *stack_at = (const char *)__builtin_frame_address(0) + 16;            \
+                                                                                         \
+        return (type)atomic_read((uintptr_t)at, sizeof *at, order, PC, stack_at);        \
+    }
+
+#define ATOMICS(bits, type)                                                              \
+    LOAD(bits, type)                                                                     \
     void __tsan_atomic##bits##_store(volatile type *at, type value, int order);          \
     void __tsan_atomic##bits##_store(volatile type *at, type value, int order)           \
     {                                                                                    \
