@@ -11,6 +11,7 @@
 #include <vow/future.h>
 #include <vow/manual.h>
 #include <vow/pool.h>
+#include <vow/resilience.h>
 #include <vow/result.h>
 #include <vow/version.h>
 

@@ -16,6 +16,7 @@ enum vowi_rank {
     VOWI_RANK_POOL,      /* executors/pool.c: threads, and their coming and going */
     VOWI_RANK_MANUAL,    /* executors/manual.c: its queue and timers */
     VOWI_RANK_INJECT,    /* executors/pool.c: the order of what came from outside */
+    VOWI_RANK_BREAKER,   /* resilience/breaker.c: one breaker */
 };
 
 struct vowi_lock {

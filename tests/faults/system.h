@@ -35,9 +35,15 @@
     X(cpu_count)                                                                         \
     X(cpu_quota)
 
+/** With what keeps a program up. */
+#define RESILIENCE_SCENARIOS(X)                                                          \
+    X(breaker_calls)                                                                     \
+    X(breaker_by_time)
+
 /** All of them, in that order; the last has no name. */
 extern const struct scenario pool_scenarios[];
 extern const struct scenario system_scenarios[];
+extern const struct scenario resilience_scenarios[];
 
 /** Makes a promise with a name. */
 struct vow_promise *system_promise(void) __attribute__((__noinline__));

@@ -22,6 +22,7 @@ ARROWS = {
     "src/sync": {"src/base", "src/sync"},
     "src/queue": {"src/base", "src/queue"},
     "src/core": {"src/base", "src/sync", "src/queue", "src/core"},
+    "src/resilience": {"src/base", "src/sync", "src/queue", "src/resilience"},
     "executors": {"src/base", "src/sync", "src/queue", "executors"},
     "perf": {"perf", "examples"},
     "examples": {"examples"},

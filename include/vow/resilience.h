@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file vow/resilience.h
+ * Staying up when the world misbehaves: one header for each means.
+ *
+ *     vow/breaker.h   stops calling what keeps failing
+ *
+ * Each works alone, on any function that returns a value, an error or a future. Time
+ * is read on the clock in force at the call (vow_now), so that a test on a manual
+ * executor takes no time at all.
+ */
+#ifndef VOW_RESILIENCE_H
+#define VOW_RESILIENCE_H
+
+#include <vow/breaker.h>
+
+#endif
