@@ -99,14 +99,22 @@ vow_promise_on_cancel(vow_promise *p, vow_executor *on, vow_cancel_fn *fn, vow_v
     return installed;
 }
 
-static void
-hook_has_run(struct vow_registration *r)
+/* By whoever has the hook [hook], once. */
+void
+vowi_hook_drop(struct vow_registration *r)
 {
-    vow_promise *p = vowi_promise(r->state);
     vow_value ctx = r->ctx;
 
     r->ctx = VOW_NIL;
     vow_value_drop(ctx);
+}
+
+static void
+hook_has_run(struct vow_registration *r)
+{
+    vow_promise *p = vowi_promise(r->state);
+
+    vowi_hook_drop(r);
     vow_promise_unref(p); /* may free r */
 }
 
@@ -175,7 +183,26 @@ settle_cancelled(struct vowi_thread *t, struct vow_state *s, vow_error *error)
     vowi_settle(t, s);
 }
 
-/* Consumes the error. Returns nothing to go on with: a promise has no upstream. */
+/* With a promise reference and an error, both consumed. */
+static void
+call_hook(struct vowi_thread *t, struct vow_registration *r, struct vow_state *s,
+          vow_error *error)
+{
+    r->state = s;
+    r->reason = error;
+    r->as.task.run = run_hook;
+    r->as.node.as.newer = NULL;
+    if (r->on == NULL)
+        vowi_later(t, &r->as.node);
+    else if (r->on->ops->post(r->on, &r->as.task) != 0)
+        run_hook(&r->as.task, VOW_E_CLOSED);
+}
+
+/*
+ * Consumes the error. Returns nothing to go on with: a promise has no upstream. Its
+ * last handle may go between STOPPING and here: then it was decided before that, by
+ * somebody who leaves the hook to this request.
+ */
 static void
 stop_promise(struct vowi_thread *t, struct vow_state *s, vow_error *error)
 {
@@ -187,14 +214,10 @@ stop_promise(struct vowi_thread *t, struct vow_state *s, vow_error *error)
     }
     r = hook_of(s);
     if (r != NULL && promise_ref_if_any(s)) {
-        r->state = s;
-        r->reason = error;
-        r->as.task.run = run_hook;
-        r->as.node.as.newer = NULL;
-        if (r->on == NULL)
-            vowi_later(t, &r->as.node);
-        else if (r->on->ops->post(r->on, &r->as.task) != 0)
-            run_hook(&r->as.task, VOW_E_CLOSED);
+        call_hook(t, r, s, error);
+    } else if (r != NULL) {
+        vowi_hook_drop(r);
+        vow_error_unref(error);
     } else if (vowi_claim(s)) {
         settle_cancelled(t, s, error);
     } else {

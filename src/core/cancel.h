@@ -15,4 +15,7 @@ void vowi_request_stop(struct vowi_thread *t, struct vow_state *s, vow_error *er
 struct vow_registration *vowi_record_new(const char *name, const void *site);
 void vowi_registration_free(struct vowi_thread *t, struct vow_registration *r);
 
+/* Drops the context of a hook that will not run any more, if it has one. */
+void vowi_hook_drop(struct vow_registration *r);
+
 #endif

@@ -11,6 +11,7 @@
 #include "core/settle.h"
 
 #include "core/block.h"
+#include "core/cancel.h"
 #include "core/follow.h"
 #include "core/refs.h"
 #include "core/step.h"
@@ -67,16 +68,10 @@ note_rejected(struct vow_state *s)
 static void
 drop_stop_hook(struct vow_state *s)
 {
-    struct vow_registration *r = s->extra;
-
     if ((vowi_load_relaxed(&s->refs) & (VOWI_HAS_RECORD | VOWI_STOPPING)) ==
             VOWI_HAS_RECORD &&
-        (vowi_or_acq_rel(&s->refs, VOWI_STOPPING) & VOWI_STOPPING) == 0) {
-        vow_value ctx = r->ctx;
-
-        r->ctx = VOW_NIL;
-        vow_value_drop(ctx);
-    }
+        (vowi_or_acq_rel(&s->refs, VOWI_STOPPING) & VOWI_STOPPING) == 0)
+        vowi_hook_drop(s->extra);
 }
 
 /*
