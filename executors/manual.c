@@ -2,7 +2,7 @@
 /*
  * The executor that a test steps.
  *
- * Tasks wait in one queue, first in, first out. Timers wait in a tree and only
+ * Tasks wait in one queue, first in, first out. Timers wait in a wheel and only
  * vow_manual_advance looks at it: also one that was armed when it was already due
  * waits for the next advance. One timer runs at a time, and all that is queued
  * after it, before the next is looked for; so whatever a timer does to another one
@@ -28,7 +28,7 @@
 #include "base/list.h"
 #include "base/mem.h"
 #include "base/time.h"
-#include "queue/timers.h"
+#include "queue/wheel.h"
 #include "sync/lock.h"
 
 /* In the order in which it goes. */
@@ -44,12 +44,12 @@ struct vow_manual {
     struct manual_clock clock;
 
     struct vowi_lock lock;
-    vow_task *first;           /* guarded by lock, like all that follows */
-    vow_task **end;            /* where the next task is hung */
-    struct vowi_timers timers; /* armed: their home is this executor */
-    struct vowi_list firing;   /* timers whose run has not returned */
+    vow_task *first;         /* guarded by lock, like all that follows */
+    vow_task **end;          /* where the next task is hung */
+    struct vowi_list firing; /* timers whose run has not returned */
     unsigned busy;
     enum life life;
+    struct vowi_wheel timers; /* what is armed here */
 };
 
 /* On the stack of the thread that runs a timer. */
@@ -198,18 +198,11 @@ manual_arm(vow_executor *self, vow_timer *timer)
     vowi_lock_acquire(&m->lock);
     accepted = m->life == OPEN;
     if (accepted) {
-        vowi_timers_add(&m->timers, timer);
         timer->home = self;
+        vowi_wheel_add(&m->timers, timer);
     }
     vowi_lock_release(&m->lock);
     return accepted ? 0 : VOW_E_CLOSED;
-}
-
-static void
-unhang_locked(vow_manual *m, vow_timer *timer)
-{
-    vowi_timers_remove(&m->timers, timer);
-    timer->home = NULL;
 }
 
 static bool
@@ -228,8 +221,8 @@ manual_disarm(vow_executor *self, vow_timer *timer)
     vow_removal removal = VOW_REMOVED;
 
     vowi_lock_acquire(&m->lock);
-    if (timer->home == self)
-        unhang_locked(m, timer);
+    if (vowi_timer_is_armed(timer))
+        vowi_wheel_remove(&m->timers, timer);
     else
         removal = is_firing_locked(m, timer) ? VOW_RUNNING : VOW_RAN;
     vowi_lock_release(&m->lock);
@@ -256,11 +249,8 @@ take_timer(vow_manual *m, struct firing *f, vow_ns due)
     vow_timer *timer;
 
     vowi_lock_acquire(&m->lock);
-    timer = vowi_timers_first(&m->timers);
-    if (timer != NULL && timer->when > due)
-        timer = NULL;
+    timer = vowi_wheel_take_due(&m->timers, due);
     if (timer != NULL) {
-        unhang_locked(m, timer);
         f->timer = timer;
         vowi_list_push(&m->firing, &f->link);
         m->busy++;
@@ -351,7 +341,7 @@ manual_destroy(vow_executor *self)
 {
     vow_manual *m = manual_of(self);
 
-    vowi_assert(m->busy == 0 && m->first == NULL && m->timers.root == NULL);
+    vowi_assert(m->busy == 0 && m->first == NULL && m->timers.count == 0);
     vowi_lock_fini(&m->lock);
     vowi_free(m, sizeof *m);
 }
@@ -402,6 +392,7 @@ vow_manual_new(void)
         return NULL;
     *m = (vow_manual){.clock.clock.now = read_clock, .end = &m->first};
     vowi_list_init(&m->firing);
+    vowi_wheel_init(&m->timers, 0);
     if (vowi_lock_init(&m->lock, VOWI_RANK_MANUAL) != 0)
         goto fail_memory;
     if (vow_executor_init(&m->executor, &ops) != 0)

@@ -57,13 +57,17 @@ typedef enum vow_removal {
     VOW_RUNNING = 2  /**< too late: it is running right now */
 } vow_removal;
 
-/** A task that becomes due. In the storage of whoever arms it. */
+/**
+ * A task that becomes due. 64 bytes, in the storage of whoever arms it; all zero but
+ * task.run. See vow/delayed.h.
+ */
 typedef struct vow_timer {
     vow_task task;          /**< run(task, 0) when due */
     vow_ns when;            /**< on the clock of the executor it is armed at */
-    struct vow_timer *next; /**< the executor's while it is armed */
-    struct vow_timer *prev; /**< the executor's while it is armed */
-    vow_executor *home;     /**< where it is armed; NULL: nowhere */
+    struct vow_timer *next; /**< the executor's until it runs */
+    struct vow_timer *prev; /**< the executor's until it runs */
+    vow_executor *home;     /**< whose arm took it last; NULL: it was never armed */
+    vow_executor *on;       /**< where it runs, if not at home */
 } vow_timer;
 
 /** How an executor stops. A later, stricter mode replaces an earlier one. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * queue/timers.h - armed timers, by deadline and then by the order of arming.
+ * queue/timers.h - timers by deadline and then by the order of arming, whatever comes.
+ *
+ * The wheel (queue/wheel.h) keeps those in it that were late when they were armed.
  *
  * A treap over the fields that a timer has for its executor: task.next is the left
  * child, next the right one, prev the parent. Equal deadlines go to the right, so

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * queue/wheel.h - armed timers, by deadline and then by the order of arming.
+ *
+ * A hierarchical timing wheel (Varghese and Lauck, SOSP 1987), whose lowest level has
+ * a slot for each nanosecond: see wheel.c. Adding and removing are O(1), taking what
+ * is due is O(1) amortised, and nothing is allocated. It locks nothing: its owner says
+ * what guards it.
+ */
+#ifndef VOWI_QUEUE_WHEEL_H
+#define VOWI_QUEUE_WHEEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <vow/executor.h>
+
+#include "queue/timers.h"
+
+#define VOWI_WHEEL_BITS   6
+#define VOWI_WHEEL_SLOTS  (1 << VOWI_WHEEL_BITS)
+#define VOWI_WHEEL_LEVELS 11 /* of 6 bits: 64 */
+
+struct vowi_wheel {
+    uint64_t base; /* a time, as wheel.c counts it: nothing in a slot is before it */
+    size_t count;
+    unsigned levels;                      /* a bit for each level that has a timer */
+    uint64_t occupied[VOWI_WHEEL_LEVELS]; /* of each level, a bit for each slot */
+    vow_timer *slots[VOWI_WHEEL_LEVELS][VOWI_WHEEL_SLOTS]; /* the first of a ring */
+    struct vowi_timers overdue;                            /* before base when added */
+};
+
+/* Empty, at a time. */
+void vowi_wheel_init(struct vowi_wheel *w, vow_ns now);
+
+/* Adds one that is not armed, by its `when`. */
+void vowi_wheel_add(struct vowi_wheel *w, vow_timer *timer);
+
+/* Takes out one that is armed. */
+void vowi_wheel_remove(struct vowi_wheel *w, vow_timer *timer);
+
+/* Takes out the first that is due; NULL: none is. */
+vow_timer *vowi_wheel_take_due(struct vowi_wheel *w, vow_ns now);
+
+/* A time before which nothing is due: exact, or early if many are due soon after it.
+ * VOW_FOREVER if it is empty. */
+vow_ns vowi_wheel_next(const struct vowi_wheel *w);
+
+static inline size_t
+vowi_wheel_count(const struct vowi_wheel *w)
+{
+    return w->count;
+}
+
+/* Whether a timer is in a wheel, or in a list. Guarded as the wheel is. */
+static inline bool
+vowi_timer_is_armed(const vow_timer *timer)
+{
+    return timer->task.reserved[0] != 0;
+}
+
+/* ---- all of one executor ------------------------------------------------- */
+
+/*
+ * Moves all that are to run on one executor to a list. Each counts as armed until it is
+ * taken off the list, and vowi_wheel_remove removes it there as well. O(timers).
+ */
+void vowi_wheel_list(struct vowi_wheel *w, const vow_executor *on, vow_timer *list);
+
+/* Takes the first off a list; NULL: it is empty. */
+vow_timer *vowi_wheel_unlist(struct vowi_wheel *w, vow_timer *list);
+
+#endif
