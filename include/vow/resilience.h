@@ -4,6 +4,7 @@
  * Staying up when the world misbehaves: one header for each means.
  *
  *     vow/breaker.h   stops calling what keeps failing
+ *     vow/retry.h     tries again, with pauses that grow
  *
  * Each works alone, on any function that returns a value, an error or a future. Time
  * is read on the clock in force at the call (vow_now), so that a test on a manual
@@ -13,5 +14,6 @@
 #define VOW_RESILIENCE_H
 
 #include <vow/breaker.h>
+#include <vow/retry.h>
 
 #endif

@@ -1,10 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * resilience/breaker_face.c - a circuit breaker as its users see it.
- *
- * Edges:
- *     [breaker]  what was done with a breaker, to its freeing by the last reference
- */
+/* resilience/breaker_face.c - a circuit breaker as its users see it. */
 #include <errno.h>
 #include <string.h>
 
@@ -134,7 +129,7 @@ init(vow_breaker *b)
 {
     const vow_breaker_options *o = &b->options;
 
-    atomic_init(&b->refs, 1);
+    vowi_refs_init(&b->refs);
     b->random.state = o->seed != 0 ? o->seed : vowi_random_seed(b);
     if (vowi_lock_init(&b->lock, VOWI_RANK_BREAKER) != 0)
         return false;
@@ -182,21 +177,14 @@ vow_breaker *
 vow_breaker_ref(vow_breaker *b)
 {
     if (b != NULL)
-        vowi_add_relaxed(&b->refs, 1); /* relaxed: the caller has a reference */
+        vowi_refs_take(&b->refs);
     return b;
 }
 
 void
 vow_breaker_unref(vow_breaker *b)
 {
-    unsigned before;
-
-    if (b == NULL)
-        return;
-    before = vowi_sub_acq_rel(&b->refs, 1); /* [breaker] */
-    if (before == 0)
-        vowi_fatal("a breaker was released more often than it was referenced");
-    if (before != 1)
+    if (b == NULL || !vowi_refs_drop(&b->refs))
         return;
     vowi_window_fini(&b->window);
     vowi_free(b->probes, b->options.probes * sizeof *b->probes);

@@ -11,10 +11,10 @@
 
 #include <vow/breaker.h>
 
-#include "base/atomic.h"
 #include "resilience/random.h"
 #include "resilience/window.h"
 #include "sync/lock.h"
+#include "sync/refs.h"
 
 /* Changes of state that a listener has not been told of; the last ones of more are
  * told as one. */
@@ -26,7 +26,7 @@ struct vowi_probe {
 };
 
 struct vow_breaker {
-    _Atomic(unsigned) refs;
+    struct vowi_refs refs;
     vow_breaker_options options; /* with the defaults filled in; not written again */
 
     struct vowi_lock lock;

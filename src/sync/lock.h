@@ -17,6 +17,9 @@ enum vowi_rank {
     VOWI_RANK_MANUAL,    /* executors/manual.c: its queue and timers */
     VOWI_RANK_INJECT,    /* executors/pool.c: the order of what came from outside */
     VOWI_RANK_BREAKER,   /* resilience/breaker.c: one breaker */
+    VOWI_RANK_BUDGET,    /* resilience/budget.c: one budget */
+    VOWI_RANK_RETRY,     /* resilience/retry.c: one call */
+    VOWI_RANK_LIMIT,     /* resilience/bulkhead.c, rate.c: one limiter */
 };
 
 struct vowi_lock {

@@ -57,6 +57,17 @@ breaker_by_time(struct drop_set *d)
     (void)d;
 }
 
+static void
+budget_of_calls(struct drop_set *d)
+{
+    vow_budget *b = vow_budget_new(NULL);
+
+    vow_budget_deposit(b);
+    assert_true(vow_budget_withdraw(b));
+    vow_budget_unref(b);
+    (void)d;
+}
+
 #define ROW(name) {#name, name},
 
 const struct scenario resilience_scenarios[] = {RESILIENCE_SCENARIOS(ROW){NULL, NULL}};

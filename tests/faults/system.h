@@ -38,7 +38,8 @@
 /** With what keeps a program up. */
 #define RESILIENCE_SCENARIOS(X)                                                          \
     X(breaker_calls)                                                                     \
-    X(breaker_by_time)
+    X(breaker_by_time)                                                                   \
+    X(budget_of_calls)
 
 /** All of them, in that order; the last has no name. */
 extern const struct scenario pool_scenarios[];

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sync/refs.h - a count of references, for objects whose only cleverness is to be
+ * shared.
+ *
+ * Edge:
+ *     [refs]  all that holders did with an object, from each release of a reference to
+ *             the one that takes the count to zero, whose caller frees it
+ */
+#ifndef VOWI_SYNC_REFS_H
+#define VOWI_SYNC_REFS_H
+
+#include <limits.h>
+
+#include "base/atomic.h"
+#include "base/check.h"
+
+struct vowi_refs {
+    _Atomic(unsigned) count;
+};
+
+static inline void
+vowi_refs_init(struct vowi_refs *r)
+{
+    atomic_init(&r->count, 1);
+}
+
+static inline void
+vowi_refs_take(struct vowi_refs *r)
+{
+    /* relaxed: the caller has a reference, and with it an order */
+    if (vowi_add_relaxed(&r->count, 1) >= UINT_MAX / 2)
+        vowi_fatal("an object is referenced two thousand million times");
+}
+
+/* Returns whether that was the last one. */
+static inline bool
+vowi_refs_drop(struct vowi_refs *r)
+{
+    unsigned before = vowi_sub_acq_rel(&r->count, 1); /* [refs] */
+
+    if (before == 0)
+        vowi_fatal("an object was released more often than it was referenced");
+    return before == 1;
+}
+
+#endif
