@@ -51,6 +51,8 @@ vowi_lock_acquire(struct vowi_lock *l)
 void
 vowi_lock_release(struct vowi_lock *l)
 {
+    enum vowi_rank rank = l->rank; /* first: whoever waits for the lock may free it */
+
     pthread_mutex_unlock(&l->mutex);
-    pop_rank(l->rank);
+    pop_rank(rank);
 }
