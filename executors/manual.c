@@ -25,6 +25,7 @@
 
 #include "base/atomic.h"
 #include "base/check.h"
+#include "base/error.h"
 #include "base/list.h"
 #include "base/mem.h"
 #include "base/time.h"
@@ -369,6 +370,13 @@ manual_clock(vow_executor *self)
     return &manual_of(self)->clock.clock;
 }
 
+static const vow_error *
+cannot_wait(vow_executor *self)
+{
+    (void)self;
+    return vowi_error_of_wait(VOWI_WAIT_IN_MANUAL);
+}
+
 /* No block_begin: while a task runs here, nobody else would step. */
 static const vow_executor_ops ops = {
     .size = sizeof ops,
@@ -381,6 +389,7 @@ static const vow_executor_ops ops = {
     .clock = manual_clock,
     .close = manual_close,
     .destroy = manual_destroy,
+    .cannot_wait = cannot_wait,
 };
 
 vow_manual *

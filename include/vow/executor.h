@@ -127,6 +127,12 @@ struct vow_executor_ops {
     void (*join)(vow_executor *self);
     /** Frees it, after the last reference; on whichever thread let go last. */
     void (*destroy)(vow_executor *self);
+    /**
+     * Returns the error, lent for ever, that vow_get gives where waiting on its
+     * threads is forbidden: VOW_E_DEADLOCK with a message that says what to do
+     * instead. NULL: the built-in error.
+     */
+    const vow_error *(*cannot_wait)(vow_executor *self);
 };
 
 /** A place where work runs. Yours has it as its first member. */

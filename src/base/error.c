@@ -59,6 +59,13 @@ static const vow_error built_in[] = {
 #undef BUILT_IN
 };
 
+static const vow_error waits[] = {
+#define WAIT(place, text)                                                                \
+    {.code = VOW_E_DEADLOCK, .message = (text), .retry_after = NO_HINT},
+    VOWI_WAITS(WAIT)
+#undef WAIT
+};
+
 #define FIRST VOW_E_CANCELLED
 #define COUNT ((int)(sizeof built_in / sizeof *built_in))
 
@@ -90,6 +97,12 @@ vow_error_of(int code)
         return NULL;
     vowi_assert(built_in[code - FIRST].code == code);
     return writable(&built_in[code - FIRST]);
+}
+
+const vow_error *
+vowi_error_of_wait(enum vowi_wait_place place)
+{
+    return &waits[place];
 }
 
 /* ---- references ---------------------------------------------------------- */

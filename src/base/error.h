@@ -10,6 +10,29 @@
 
 #include <vow/result.h>
 
+/** Why waiting is forbidden somewhere, and what to do instead. */
+#define VOWI_WAITS(X)                                                                    \
+    X(SERIAL, "a task of a serial executor waits for what may be queued behind it: "     \
+              "return vow_follow(f), or hang a step on it")                              \
+    X(MANUAL, "a task of a manual executor waits, and nobody steps it meanwhile: "       \
+              "return vow_follow(f), or hang a step on it")
+
+/** Where waiting is forbidden. */
+enum vowi_wait_place {
+#define VOWI_WAIT_PLACE(name, message) VOWI_WAIT_IN_##name,
+    VOWI_WAITS(VOWI_WAIT_PLACE)
+#undef VOWI_WAIT_PLACE
+};
+
+/**
+ * Returns VOW_E_DEADLOCK with the message of a place.
+ *
+ * @param place  where
+ * @return       borrowed for ever
+ * @contract     any thread; never blocks; no memory
+ */
+const vow_error *vowi_error_of_wait(enum vowi_wait_place place);
+
 /**
  * Makes an error from a va_list; otherwise vow_error_wrap_at. A format of NULL is
  * the message that the built-in error of the code has.

@@ -8,6 +8,11 @@
 #include "base/thread.h"
 #include "core/state.h"
 
+/* An optional operation; NULL also if the executor was built before it was thought of. */
+#define vowi_executor_op(on, operation)                                                  \
+    ((on)->ops->size > offsetof(vow_executor_ops, operation) ? (on)->ops->operation      \
+                                                             : NULL)
+
 /* Keeps an executor's memory for a pending step. Returns it, NULL for inline. */
 vow_executor *vowi_executor_hold(struct vowi_thread *t, vow_executor *on);
 void vowi_executor_release(struct vowi_thread *t, vow_executor *on);

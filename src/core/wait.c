@@ -273,6 +273,18 @@ vowi_wait_settled(struct vowi_thread *t, struct vow_state *s, vow_ns deadline)
     return sleep_until_settled(t, s, deadline);
 }
 
+/* Why waiting for s is refused on this thread, which it was. */
+static const vow_error *
+refusal(const struct vowi_thread *t, const struct vow_state *s)
+{
+    vow_executor *on = t->executor;
+
+    if (t->deferred == 0 && on != NULL && is_forbidden(on, s) &&
+        vowi_executor_op(on, cannot_wait) != NULL)
+        return on->ops->cannot_wait(on);
+    return vow_error_of(VOW_E_DEADLOCK);
+}
+
 vow_view
 vow_get(vow_future *f)
 {
@@ -281,7 +293,7 @@ vow_get(vow_future *f)
 
     if (vowi_settled(s) || vowi_wait_settled(vowi_self(), s, VOW_FOREVER) == 0)
         return vowi_view(s);
-    refused.error = vow_error_of(VOW_E_DEADLOCK);
+    refused.error = refusal(vowi_self(), s);
     return refused;
 }
 
