@@ -52,13 +52,14 @@ refusal(const vow_task *task)
 
 /*
  * Nobody needs to be woken for one step that a worker posts when its task has
- * returned and its deque is empty: it is what the worker does next.
+ * returned and its deque is empty: it is what the worker does next, unless that was a
+ * task of an executor on top of the pool, which may have more to run before.
  */
 static bool
 is_next(const struct vowi_thread *t, struct vowi_worker *w)
 {
     return t->returning && t->frames == NULL && t->fifo_head == NULL &&
-           vowi_deque_count(&w->deque) <= 0;
+           t->executor == &w->pool->executor && vowi_deque_count(&w->deque) <= 0;
 }
 
 static int

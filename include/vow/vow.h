@@ -13,6 +13,7 @@
 #include <vow/pool.h>
 #include <vow/resilience.h>
 #include <vow/result.h>
+#include <vow/serial.h>
 #include <vow/version.h>
 
 #endif

@@ -615,6 +615,50 @@ pool_closed_at_once(struct drop_set *d)
     }
 }
 
+static void
+serial_on_pool(struct drop_set *d)
+{
+    vow_executor *pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 1));
+    vow_executor *serial = vow_serial_new(pool);
+    vow_future *f = vow_submit(serial, task_value, drop_set_new(d));
+    vow_future *g = every_step(vow_resolved(drop_set_new(d)), serial, d);
+
+    submitting_many_to(serial, NULL, d);
+    finish(f, 0);
+    finish(g, 0);
+    pool_close(serial, VOW_DRAIN);
+    pool_close(pool, VOW_DRAIN);
+}
+
+static void
+serial_on_manual(struct drop_set *d)
+{
+    vow_manual *m = vow_manual_new();
+    vow_executor *serial = vow_serial_new(vow_manual_executor(m));
+    vow_future *f[3];
+
+    for (int i = 0; i < 3; i++)
+        f[i] = vow_submit(serial, task_value, drop_set_new(d));
+    vow_executor_unref(serial);
+    if (m != NULL)
+        vow_manual_run(m);
+    for (int i = 0; i < 3; i++)
+        finish(f[i], 0);
+    vow_manual_unref(m);
+}
+
+static void
+serial_cancelled_before_its_turn(struct drop_set *d)
+{
+    vow_manual *m = vow_manual_new();
+    vow_executor *serial = vow_serial_new(vow_manual_executor(m));
+    vow_future *f = vow_submit(serial, task_value, drop_set_new(d));
+
+    pool_close(serial, VOW_CANCEL_QUEUED);
+    finish(f, serial != NULL && m != NULL ? VOW_E_CLOSED : 0);
+    vow_manual_unref(m);
+}
+
 static int
 refuse_post(vow_executor *self, vow_task *task)
 {

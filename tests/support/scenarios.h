@@ -56,6 +56,9 @@ struct scenario {
     X(settled_without_errors_to_be_had)                                                  \
     X(pool_working)                                                                      \
     X(pool_closed_at_once)                                                               \
+    X(serial_on_pool)                                                                    \
+    X(serial_on_manual)                                                                  \
+    X(serial_cancelled_before_its_turn)                                                  \
     X(own_executor_that_refuses)
 
 /** All of them, in that order; the last has no name. */
