@@ -68,6 +68,20 @@ budget_of_calls(struct drop_set *d)
     (void)d;
 }
 
+static void
+cache_of_values(struct drop_set *d)
+{
+    vow_cache *c = vow_cache_new(NULL);
+    vow_singleflight *s = vow_singleflight_new();
+
+    for (char key = 'a'; key < 'a' + 20; key++) /* grows */
+        expect(vow_cache_get(c, &key, 1, NULL, succeed, drop_set_new(d)), 0);
+    expect(vow_cache_get(c, "a", 1, NULL, succeed, drop_set_new(d)), 0);
+    expect(vow_singleflight_call(s, "a", 1, NULL, succeed, drop_set_new(d)), 0);
+    vow_cache_unref(c);
+    vow_singleflight_unref(s);
+}
+
 #define ROW(name) {#name, name},
 
 const struct scenario resilience_scenarios[] = {RESILIENCE_SCENARIOS(ROW){NULL, NULL}};

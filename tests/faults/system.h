@@ -39,7 +39,8 @@
 #define RESILIENCE_SCENARIOS(X)                                                          \
     X(breaker_calls)                                                                     \
     X(breaker_by_time)                                                                   \
-    X(budget_of_calls)
+    X(budget_of_calls)                                                                   \
+    X(cache_of_values)
 
 /** All of them, in that order; the last has no name. */
 extern const struct scenario pool_scenarios[];
