@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * @file vow/vow.h
- * Everything: promises, futures, executors.
+ * Everything: promises, futures, executors, cancellation.
  */
 #ifndef VOW_VOW_H
 #define VOW_VOW_H
 
 #include <vow/base.h>
+#include <vow/cancel.h>
 #include <vow/executor.h>
 #include <vow/future.h>
 #include <vow/manual.h>

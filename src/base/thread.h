@@ -28,6 +28,7 @@ struct vowi_node;
 struct vowi_frame;
 struct vowi_worker;
 struct vow_state;
+struct vow_token;
 
 struct vowi_block {
     struct vowi_block *next;
@@ -60,6 +61,10 @@ struct vowi_thread {
     struct vow_state *reclaim;
     bool reclaiming;
     struct vow_state *held;
+
+    /* core/token.c: linked tokens that nobody uses, to be taken off their parents. */
+    struct vow_token *unused;
+    bool unhooking;
 
     /* core/wait.c */
     struct vowi_frame *frames;  /* what runs on this stack, innermost first */

@@ -312,9 +312,8 @@ vowi_request_stop(struct vowi_thread *t, struct vow_state *s, vow_error *error)
     vow_error_unref(error);
 }
 
-/* VOW_E_CANCELLED with a reason behind it. Consumes the reason. */
-static vow_error *
-cancelled_error(vow_error *reason)
+vow_error *
+vowi_cancelled_error(vow_error *reason)
 {
     vow_error *e;
 
@@ -338,6 +337,6 @@ vow_future_cancel(vow_future *f, vow_error *reason)
         return;
     }
     outermost = vowi_enter(t);
-    vowi_request_stop(t, vowi_state(f), cancelled_error(reason));
+    vowi_request_stop(t, vowi_state(f), vowi_cancelled_error(reason));
     vowi_leave(t, outermost);
 }

@@ -11,6 +11,9 @@
 /* Asks the work behind s to stop, up the chain. Consumes the error. */
 void vowi_request_stop(struct vowi_thread *t, struct vow_state *s, vow_error *error);
 
+/* VOW_E_CANCELLED with a reason behind it, if there is memory. Consumes the reason. */
+vow_error *vowi_cancelled_error(vow_error *reason);
+
 /* A record for a name or a hook; NULL without memory. */
 struct vow_registration *vowi_record_new(const char *name, const void *site);
 void vowi_registration_free(struct vowi_thread *t, struct vow_registration *r);

@@ -22,6 +22,7 @@ enum vowi_rank {
     VOWI_RANK_RETRY,     /* resilience/retry.c: one call */
     VOWI_RANK_CACHE,     /* resilience/cache.c: one cache */
     VOWI_RANK_LIMIT,     /* resilience/bulkhead.c, rate.c: one limiter */
+    VOWI_RANK_REMOVALS,  /* core/registration.c: who waits for a callback to return */
 };
 
 struct vowi_lock {

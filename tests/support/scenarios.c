@@ -426,6 +426,69 @@ cancelled_in_a_queue(struct drop_set *d)
     vow_manual_unref(m);
 }
 
+/* Two sources, a token linked to both, and callbacks on each and on a manual executor. */
+struct tokens {
+    vow_source *sources[2];
+    vow_token *tokens[3];
+    vow_registration *registrations[4];
+};
+
+static struct tokens
+tokens_new(vow_executor *on, struct drop_set *d)
+{
+    struct tokens t = {.sources = {vow_source_new(), vow_source_new()}};
+
+    for (int i = 0; i < 2; i++)
+        t.tokens[i] = vow_source_token(t.sources[i]);
+    t.tokens[2] = vow_token_any(t.tokens, 2);
+    for (int i = 0; i < 3; i++)
+        t.registrations[i] =
+            vow_token_on_cancel(t.tokens[i], NULL, nothing, drop_set_new(d));
+    t.registrations[3] = vow_token_on_cancel(t.tokens[2], on, nothing, drop_set_new(d));
+    return t;
+}
+
+static void
+tokens_free(struct tokens *t)
+{
+    for (int i = 0; i < 3; i++)
+        vow_token_unref(t->tokens[i]);
+    for (int i = 0; i < 2; i++)
+        vow_source_unref(t->sources[i]);
+    for (int i = 0; i < 4; i++)
+        assert_int_not_equal(vow_registration_remove_wait(t->registrations[i]),
+                             VOW_RUNNING);
+}
+
+static void
+tokens_cancelled(struct drop_set *d)
+{
+    vow_manual *m = vow_manual_new();
+    struct tokens t = tokens_new(vow_manual_executor(m), d);
+
+    vow_source_cancel(t.sources[1],
+                      vow_error_attach(vow_error_new(EINTR, "x"), drop_set_new(d)));
+    vow_source_cancel(t.sources[0], NULL);
+    for (int i = 0; i < 3; i++) {
+        assert_true(vow_token_cancelled(t.tokens[i]) || scenario_failed());
+        (void)vow_token_reason(t.tokens[i]);
+        (void)vow_token_cancelled_at(t.tokens[i]);
+        (void)vow_token_deadline_of(t.tokens[i], NULL);
+    }
+    tokens_free(&t);
+    vow_manual_unref(m);
+}
+
+static void
+tokens_left_alone(struct drop_set *d)
+{
+    struct tokens t = tokens_new(NULL, d);
+
+    vow_token_unref(vow_token_ref(t.tokens[2]));
+    vow_source_unref(vow_source_ref(t.sources[0]));
+    tokens_free(&t);
+}
+
 static void
 unwanted(struct drop_set *d)
 {

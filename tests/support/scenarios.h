@@ -46,6 +46,8 @@ struct scenario {
     X(hooked_and_not_cancelled)                                                          \
     X(cancelled_with_a_hook)                                                             \
     X(cancelled_in_a_queue)                                                              \
+    X(tokens_cancelled)                                                                  \
+    X(tokens_left_alone)                                                                 \
     X(unwanted)                                                                          \
     X(abandoned)                                                                         \
     X(dropped_unread)                                                                    \

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file vow/cancel.h
+ * Telling work that it is not wanted any more.
+ *
+ * A source says so, once and for ever; its tokens are where work looks, or asks to
+ * be called. Both are counted and may be used from any thread.
+ *
+ *     vow_source *stop = vow_source_new();
+ *     vow_token *token = vow_source_token(stop);
+ *
+ *     start_upload(token);
+ *     ...
+ *     vow_source_cancel(stop, vow_error_new(EINTR, "the window was closed"));
+ *
+ * The first cancel wins, and its reason and time stay readable. A source that goes
+ * without having cancelled anything never will: its tokens stay as they are.
+ *
+ * A token that never fires may be NULL: every function accepts it.
+ */
+#ifndef VOW_CANCEL_H
+#define VOW_CANCEL_H
+
+#include <vow/base.h>
+#include <vow/executor.h>
+#include <vow/future.h>
+#include <vow/result.h>
+
+VOW_BEGIN_DECLS
+
+/** Cancels. */
+typedef struct vow_source vow_source;
+
+/** Observes; see also vow_submit_options. */
+typedef struct vow_token vow_token;
+
+/**
+ * Makes a source.
+ *
+ * @return    owned; NULL if memory ran out
+ * @contract  any thread; never blocks; one allocation; runs no user code
+ */
+vow_source *vow_source_new(void) VOW_MUST_USE;
+
+/**
+ * Takes another reference to a source.
+ *
+ * @param s   borrowed; may be NULL
+ * @return    owned; @p s itself
+ * @contract  any thread; never blocks; no memory; runs no user code
+ */
+vow_source *vow_source_ref(vow_source *s);
+
+/**
+ * Lets go of a source. Nothing fires by it: without a source its tokens stay as
+ * they are for ever.
+ *
+ * @param s   consumed; may be NULL
+ * @contract  any thread, any callback; never blocks; frees; may free the reason, and
+ *            so run a payload's drop
+ */
+void vow_source_unref(vow_source *s);
+
+/**
+ * Returns a token of a source: a new reference each time.
+ *
+ * @param s   borrowed; may be NULL
+ * @return    owned; NULL if @p s is NULL
+ * @contract  any thread; never blocks; no memory; runs no user code
+ */
+vow_token *vow_source_token(vow_source *s);
+
+/**
+ * Fires the tokens of a source, and those that are linked to them, unless that was
+ * done before.
+ *
+ * When it returns every such token is cancelled, every task that has not started is
+ * settled, and callbacks have run or are posted: those that run in this thread do so
+ * before it returns or, inside a step, right after that step. Not to be called from
+ * a signal handler.
+ *
+ * @param s       borrowed; may be NULL
+ * @param reason  consumed; may be NULL: VOW_E_CANCELLED
+ * @return        true: this call did it; false: it was cancelled before, or is NULL
+ * @contract      any thread; never blocks; may allocate one error and works without;
+ *                runs callbacks, inline hooks and steps, and contexts' drops
+ */
+bool vow_source_cancel(vow_source *s, vow_error *reason);
+
+/**
+ * Takes another reference to a token.
+ *
+ * @param t   borrowed; may be NULL
+ * @return    owned; @p t itself
+ * @contract  any thread; never blocks; no memory; runs no user code
+ */
+vow_token *vow_token_ref(vow_token *t);
+
+/**
+ * Lets go of a token. Registrations on it stay until they are removed.
+ *
+ * @param t   consumed; may be NULL
+ * @contract  as vow_source_unref
+ */
+void vow_token_unref(vow_token *t);
+
+/**
+ * Returns whether a token has fired. Once true, always true; and then whatever the
+ * thread that fired it did before is seen here.
+ *
+ * @param t   borrowed; NULL never fires
+ * @return    true: what it was given to should stop
+ * @contract  any thread; never blocks; no memory; runs no user code
+ */
+bool vow_token_cancelled(const vow_token *t);
+
+/**
+ * Returns why a token has fired.
+ *
+ * @param t   borrowed; may be NULL
+ * @return    borrowed from @p t; what vow_source_cancel was given; VOW_E_TIMEDOUT
+ *            if a deadline passed; VOW_E_CANCELLED if there was no reason; NULL
+ *            while it has not fired
+ * @contract  any thread; never blocks; no memory; runs no user code
+ */
+const vow_error *vow_token_reason(const vow_token *t);
+
+/**
+ * Returns when a token has fired, on the clock in force where that happened.
+ *
+ * @param t   borrowed; may be NULL
+ * @return    a time; VOW_FOREVER while it has not fired
+ * @contract  any thread; never blocks; no memory; runs no user code
+ */
+vow_ns vow_token_cancelled_at(const vow_token *t);
+
+/**
+ * Returns the time at which a token will have fired by itself: its own deadline or
+ * the earliest of those that it is linked to. Work can size its steps by it.
+ *
+ * @param t      borrowed; may be NULL
+ * @param clock  out; may be NULL; the clock that it is a time of: NULL is the real
+ *               monotonic clock
+ * @return       a time; VOW_FOREVER if there is no deadline
+ * @contract     any thread; never blocks; no memory; runs no user code
+ */
+vow_ns vow_token_deadline_of(const vow_token *t, vow_clock **clock);
+
+/**
+ * Calls @p fn once when a token fires, or now if it has fired.
+ *
+ * Inline, it runs in the thread that fires the token; if it has fired already, in the
+ * caller before this returns (inside a step: right after that step). On an executor it
+ * is posted, in both cases, and admitted like a step; if the executor is closed it
+ * does not run, and its context is dropped all the same.
+ *
+ * The context is dropped when fn has returned, or instead of it. Removing takes the
+ * same short time whatever else is registered: a token may live for ever, and be
+ * registered on for each of millions of operations.
+ *
+ * @param t    shared until the registration is removed; NULL never fires
+ * @param on   shared until @p fn has run; NULL is inline
+ * @param fn   called at most once
+ * @param ctx  consumed
+ * @return     owned, also after fn has run: give it to vow_registration_remove; NULL
+ *             only without memory, and then the context was dropped
+ * @contract   any thread; never blocks; one allocation; may run @p fn before it
+ *             returns if the token has fired
+ */
+vow_registration *vow_token_on_cancel(vow_token *t, vow_executor *on, vow_fn *fn,
+                                      vow_value ctx) VOW_MUST_USE;
+
+/**
+ * Ends a registration: its function will not be called if it has not been yet. Never
+ * waits for one that is running.
+ *
+ * @param r   consumed; NULL has run
+ * @return    VOW_REMOVED: it was not and will not be called, its context is dropped;
+ *            VOW_RAN: it has returned; VOW_RUNNING: it runs now, on this thread or
+ *            another one, and may still use its context
+ * @contract  any thread, any callback, its own included; never blocks; frees; may run
+ *            the context's drop
+ */
+vow_removal vow_registration_remove(vow_registration *r);
+
+/**
+ * Ends a registration and, if its function runs on another thread, waits until it has
+ * returned. So when this returns VOW_REMOVED or VOW_RAN it does not run.
+ *
+ * VOW_RUNNING is the answer where waiting would have no end or is not allowed: inside
+ * the function itself, in one of several that wait for each other, between
+ * vow_defer_begin and its end, on a thread of an executor that must not wait.
+ *
+ * @param r   consumed; NULL has run
+ * @return    as vow_registration_remove
+ * @contract  any thread, any callback; blocks; frees; runs inline steps queued here,
+ *            and may run the context's drop
+ */
+vow_removal vow_registration_remove_wait(vow_registration *r);
+
+/**
+ * Returns a token that fires as soon as any of several does, with the reason and time
+ * of that one. It keeps what it is linked to, not the other way round: when it has
+ * fired, or nobody holds it any more, nothing of it is left there.
+ *
+ * @param tokens  borrowed for the call; each shared; NULL elements never fire
+ * @param n       how many; 0: the token never fires
+ * @return        owned; fired already if one of them has: then with the outcome of
+ *                the first such; NULL if memory ran out
+ * @contract      any thread; never blocks; one allocation; runs no user code but
+ *                clocks' now(), to compare deadlines
+ */
+vow_token *vow_token_any(vow_token *const *tokens, size_t n) VOW_MUST_USE;
+
+VOW_END_DECLS
+
+#endif

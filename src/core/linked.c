@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/linked.c - tokens that fire because others do.
+ *
+ * The child keeps its parents (each bond is a use); they do not keep it: a bond is
+ * removed when the child fires, or when nobody uses it any more. A parent that fires
+ * may have taken a bond off already while the last use of the child goes: so the
+ * child's memory has a hold for each bond, and whoever ends the bond gives it up.
+ *
+ * While a child is built its parents may fire it at once, from other threads, but
+ * only its maker goes through its bonds.
+ */
+#include "core/token.h"
+
+#include "base/time.h"
+
+void
+vowi_token_unhook(struct vow_token *token)
+{
+    struct vowi_upward *up = token->upward;
+
+    for (size_t i = 0; i < up->hung; i++)
+        if (vowi_tie_remove(&up->bonds[i].tie))
+            vowi_token_release(token);
+}
+
+static void
+fire_child(struct vowi_tie *tie, struct vowi_firing *firing)
+{
+    struct vow_token *child = vowi_container_of(tie, struct vowi_bond, tie)->child;
+
+    vowi_token_fire_as(child, tie->token, firing);
+    vowi_token_release(child);
+}
+
+/* ---- building ---------------------------------------------------------------------------- */
+
+/* How long until a deadline of a clock. */
+static vow_ns
+time_left(vow_ns deadline, const vow_clock *clock)
+{
+    return deadline == VOW_FOREVER ? VOW_FOREVER
+                                   : vowi_time_sub(deadline, vow_clock_now(clock));
+}
+
+static bool
+is_earlier(const struct vowi_upward *a, const struct vowi_upward *b)
+{
+    if (a->clock == b->clock || a->deadline == VOW_FOREVER || b->deadline == VOW_FOREVER)
+        return a->deadline < b->deadline;
+    return time_left(a->deadline, a->clock) < time_left(b->deadline, b->clock);
+}
+
+static void
+inherit_deadline(struct vowi_upward *up, const struct vow_token *parent)
+{
+    if (parent->upward == NULL || !is_earlier(parent->upward, up))
+        return;
+    up->deadline = parent->upward->deadline;
+    up->clock = parent->upward->clock;
+}
+
+/* Hangs a token that is being built on one more parent. False: that has fired. */
+static bool
+add_parent(struct vow_token *token, vow_token *parent)
+{
+    struct vowi_bond *bond = &token->upward->bonds[token->upward->hung++];
+
+    bond->tie.token = parent;
+    bond->tie.fire = fire_child;
+    bond->child = token;
+    inherit_deadline(token->upward, parent);
+    vowi_spin_acquire(&token->lock);
+    token->holds++;
+    vowi_spin_release(&token->lock);
+    return vowi_tie_hang(&bond->tie);
+}
+
+/* Parents that have fired share their outcome with what nobody else knows yet. */
+static void
+born_fired(struct vow_token *token, const struct vow_token *as)
+{
+    struct vowi_firing firing = {.thread = vowi_self()};
+
+    if (vowi_token_fire_as(token, as, &firing))
+        vowi_token_release(token); /* nothing hangs on it */
+    vowi_token_release(token);     /* the bond */
+}
+
+/* From now on whoever fires it takes it off its parents. */
+static void
+built(struct vow_token *token)
+{
+    bool unhook;
+
+    vowi_spin_acquire(&token->lock);
+    token->building = false;
+    unhook = vowi_load_relaxed(&token->fired); /* relaxed: written under this lock */
+    token->unhooked = unhook;
+    vowi_spin_release(&token->lock);
+    if (unhook)
+        vowi_token_unhook(token);
+}
+
+static size_t
+count_tokens(vow_token *const *tokens, size_t n)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < n; i++)
+        count += tokens[i] != NULL;
+    return count;
+}
+
+vow_token *
+vow_token_any(vow_token *const *tokens, size_t n)
+{
+    struct vow_token *token = vowi_token_new(count_tokens(tokens, n));
+
+    if (token == NULL)
+        return NULL;
+    token->building = true;
+    for (size_t i = 0; i < n; i++) {
+        if (tokens[i] != NULL && !add_parent(token, tokens[i])) {
+            born_fired(token, tokens[i]);
+            break;
+        }
+    }
+    built(token);
+    return token;
+}
