@@ -208,6 +208,7 @@ main(int argc, char **argv)
     add(pool_scenarios);
     add(system_scenarios);
     add(resilience_scenarios);
+    add(token_scenarios);
     add_plain("steps_on_pending", "steps_on_pending_with_malloc");
     add_plain("pool_working", "pool_working_with_malloc");
     rc = argc == 6 ? run_point(argv) : run_all(argc > 1 ? argv[1] : NULL);

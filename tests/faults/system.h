@@ -42,10 +42,14 @@
     X(budget_of_calls)                                                                   \
     X(cache_of_values)
 
+/** With tokens and threads. */
+#define TOKEN_SCENARIOS(X) X(callback_waited_for)
+
 /** All of them, in that order; the last has no name. */
 extern const struct scenario pool_scenarios[];
 extern const struct scenario system_scenarios[];
 extern const struct scenario resilience_scenarios[];
+extern const struct scenario token_scenarios[];
 
 /** Makes a promise with a name. */
 struct vow_promise *system_promise(void) __attribute__((__noinline__));
