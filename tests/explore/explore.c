@@ -2,9 +2,10 @@
 /*
  * explore.c - what is explored, for how long, and what is said about it.
  *
- *     explore [SECONDS] [SCENARIO...]        all of them, in so many seconds
+ *     explore [SECONDS] [SCENARIO...]        all of them, in so many seconds of each job
  *     explore --long [SECONDS] [SCENARIO...] each search in so many seconds
  *     explore --compare [SECONDS] [SCENARIO...]  two ways to search, of each scenario
+ *     explore --jobs N ...                   in N processes; else one for each processor
  *     explore --list
  *     explore --replay STRING SCENARIO       a failing run again, step by step
  *     explore --trace SCENARIO               the first run, step by step
@@ -17,16 +18,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "model.h"
 
-#define OUTCOMES 32
+#define OUTCOMES  32
+#define SCENARIOS 1024
 
 /* Filled by SCENARIO and its like: a section of pointers. */
 extern const struct scenario *const __start_explore_scenarios[];
 extern const struct scenario *const __stop_explore_scenarios[];
 
 static unsigned long counts[OUTCOMES];
+static unsigned jobs;
 
 /* ---- outcomes ----------------------------------------------------------------------------- */
 
@@ -138,11 +142,14 @@ search_and_print(const struct scenario *s, const struct settings *with,
 
 /* ---- the library ---------------------------------------------------------------------------------- */
 
-/* What is left to be said when all is done. */
-static struct {
+/* What all jobs share: what is left to be said when all is done, and the time. */
+static struct shared {
     unsigned scenarios, exhausted; /* without rare events */
     double schedules, seconds;
-} total;
+    double seconds_left; /* of the budget, not given to a scenario yet */
+    unsigned left;       /* scenarios without their share */
+    bool later[];        /* of each scenario: not done in the first round */
+} * total;
 
 /* How long each search may take; in the long mode, of how many runs each random one is. */
 static bool is_long;
@@ -155,8 +162,10 @@ search_library(const struct scenario *s, const struct settings *with,
 {
     bool green = search_and_print(s, with, by, what, f);
 
-    total.schedules += (double)f->runs;
-    total.seconds += f->seconds;
+    jobs_lock();
+    total->schedules += (double)f->runs;
+    total->seconds += f->seconds;
+    jobs_unlock();
     return green;
 }
 
@@ -221,26 +230,76 @@ deepen(const struct scenario *s, const struct settings *with, const char *what,
 }
 
 static bool
-explore_library(const struct scenario *s, double seconds)
+explore_variants(const struct scenario *s, double seconds)
 {
     static const struct settings plain = {.stale = 2, .steps = 5000};
     static const struct settings rare = {.stale = 1, .rare = 1, .steps = 5000};
     static const struct settings failing = {.stale = 1, .failing = 1, .steps = 5000};
     bool can_fail = (s->flags & CAN_FAIL) != 0;
-    double share = seconds / (can_fail ? 3 : 2);
+    double share = seconds / (can_fail ? 4 : 3);
     bool exhausted = false, other;
 
     printf("  %s: %s\n", s->name, s->about);
-    memset(counts, 0, sizeof counts);
-    total.scenarios++;
-    if (!deepen(s, &plain, "all", share, &exhausted))
+    if (!deepen(s, &plain, "all", 2 * share, &exhausted))
         return false;
-    total.exhausted += exhausted;
     print_outcomes(s);
     if (exhausted && !all_seen(s))
         return false;
+    jobs_lock();
+    total->exhausted += exhausted;
+    jobs_unlock();
     return deepen(s, &rare, "rare events", share, &other) &&
            (!can_fail || deepen(s, &failing, "failing calls", share, &other));
+}
+
+/* Whether all schedules of a scenario are run in so little time. If it is not, nothing
+ * has been said or counted. */
+static bool
+is_small(const struct scenario *s, double seconds)
+{
+    static const struct settings plain = {.stale = 2, .steps = 5000};
+    struct search all = {.mode = EXHAUST,
+                         .bound = -1,
+                         .sleep_sets = true,
+                         .by_race = true,
+                         .seconds = seconds};
+    struct found f = search(s, &plain, &all, check_outcome);
+
+    return f.exhausted || f.failed;
+}
+
+static double
+take_share(void)
+{
+    double share;
+
+    jobs_lock();
+    share = total->seconds_left / total->left--;
+    total->seconds_left -= share;
+    jobs_unlock();
+    return share;
+}
+
+/* What a scenario leaves of its share, or takes too much, is for the others. */
+static bool
+explore_library(const struct scenario *s, bool *later)
+{
+    double start = seconds_now();
+    double share = take_share();
+    bool first = !*later && !is_long;
+    bool green = true;
+
+    *later = first && !is_small(s, share / 8);
+    memset(counts, 0, sizeof counts);
+    if (!*later)
+        green = explore_variants(s, share);
+    jobs_lock();
+    total->seconds_left += share - (seconds_now() - start);
+    if (total->seconds_left < 0)
+        total->seconds_left = 0;
+    total->scenarios += !*later;
+    jobs_unlock();
+    return green;
 }
 
 /* ---- the explorer itself ------------------------------------------------------------------------------ */
@@ -354,51 +413,68 @@ is_named(const struct scenario *s, char **names)
     return false;
 }
 
-static unsigned
-count_of(enum scenario_kind kind, char **names)
+/* The scenarios that this round is about. */
+static const struct scenario *items[SCENARIOS];
+static unsigned item_count;
+
+static void
+choose_items(enum scenario_kind kind, char **names)
+{
+    item_count = 0;
+    for (const struct scenario *const *s = __start_explore_scenarios;
+         s < __stop_explore_scenarios; s++)
+        if ((*s)->kind == kind && is_named(*s, names))
+            items[item_count++] = *s;
+}
+
+static void
+keep_late_items(void)
 {
     unsigned n = 0;
 
-    for (const struct scenario *const *s = __start_explore_scenarios;
-         s < __stop_explore_scenarios; s++)
-        n += (*s)->kind == kind && is_named(*s, names);
-    return n;
+    for (unsigned i = 0; i < item_count; i++)
+        if (total->later[i]) {
+            items[n] = items[i];
+            total->later[n++] = true;
+        }
+    item_count = n;
 }
 
 static bool
-explore_one(const struct scenario *s, double seconds)
+explore_item(unsigned i)
 {
-    switch (s->kind) {
+    switch (items[i]->kind) {
     case LITMUS_TEST:
-        return explore_litmus(s);
+        return explore_litmus(items[i]);
     case SEEDED_BUG:
-        return explore_bug(s);
+        return explore_bug(items[i]);
     case LIBRARY:
         break;
     }
-    return explore_library(s, seconds);
+    return explore_library(items[i], &total->later[i]);
 }
 
-/* Returns how many were not green. */
+static unsigned
+explore_round(void)
+{
+    total->left = item_count;
+    return jobs_run(jobs, item_count, explore_item);
+}
+
+/* Returns how many were not green. First those that need little time, then the others
+ * with all the time that is left. */
 static unsigned
 explore_kind(enum scenario_kind kind, const char *title, double seconds, char **names)
 {
-    double end = seconds_now() + seconds;
-    unsigned left = count_of(kind, names);
-    unsigned red = 0;
+    unsigned red;
 
-    if (left != 0)
+    choose_items(kind, names);
+    if (item_count != 0)
         printf("%s\n", title);
-    for (const struct scenario *const *s = __start_explore_scenarios;
-         s < __stop_explore_scenarios; s++) {
-        double rest = end - seconds_now();
-
-        if ((*s)->kind != kind || !is_named(*s, names))
-            continue;
-        red += !explore_one(*s, (rest > 0.1 ? rest : 0.1) / left--);
-        fflush(stdout);
-    }
-    return red;
+    total->seconds_left = seconds * (jobs < item_count ? jobs : item_count);
+    red = explore_round();
+    keep_late_items();
+    return red + explore_round();
 }
 
 static const struct scenario *
@@ -444,41 +520,74 @@ list(void)
     return 0;
 }
 
-/* Of each scenario: does the search by race run all that sleep sets alone run? */
-static int
-compare(double seconds, char **names)
+static double compare_seconds;
+
+/* Does the search by race run all that sleep sets alone run? */
+static bool
+compare_item(unsigned i)
 {
     static const struct settings plain = {.stale = 2, .steps = 5000};
     static const struct settings rare = {.stale = 1, .rare = 1, .steps = 5000};
-    int differ = 0;
+    bool same = same_runs(items[i], &plain, compare_seconds);
 
-    for (const struct scenario *const *s = __start_explore_scenarios;
-         s < __stop_explore_scenarios; s++)
-        if ((*s)->kind == LIBRARY && is_named(*s, names)) {
-            differ += !same_runs(*s, &plain, seconds);
-            differ += !same_runs(*s, &rare, seconds);
-        }
-    printf("%d DIFFER\n", differ);
+    return same_runs(items[i], &rare, compare_seconds) && same;
+}
+
+static int
+compare(double seconds, char **names)
+{
+    unsigned differ;
+
+    compare_seconds = seconds;
+    choose_items(LIBRARY, names);
+    differ = jobs_run(jobs, item_count, compare_item);
+    printf("%u DIFFER\n", differ);
     return differ != 0;
 }
 
-static void
-print_total(void)
+static double
+wall_clock(void)
 {
-    if (total.scenarios != 0)
-        printf("%u scenarios, %u of them in all schedules; %.0f schedules in %.0f s, "
-               "%.0f/s\n",
-               total.scenarios, total.exhausted, total.schedules, total.seconds,
-               total.schedules / (total.seconds + 1e-9));
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static int
+explore(double seconds, char **names)
+{
+    double start = wall_clock();
+    unsigned red = explore_kind(LITMUS_TEST, "The memory model", 0, names) +
+                   explore_kind(SEEDED_BUG, "Seeded bugs", 0, names);
+
+    if (red == 0)
+        red = explore_kind(LIBRARY, "The library", seconds, names);
+    printf("%.0f schedules in each second of a processor\n",
+           total->schedules / (total->seconds + 1e-9));
+    printf(red == 0 ? "all green\n" : "%u NOT GREEN\n", red);
+    printf("explored %.0f schedules of %u scenarios, %u exhausted, in %.0f s\n",
+           total->schedules, total->scenarios, total->exhausted, wall_clock() - start);
+    return red != 0;
+}
+
+static bool
+option(char ***argv, const char *name)
+{
+    if (**argv == NULL || strcmp(**argv, name) != 0)
+        return false;
+    ++*argv;
+    return true;
 }
 
 int
 main(int argc, char **argv)
 {
     double seconds = 30;
-    bool compares = false;
-    unsigned red;
+    bool compares;
 
+    total = jobs_memory(sizeof *total + SCENARIOS * sizeof total->later[0]);
+    jobs = jobs_online();
     if (argc == 2 && strcmp(argv[1], "--list") == 0)
         return list();
     if (argc == 4 && strcmp(argv[1], "--replay") == 0)
@@ -486,22 +595,14 @@ main(int argc, char **argv)
     if (argc == 3 && strcmp(argv[1], "--trace") == 0)
         return replay("0,0,0:", argv[2]);
     argv++;
-    if (*argv != NULL && (is_long = strcmp(*argv, "--long") == 0))
-        argv++;
-    else if (*argv != NULL && (compares = strcmp(*argv, "--compare") == 0))
-        argv++;
+    if (option(&argv, "--jobs") && *argv != NULL)
+        jobs = (unsigned)strtoul(*argv++, NULL, 10);
+    is_long = option(&argv, "--long");
+    compares = !is_long && option(&argv, "--compare");
     if (*argv != NULL && **argv >= '0' && **argv <= '9')
         seconds = atof(*argv++);
     long_seconds = seconds;
     for (char **name = argv; *name != NULL; name++)
         find_scenario(*name);
-    if (compares)
-        return compare(seconds, argv);
-    red = explore_kind(LITMUS_TEST, "The memory model", 0, argv) +
-          explore_kind(SEEDED_BUG, "Seeded bugs", 0, argv);
-    if (red == 0)
-        red = explore_kind(LIBRARY, "The library", seconds, argv);
-    print_total();
-    printf(red == 0 ? "all green\n" : "%u NOT GREEN\n", red);
-    return red != 0;
+    return compares ? compare(seconds, argv) : explore(seconds, argv);
 }

@@ -19,6 +19,7 @@
  *     tsan.c      the compiler's entry points
  *     trace.c     telling a run step by step, with source lines
  *     explore.c   what is run, for how long, and what is printed
+ *     jobs.c      on how many processors
  *
  * All state of a run is in `run`, `thread[]` and the memory that run_memory() gives
  * out; all of it is void when the next run starts.
@@ -142,6 +143,7 @@ struct thread {
     bool joined, detached;
 
     unsigned stale, rare, failing; /* used up of the run's settings */
+    unsigned progress;             /* changes so far that its own stack does not show */
 
     struct view *now;           /* what it knows */
     struct view *released_view; /* what its last release fence knew */
@@ -251,9 +253,7 @@ bool is_candidate(unsigned choice, unsigned id);
 extern uintptr_t preserved_registers[PRESERVED];
 
 void spins_start_thread(const struct thread *t);
-/* The current thread has done what others may notice, or its own stack does not show. */
-void spins_note_progress(void);
-/* It says that it spins. */
+/* The current thread says that it spins. */
 void spins_note_pause(void);
 /* It is about to load a word: says whether it spins, and on what it does. */
 bool spins_come_to_load(uintptr_t at, const void *pc, const char *stack_at);
@@ -346,6 +346,17 @@ const char *global_name(uintptr_t at);
         if (__builtin_expect(run.tracing, 0))                                            \
             trace_add((pc), __VA_ARGS__);                                                \
     } while (0)
+
+/* ---- jobs.c --------------------------------------------------------------------------------------- */
+
+/* One for each processor. */
+unsigned jobs_online(void);
+/* Calls one(item) for each below n, in so many processes; returns how many said no. */
+unsigned jobs_run(unsigned jobs, unsigned n, bool (*one)(unsigned item));
+/* Memory that all of them see, zero at first, and who may change it. */
+void *jobs_memory(size_t size);
+void jobs_lock(void);
+void jobs_unlock(void);
 
 /* ---- searching: sched.c ------------------------------------------------------------------------- */
 

@@ -153,13 +153,26 @@ waited_for(unsigned k, unsigned i)
            !is_candidate((unsigned)earlier->choice, later->thread);
 }
 
+/* Before this one, all events of other threads than that are covered by the clock. */
+static unsigned
+first_uncovered(const uint16_t *clock, unsigned id)
+{
+    unsigned first = count;
+
+    for (unsigned i = 0; i < run.threads; i++)
+        if (i != id && last[i] > clock[i] && clock[i] < first)
+            first = clock[i];
+    return first;
+}
+
 /* Looks for the events that event k races with, the last of them first. */
 static void
 find_races(unsigned k, uint16_t *before)
 {
     struct event *e = &events[k];
+    unsigned first = first_uncovered(before, e->thread);
 
-    for (unsigned i = k; i-- > 0;) {
+    for (unsigned i = k; i-- > first;) {
         if (events[i].thread == e->thread || covers(before, i) ||
             !depends(&events[i].op, &e->op))
             continue;
@@ -167,6 +180,7 @@ find_races(unsigned k, uint16_t *before)
         if (waited_for(k, i))
             continue;
         join(before, events[i].clock); /* those before that are no races of k */
+        first = first_uncovered(before, e->thread);
         try_also((unsigned)events[i].choice, initials(i, k), e->thread);
     }
 }

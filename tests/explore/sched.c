@@ -529,7 +529,7 @@ step_reading(struct op op, bool spins)
 void
 step_when(struct op op, enum need need)
 {
-    spins_note_progress();
+    self()->progress++;
     take_turn(op, need);
 }
 

@@ -27,7 +27,8 @@
 #define STACK_KEPT 8192
 
 static struct spin {
-    const void *pc; /* of the mark; NULL: there is none */
+    unsigned progress; /* the thread's: if it has made more, the rest is void */
+    const void *pc;    /* of the mark; NULL: there is none */
     const char *stack_at;
     unsigned loads, patience; /* since the mark; until it moves on */
 
@@ -35,7 +36,6 @@ static struct spin {
     bool moved; /* since then a word was read that had changed meanwhile, or too many */
     size_t stack_size;
     uintptr_t registers[PRESERVED];
-    char stack[STACK_KEPT];
 
     unsigned words; /* read since then */
     const struct location *word[SPIN_WORDS];
@@ -46,34 +46,44 @@ static struct spin {
     bool paused;
 } spins[THREADS];
 
+static char stack_kept[THREADS][STACK_KEPT];
+
 uintptr_t preserved_registers[PRESERVED];
 
 void
 spins_start_thread(const struct thread *t)
 {
-    spins[t->id].last = NULL;
-    spins[t->id].paused = false;
-    spins[t->id].pc = NULL;
+    struct spin *p = &spins[t->id];
+
+    p->progress = t->progress;
+    p->pc = NULL;
+    p->last = NULL;
+    p->paused = false;
 }
 
-void
-spins_note_progress(void)
+/* The current thread's: void, if it has done more than load since. */
+static struct spin *
+current_spin(void)
 {
-    spins_start_thread(self());
+    const struct thread *t = self();
+
+    if (spins[t->id].progress != t->progress)
+        spins_start_thread(t);
+    return &spins[t->id];
 }
 
 static void
 keep_state(struct spin *p, const char *stack_at)
 {
     p->stack_size = (size_t)(stack_end(run.current) - stack_at);
-    p->kept = p->stack_size <= sizeof p->stack;
+    p->kept = p->stack_size <= STACK_KEPT;
     p->words = 0;
     p->moved = false;
     p->loads = 0;
     if (!p->kept)
         return;
     memcpy(p->registers, preserved_registers, sizeof p->registers);
-    memcpy(p->stack, stack_at, p->stack_size);
+    memcpy(stack_kept[run.current], stack_at, p->stack_size);
 }
 
 static bool
@@ -81,7 +91,7 @@ is_same_state(const struct spin *p, const char *stack_at)
 {
     return p->kept && !p->moved &&
            memcmp(p->registers, preserved_registers, sizeof p->registers) == 0 &&
-           memcmp(p->stack, stack_at, p->stack_size) == 0;
+           memcmp(stack_kept[run.current], stack_at, p->stack_size) == 0;
 }
 
 static void
@@ -116,7 +126,7 @@ bool
 spins_come_to_load(uintptr_t at, const void *pc, const char *stack_at)
 {
     struct thread *t = self();
-    struct spin *p = &spins[t->id];
+    struct spin *p = current_spin();
     bool paused = p->paused && p->last->at == at;
 
     p->paused = false;
@@ -150,7 +160,7 @@ note_word(struct spin *p, const struct location *l, unsigned seen)
 void
 spins_note_load(const struct location *l, const struct store *s)
 {
-    struct spin *p = &spins[run.current];
+    struct spin *p = current_spin();
 
     p->last = l;
     p->last_seen = s->index;
@@ -161,7 +171,7 @@ spins_note_load(const struct location *l, const struct store *s)
 void
 spins_note_pause(void)
 {
-    struct spin *p = &spins[run.current];
+    struct spin *p = current_spin();
 
     p->paused = p->last != NULL;
 }
