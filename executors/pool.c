@@ -29,6 +29,8 @@ take_any(struct vowi_pool *p)
     unsigned count = vowi_load_acquire(&p->count); /* [workers] */
     vow_task *task = vowi_pool_take_injected(p, NULL);
 
+    if (task == NULL)
+        task = vowi_level_take_any(p);
     for (unsigned i = 0; task == NULL && i < count; i++)
         task = vowi_deque_steal(&p->workers[i]->deque);
     return task;
@@ -83,6 +85,7 @@ pool_free(struct vowi_pool *p)
         vowi_worker_free(p->workers[i]);
     vowi_free_aligned(p->workers, p->slots * sizeof *p->workers);
     vowi_lock_fini(&p->join_lock);
+    vowi_lock_fini(&p->level_lock);
     vowi_lock_fini(&p->inject_lock);
     vowi_lock_fini(&p->lock);
     vowi_free_aligned(p, sizeof *p);
@@ -154,8 +157,10 @@ pool_prepare(const vow_pool_options *opt)
         goto free_pool;
     if (vowi_lock_init(&p->inject_lock, VOWI_RANK_INJECT) != 0)
         goto fini_lock;
-    if (vowi_lock_init(&p->join_lock, VOWI_RANK_JOIN) != 0)
+    if (vowi_lock_init(&p->level_lock, VOWI_RANK_LEVELS) != 0)
         goto fini_inject_lock;
+    if (vowi_lock_init(&p->join_lock, VOWI_RANK_JOIN) != 0)
+        goto fini_level_lock;
     p->workers = vowi_alloc_aligned(size, 16);
     if (p->workers == NULL)
         goto fini_join_lock;
@@ -163,6 +168,8 @@ pool_prepare(const vow_pool_options *opt)
 
 fini_join_lock:
     vowi_lock_fini(&p->join_lock);
+fini_level_lock:
+    vowi_lock_fini(&p->level_lock);
 fini_inject_lock:
     vowi_lock_fini(&p->inject_lock);
 fini_lock:

@@ -49,15 +49,21 @@ wake_all_locked(struct vowi_worker *w)
     }
 }
 
-/* Ends the inbox if it is empty; else whoever filled it wakes somebody. [ended] */
+/* Ends the inbox if it is empty, and with it the levels if those are, under their lock;
+ * else whoever filled them wakes somebody. [ended] */
 static bool
 end_inbox(struct vowi_pool *p)
 {
     uintptr_t empty = VOWI_INBOX_CLOSED;
+    bool ended;
 
-    return vowi_cas_strong_seq_cst(&p->inbox, &empty,
-                                   VOWI_INBOX_CLOSED | VOWI_INBOX_ENDED) ||
-           empty == (VOWI_INBOX_CLOSED | VOWI_INBOX_ENDED);
+    vowi_lock_acquire(&p->level_lock);
+    ended = vowi_load_relaxed(&p->levels) == 0 && /* relaxed: written under the lock */
+            (vowi_cas_strong_seq_cst(&p->inbox, &empty,
+                                     VOWI_INBOX_CLOSED | VOWI_INBOX_ENDED) ||
+             empty == (VOWI_INBOX_CLOSED | VOWI_INBOX_ENDED));
+    vowi_lock_release(&p->level_lock);
+    return ended;
 }
 
 void

@@ -2,10 +2,11 @@
 /*
  * executors/pool_internal.h - what the files of the pool share.
  *
- * A task comes in at one of two places: a worker's own posts go to its deque, all
- * others to the inbox, a stack that takes a post with one CAS. Whoever runs out of
+ * A normal task comes in at one of two places: a worker's own posts go to its deque,
+ * all others to the inbox, a stack that takes a post with one CAS. Whoever runs out of
  * work turns the inbox into the injected list, oldest first, and takes a batch from
- * it into its deque, where the others may steal it.
+ * it into its deque, where the others may steal it. A task of another priority goes to
+ * the queue of its level (pool_levels.c).
  *
  * Sleeping and waking. `idle` counts the workers asleep and those that search. At
  * most one searches. Who posts makes the task visible, then reads idle, and wakes a
@@ -23,6 +24,7 @@
 #ifndef VOWI_EXECUTORS_POOL_INTERNAL_H
 #define VOWI_EXECUTORS_POOL_INTERNAL_H
 
+#include <limits.h>
 #include <pthread.h>
 
 #include <vow/pool.h>
@@ -31,6 +33,7 @@
 #include "base/check.h"
 #include "base/thread.h"
 #include "queue/deque.h"
+#include "queue/fifo.h"
 #include "sync/lock.h"
 #include "sync/park.h"
 
@@ -58,6 +61,8 @@
 #define VOWI_SEARCHING   (UINT32_C(1) << 16)
 #define VOWI_ASLEEP_MASK (VOWI_SEARCHING - 1)
 
+#define VOWI_LEVELS 5 /* of an enum vow_priority, which is their index */
+
 struct vowi_pool;
 
 struct vowi_worker {
@@ -68,7 +73,8 @@ struct vowi_worker {
     unsigned index;
     bool spare;
     bool searching;
-    unsigned picks;
+    unsigned picks;                    /* of normal tasks */
+    unsigned char passed[VOWI_LEVELS]; /* how often in a row it passed each over */
     uint32_t random;
     _Atomic(const vow_task *) stolen; /* what it runs, if it was stolen; compared only */
     _Atomic(uint64_t) tasks, steals, wakes_for_nothing, helped;
@@ -98,12 +104,17 @@ struct vowi_pool {
 
     /* Written when workers sleep and wake; read by all posts. */
     _Alignas(VOWI_CACHE_LINE) _Atomic(uint32_t) idle;
-    _Atomic(unsigned) count;   /* of workers that exist */
+    _Atomic(uint32_t)
+        levels;              /* a bit for each that has tasks; written under level_lock */
+    _Atomic(unsigned) count; /* of workers that exist */
     _Atomic(unsigned) surplus; /* a spare may rest: more run than threads. A hint */
     atomic_bool cancelling;    /* VOW_CANCEL_QUEUED */
 
     _Alignas(VOWI_CACHE_LINE) struct vowi_lock inject_lock;
     _Atomic(vow_task *) injected; /* written under inject_lock; read as a hint */
+
+    _Alignas(VOWI_CACHE_LINE) struct vowi_lock level_lock;
+    struct vowi_fifo level[VOWI_LEVELS]; /* guarded by level_lock */
 
     struct vowi_lock lock;
     struct vowi_worker *asleep;  /* guarded by lock; last asleep first */
@@ -140,9 +151,24 @@ int vowi_pool_post_many(vow_executor *self, vow_task *first, size_t n);
 vow_task *vowi_pool_take_injected(struct vowi_pool *p, struct vowi_worker *w);
 
 vow_task *vowi_worker_pick(struct vowi_pool *p, struct vowi_worker *w);
+vow_task *vowi_worker_pick_normal(struct vowi_pool *p, struct vowi_worker *w);
 
 /* Whether anything is queued. [idle]: after a seq_cst step of the caller. */
 bool vowi_pool_has_work(struct vowi_pool *p);
+
+/* ---- pool_levels.c ------------------------------------------------------------------- */
+
+/* Queues a list by priority, all or none; refused if one of the bits is set in the
+ * inbox. Wakes a sleeper. */
+int vowi_level_post(struct vowi_pool *p, vow_task *first, uintptr_t unless);
+
+/* Takes the oldest of a level, or of the most urgent; NULL if there is none. */
+vow_task *vowi_level_take(struct vowi_pool *p, unsigned level);
+vow_task *vowi_level_take_any(struct vowi_pool *p);
+
+/* A pick while some levels have tasks. */
+vow_task *vowi_worker_pick_by_level(struct vowi_pool *p, struct vowi_worker *w,
+                                    uint32_t waiting);
 
 /* ---- pool_idle.c -------------------------------------------------------------------- */
 

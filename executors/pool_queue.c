@@ -5,7 +5,8 @@
  * Between tasks a worker takes the oldest of its deque, then the injected, then
  * steals one from another. Only a wait takes the young end: last in, first out
  * between tasks would starve what is older for ever. Every VOWI_INJECT_EVERY picks
- * the injected come first, so that a deque which feeds itself starves nobody.
+ * the injected come first, so that a deque which feeds itself starves nobody. All that
+ * is of normal work; other priorities are in pool_levels.c.
  */
 #include "base/buggify.h"
 #include "pool_internal.h"
@@ -78,6 +79,14 @@ post_own(struct vowi_pool *p, struct vowi_worker *w, vow_task *task)
     return 0;
 }
 
+/* What refuses a task that the calling thread posts: bits of the inbox. A worker's own
+ * posts are always in, but for a pool that cancels, whose inbox has ended. */
+static uintptr_t
+refusal_here(const struct vowi_pool *p, const vow_task *task)
+{
+    return vowi_pool_worker(p) != NULL ? VOWI_INBOX_ENDED : refusal(task);
+}
+
 int
 vowi_pool_post(vow_executor *self, vow_task *task)
 {
@@ -85,6 +94,10 @@ vowi_pool_post(vow_executor *self, vow_task *task)
     struct vowi_worker *w = vowi_pool_worker(p);
     int rc;
 
+    if (vowi_unlikely(task->priority != VOW_NORMAL)) {
+        task->next = NULL;
+        return vowi_level_post(p, task, refusal_here(p, task));
+    }
     if (w != NULL)
         return post_own(p, w, task);
     rc = push_inbox(p, task, task, refusal(task));
@@ -95,13 +108,15 @@ vowi_pool_post(vow_executor *self, vow_task *task)
 
 /* The inbox wants the newest first. Returns the newest of a list. */
 static vow_task *
-reverse(vow_task *task)
+reverse(vow_task *task, unsigned *priorities)
 {
     vow_task *reversed = NULL;
 
+    *priorities = 0;
     while (task != NULL) {
         vow_task *next = task->next;
 
+        *priorities |= task->priority;
         task->next = reversed;
         reversed = task;
         task = next;
@@ -113,22 +128,21 @@ int
 vowi_pool_post_many(vow_executor *self, vow_task *first, size_t n)
 {
     struct vowi_pool *p = pool_of(self);
-    vow_task *newest;
-    int rc;
+    uintptr_t unless = refusal_here(p, first);
+    unsigned priorities;
+    vow_task *newest = reverse(first, &priorities);
+    int rc = VOW_E_CLOSED;
 
     (void)n;
-    /* relaxed: what slips in ends likewise */
-    if (vowi_pool_worker(p) != NULL && vowi_load_relaxed(&p->cancelling))
-        return VOW_E_CLOSED;
-    newest = reverse(first);
-    rc = push_inbox(p, newest, first, vowi_pool_worker(p) != NULL ? 0 : refusal(first));
-    if (rc != 0) {
-        first->next = NULL;
-        reverse(newest); /* as it was: the list is the caller's again */
-        return rc;
+    if (priorities == VOW_NORMAL)
+        rc = push_inbox(p, newest, first, unless);
+    if (rc == 0) {
+        vowi_pool_wake(p);
+        return 0;
     }
-    vowi_pool_wake(p);
-    return 0;
+    first->next = NULL;
+    reverse(newest, &priorities); /* as it was: the list is the caller's again */
+    return priorities == VOW_NORMAL ? rc : vowi_level_post(p, first, unless);
 }
 
 /* ---- picking ------------------------------------------------------------------------------ */
@@ -138,10 +152,11 @@ static vow_task *
 empty_inbox(struct vowi_pool *p)
 {
     uintptr_t inbox = vowi_load_relaxed(&p->inbox); /* relaxed: the CAS orders it */
+    unsigned priorities;
 
     while (!vowi_cas_acquire(&p->inbox, &inbox, inbox & ~VOWI_INBOX_TASKS)) /* [item] */
         ;
-    return reverse((vow_task *)(inbox & VOWI_INBOX_TASKS));
+    return reverse((vow_task *)(inbox & VOWI_INBOX_TASKS), &priorities);
 }
 
 /* Moves tasks to a deque; returns those that stay. The last push is loud, so that a
@@ -220,20 +235,40 @@ steal(struct vowi_pool *p, struct vowi_worker *w)
     return NULL;
 }
 
+/* What came from outside, of normal priority. */
+static vow_task *
+take_shared(struct vowi_pool *p, struct vowi_worker *w)
+{
+    vow_task *task = vowi_pool_take_injected(p, w);
+
+    return task != NULL ? task : vowi_level_take(p, VOW_NORMAL);
+}
+
 vow_task *
-vowi_worker_pick(struct vowi_pool *p, struct vowi_worker *w)
+vowi_worker_pick_normal(struct vowi_pool *p, struct vowi_worker *w)
 {
     vow_task *task = NULL;
 
     if (++w->picks % VOWI_INJECT_EVERY == 0)
-        task = vowi_pool_take_injected(p, w);
+        task = take_shared(p, w);
     if (task == NULL)
         task = vowi_deque_steal(&w->deque);
     if (task == NULL)
-        task = vowi_pool_take_injected(p, w);
+        task = take_shared(p, w);
     if (task == NULL)
         task = steal(p, w);
     return task;
+}
+
+vow_task *
+vowi_worker_pick(struct vowi_pool *p, struct vowi_worker *w)
+{
+    /* relaxed: a hint; whoever goes to sleep asks again in order */
+    uint32_t waiting = vowi_load_relaxed(&p->levels);
+
+    if (vowi_likely(waiting == 0))
+        return vowi_worker_pick_normal(p, w);
+    return vowi_worker_pick_by_level(p, w, waiting);
 }
 
 /* [idle]: after a seq_cst step of the caller. */
@@ -242,7 +277,7 @@ vowi_pool_has_work(struct vowi_pool *p)
 {
     unsigned n = vowi_load_acquire(&p->count); /* [workers] */
 
-    if (vowi_load_seq_cst(&p->injected) != NULL ||
+    if (vowi_load_seq_cst(&p->injected) != NULL || vowi_load_seq_cst(&p->levels) != 0 ||
         (vowi_load_seq_cst(&p->inbox) & VOWI_INBOX_TASKS) != 0)
         return true;
     for (unsigned i = 0; i < n; i++)

@@ -8,6 +8,14 @@
  * somebody is idle. Workers have a name, block all signals but the synchronous
  * ones, and cannot be cancelled.
  *
+ * Five priorities: a worker picks what is most urgent, the oldest first. Nothing
+ * starves: while tasks of a level wait, each worker takes one of them at the latest
+ * in as many picks as enum vow_pool_bound says, however many more urgent ones there
+ * are; so with one worker the k-th idle task in the queue runs within
+ * k * VOW_POOL_IDLE_WITHIN picks. A pick is a task that a worker takes between tasks;
+ * what it runs inside a wait does not count. Continuations are normal, whatever the
+ * priority of their source.
+ *
  * A worker that waits (vow_get) first runs what it waits for, if that is still
  * queued here, then what the thief of it left behind, and else a spare thread
  * takes its place: waiting inside the pool neither hangs nor idles a CPU. A wait
@@ -19,6 +27,15 @@
 #include <vow/executor.h>
 
 VOW_BEGIN_DECLS
+
+/** While tasks of a level wait, each worker takes one within so many picks. */
+enum vow_pool_bound {
+    VOW_POOL_HIGH_WITHIN =
+        16, /**< VOW_HIGH; VOW_IMMEDIATE is always next but for these */
+    VOW_POOL_NORMAL_WITHIN = 16, /**< VOW_NORMAL */
+    VOW_POOL_LOW_WITHIN = 32,    /**< VOW_LOW */
+    VOW_POOL_IDLE_WITHIN = 64    /**< VOW_IDLE */
+};
 
 /** How to make a pool; see VOW_POOL_OPTIONS. 0 in any field is its default. */
 typedef struct vow_pool_options {

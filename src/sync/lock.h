@@ -17,6 +17,7 @@ enum vowi_rank {
     VOWI_RANK_MANUAL,    /* executors/manual.c: its queue and timers */
     VOWI_RANK_SERIAL,    /* executors/serial.c: its list and who runs it */
     VOWI_RANK_INJECT,    /* executors/pool.c: the order of what came from outside */
+    VOWI_RANK_LEVELS,    /* executors/pool_levels.c: tasks by priority */
     VOWI_RANK_BREAKER,   /* resilience/breaker.c: one breaker */
     VOWI_RANK_BUDGET,    /* resilience/budget.c: one budget */
     VOWI_RANK_RETRY,     /* resilience/retry.c: one call */

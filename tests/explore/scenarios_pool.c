@@ -228,6 +228,70 @@ SCENARIO(pool_then, 0, "a step for a pool is attached while its source settles",
     outcome("ran %d", ran);
 }
 
+/* ---- priorities --------------------------------------------------------------------------- */
+
+static void
+runs_task(vow_task *task, int why)
+{
+    (void)task;
+    atomic_fetch_add_explicit(why == 0 ? &ran : &refused, 1, memory_order_relaxed);
+}
+
+static vow_task high = {.run = runs_task, .priority = VOW_HIGH};
+static vow_task idle = {.run = runs_task, .priority = VOW_IDLE};
+
+static void
+posts_high(void)
+{
+    if (vow_post_task(pool, &high) != 0)
+        atomic_fetch_add_explicit(&refused, 1, memory_order_relaxed);
+}
+
+static void
+posts_idle(void)
+{
+    require(vow_post_task(pool, &idle) == 0);
+}
+
+SCENARIO(pool_high_sleep, 0, "an urgent task is posted to a worker that goes to sleep",
+         EXPECTED("ran 1", "it sees the task, or is woken"))
+{
+    make_1();
+    posts_high();
+    explore_calmly(closes_and_joins);
+    outcome("ran %d", ran);
+}
+
+SCENARIO(pool_high_idle, 0, "two threads post at two priorities to a sleeping worker",
+         EXPECTED("ran 2", "each once"))
+{
+    explore_calmly(make_1);
+    run_threads(posts_high, posts_idle);
+    explore_calmly(closes_and_joins);
+    outcome("ran %d", ran);
+}
+
+SCENARIO(pool_high_close, 0, "an urgent task is posted while the pool is closed",
+         EXPECTED("ran 1, refused 0", "posted first"),
+         EXPECTED("ran 0, refused 1", "closed first"))
+{
+    explore_calmly(make_1);
+    run_threads(closes, posts_high);
+    explore_calmly(joins);
+    outcome("ran %d, refused %d", ran, refused);
+}
+
+SCENARIO(pool_high_cancel, 0,
+         "an urgent task is posted while what is queued is cancelled",
+         EXPECTED("ran 1, refused 0", "run first"),
+         EXPECTED("ran 0, refused 1", "refused or cancelled"))
+{
+    explore_calmly(make_1);
+    run_threads(cancels_queued, posts_high);
+    explore_calmly(joins);
+    outcome("ran %d, refused %d", ran, refused);
+}
+
 /* ---- waiting on a worker ------------------------------------------------------------------- */
 
 static vow_result

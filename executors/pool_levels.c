@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * executors/pool_levels.c - the queues of a pool for other than normal work.
+ *
+ * One for each priority, shared by all workers, under one lock. `levels` has a bit
+ * for each that is not empty: a pick reads it once, and while it is zero that read is
+ * all that priorities cost. The bits are written under the lock, but seq_cst, so that
+ * a post and a worker that goes to sleep see each other as with every queue [idle].
+ *
+ * The most urgent goes first, and ages what waits behind it: a worker counts how often
+ * in a row it has passed over each level while that had something, and a level that it
+ * has passed over often enough comes first in its next pick. Of several the least
+ * urgent, so that the others wait for at most three picks more. The counts are the
+ * worker's own: nothing shared is written, and no clock is read.
+ */
+#include "pool_internal.h"
+
+#define BIT(level) (1u << (level))
+
+static const unsigned char by_urgency[VOWI_LEVELS] = {VOW_IMMEDIATE, VOW_HIGH, VOW_NORMAL,
+                                                      VOW_LOW, VOW_IDLE};
+
+/* How often in a row each is passed over: when it is due, three others may be, too. */
+static const unsigned char patience[VOWI_LEVELS] = {
+    [VOW_IMMEDIATE] = UCHAR_MAX,
+    [VOW_HIGH] = VOW_POOL_HIGH_WITHIN - 4,
+    [VOW_NORMAL] = VOW_POOL_NORMAL_WITHIN - 4,
+    [VOW_LOW] = VOW_POOL_LOW_WITHIN - 4,
+    [VOW_IDLE] = VOW_POOL_IDLE_WITHIN - 4,
+};
+
+/* ---- in and out --------------------------------------------------------------------- */
+
+static unsigned
+level_of(const vow_task *task)
+{
+    return task->priority < VOWI_LEVELS ? task->priority : (unsigned)VOW_NORMAL;
+}
+
+/* [idle]: before the load in vowi_pool_wake. */
+static void
+push_locked(struct vowi_pool *p, vow_task *task)
+{
+    unsigned level = level_of(task);
+    uint32_t levels = vowi_load_relaxed(&p->levels); /* relaxed: written under the lock */
+
+    vowi_fifo_push(&p->level[level], task);
+    vowi_store_seq_cst(&p->levels, levels | BIT(level));
+}
+
+int
+vowi_level_post(struct vowi_pool *p, vow_task *first, uintptr_t unless)
+{
+    int rc = 0;
+
+    vowi_lock_acquire(&p->level_lock);
+    /* relaxed: an end of the inbox comes under this lock, or looks here after it */
+    if (vowi_load_relaxed(&p->inbox) & unless)
+        rc = VOW_E_CLOSED;
+    while (rc == 0 && first != NULL) {
+        vow_task *next = first->next;
+
+        push_locked(p, first);
+        first = next;
+    }
+    vowi_lock_release(&p->level_lock);
+    if (rc == 0)
+        vowi_pool_wake(p);
+    return rc;
+}
+
+vow_task *
+vowi_level_take(struct vowi_pool *p, unsigned level)
+{
+    vow_task *task;
+    uint32_t levels;
+
+    /* relaxed: a hint; whoever goes to sleep asks again in order */
+    if ((vowi_load_relaxed(&p->levels) & BIT(level)) == 0)
+        return NULL;
+    vowi_lock_acquire(&p->level_lock);
+    task = vowi_fifo_pop(&p->level[level]);
+    levels = vowi_load_relaxed(&p->levels); /* relaxed: written under the lock */
+    if (p->level[level].first == NULL)
+        vowi_store_seq_cst(&p->levels, levels & ~BIT(level)); /* [idle] */
+    vowi_lock_release(&p->level_lock);
+    return task;
+}
+
+vow_task *
+vowi_level_take_any(struct vowi_pool *p)
+{
+    vow_task *task = NULL;
+
+    for (unsigned i = 0; task == NULL && i < VOWI_LEVELS; i++)
+        task = vowi_level_take(p, by_urgency[i]);
+    return task;
+}
+
+/* ---- picking ------------------------------------------------------------------------- */
+
+/* The least urgent level whose patience is at its end; VOWI_LEVELS: none. */
+static unsigned
+due_level(const struct vowi_worker *w)
+{
+    for (unsigned i = VOWI_LEVELS; i-- > 0;)
+        if (w->passed[by_urgency[i]] >= patience[by_urgency[i]])
+            return by_urgency[i];
+    return VOWI_LEVELS;
+}
+
+/* Whether there is normal work is not known until it is looked for. */
+static void
+age(struct vowi_worker *w, uint32_t waiting, unsigned taken)
+{
+    for (unsigned level = 0; level < VOWI_LEVELS; level++)
+        if (level == taken || ((waiting | BIT(VOW_NORMAL)) & BIT(level)) == 0)
+            w->passed[level] = 0;
+        else if (w->passed[level] < patience[level])
+            w->passed[level]++;
+}
+
+static vow_task *
+take_from(struct vowi_pool *p, struct vowi_worker *w, unsigned level)
+{
+    vow_task *task;
+
+    if (level != VOW_NORMAL)
+        return vowi_level_take(p, level);
+    task = vowi_worker_pick_normal(p, w);
+    if (task == NULL)
+        w->passed[VOW_NORMAL] = 0;
+    return task;
+}
+
+vow_task *
+vowi_worker_pick_by_level(struct vowi_pool *p, struct vowi_worker *w, uint32_t waiting)
+{
+    unsigned level = due_level(w);
+    vow_task *task = level < VOWI_LEVELS ? take_from(p, w, level) : NULL;
+
+    for (unsigned i = 0; task == NULL && i < VOWI_LEVELS; i++) {
+        level = by_urgency[i];
+        task = take_from(p, w, level);
+    }
+    if (task != NULL)
+        age(w, waiting, level);
+    return task;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * queue/fifo.h - a list of tasks, oldest first, linked by their next.
+ *
+ * Zero is an empty one. Locks nothing.
+ */
+#ifndef VOWI_QUEUE_FIFO_H
+#define VOWI_QUEUE_FIFO_H
+
+#include <stddef.h>
+
+#include <vow/executor.h>
+
+struct vowi_fifo {
+    vow_task *first;
+    vow_task *last; /* of no meaning while there is no first */
+};
+
+static inline void
+vowi_fifo_push(struct vowi_fifo *f, vow_task *task)
+{
+    task->next = NULL;
+    if (f->first == NULL)
+        f->first = task;
+    else
+        f->last->next = task;
+    f->last = task;
+}
+
+/* Takes the oldest; NULL if there is none. */
+static inline vow_task *
+vowi_fifo_pop(struct vowi_fifo *f)
+{
+    vow_task *task = f->first;
+
+    if (task != NULL)
+        f->first = task->next;
+    return task;
+}
+
+#endif
