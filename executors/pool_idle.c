@@ -99,26 +99,44 @@ start_searching(struct vowi_pool *p, struct vowi_worker *w)
         w->searching = vowi_cas_strong_seq_cst(&p->idle, &idle, idle + VOWI_SEARCHING);
 }
 
-/* Goes to sleep unless there is work after all. Returns false if it is to exit. */
+/* Counts itself asleep, or not any more; a searcher is none while it sleeps. [idle] */
+static void
+count_asleep_locked(struct vowi_pool *p, struct vowi_worker *w, bool searching)
+{
+    w->woken = false;
+    w->next_asleep = p->asleep;
+    p->asleep = w;
+    p->awake--;
+    vowi_add_seq_cst(&p->idle, VOWI_ASLEEP - (searching ? VOWI_SEARCHING : 0));
+}
+
+static void
+count_awake_locked(struct vowi_pool *p, struct vowi_worker *w, bool searching)
+{
+    p->asleep = w->next_asleep;
+    p->awake++;
+    vowi_add_seq_cst(&p->idle, (searching ? VOWI_SEARCHING : 0) - VOWI_ASLEEP);
+}
+
+/*
+ * Goes to sleep unless there is work after all. Returns false if it is to exit.
+ *
+ * Who finds work at this last look goes on as a searcher if it was one: whoever posted
+ * while it searched has left it to this worker to wake the next.
+ */
 static bool
 sleep_for_work(struct vowi_pool *p, struct vowi_worker *w)
 {
     bool exits;
 
     vowi_lock_acquire(&p->lock);
-    w->woken = false;
-    w->next_asleep = p->asleep;
-    p->asleep = w;
-    p->awake--;
-    vowi_add_seq_cst(&p->idle, VOWI_ASLEEP - (w->searching ? VOWI_SEARCHING : 0));
-    w->searching = false;
+    count_asleep_locked(p, w, w->searching);
     if (vowi_pool_has_work(p)) { /* [idle] */
-        p->asleep = w->next_asleep;
-        p->awake++;
-        vowi_sub_seq_cst(&p->idle, VOWI_ASLEEP);
+        count_awake_locked(p, w, w->searching);
         vowi_lock_release(&p->lock);
         return true;
     }
+    w->searching = false;
     vowi_pool_end_if_done_locked(p);
     vowi_lock_release(&p->lock);
     vowi_park(&w->parker, &w->woken, VOW_FOREVER);
@@ -150,7 +168,7 @@ vow_task *
 vowi_worker_next_task(struct vowi_pool *p, struct vowi_worker *w)
 {
     for (;;) {
-        bool woken = w->searching;
+        bool woken = w->searching && w->woken;
         vow_task *task = vowi_worker_pick(p, w);
 
         if (task == NULL)

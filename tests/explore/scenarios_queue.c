@@ -17,13 +17,12 @@ static void
 use(vow_task *task)
 {
     if (task != NULL)
-        taken[task->priority]++;
+        taken[task - tasks]++;
 }
 
 static void
 push(unsigned i)
 {
-    tasks[i].priority = (unsigned char)i;
     require(vowi_deque_push(&deque, &tasks[i], false));
 }
 
@@ -154,8 +153,15 @@ make_bare(void)
 {
     require(vowi_lock_init(&bare.inject_lock, VOWI_RANK_INJECT) == 0);
     require(vowi_lock_init(&bare.lock, VOWI_RANK_POOL) == 0);
-    for (unsigned i = 0; i < 3; i++)
-        tasks[i].priority = (unsigned char)i;
+    require(vowi_lock_init(&bare.level_lock, VOWI_RANK_LEVELS) == 0);
+}
+
+static void
+free_bare(void)
+{
+    vowi_lock_fini(&bare.inject_lock);
+    vowi_lock_fini(&bare.level_lock);
+    vowi_lock_fini(&bare.lock);
 }
 
 static void
@@ -184,7 +190,7 @@ takes_injected(void)
     vow_task *task = vowi_pool_take_injected(&bare, NULL);
 
     if (task != NULL)
-        order[taken_count++] = task->priority;
+        order[taken_count++] = (int)(task - tasks);
 }
 
 static void
@@ -211,8 +217,7 @@ finish_bare(void)
         require(at[order[i]] == -1);
         at[order[i]] = i;
     }
-    vowi_lock_fini(&bare.inject_lock);
-    vowi_lock_fini(&bare.lock);
+    free_bare();
     outcome("%d taken, %s", taken_count, at[0] < at[1] ? "in order" : "out of order");
 }
 
@@ -267,8 +272,7 @@ SCENARIO(inject_close, 0, "inbox: it is closed between and around two posts",
     }
     all = taken_count;
     require(all != 0 && order[all - 1] == 2);
-    vowi_lock_fini(&bare.inject_lock);
-    vowi_lock_fini(&bare.lock);
+    free_bare();
     outcome("taken %d, refused %d", all - 1, refused);
 }
 
@@ -303,8 +307,7 @@ end_workers(unsigned n)
         pthread_mutex_destroy(&workers[i].parker.mutex);
         pthread_cond_destroy(&workers[i].parker.cond);
     }
-    vowi_lock_fini(&bare.inject_lock);
-    vowi_lock_fini(&bare.lock);
+    free_bare();
 }
 
 static void
@@ -359,6 +362,17 @@ SCENARIO(two_park_two_posts, 0, "two workers park while two tasks are posted",
          EXPECTED("both", "no task waits while a worker sleeps"))
 {
     make_workers(2);
+    run_threads(waits_0, waits_1, injects_0_1);
+    require(picked[0] != NULL && picked[1] != NULL && picked[0] != picked[1]);
+    end_workers(2);
+    outcome("both");
+}
+
+SCENARIO(two_park_two_levels, 0, "the same, and one of the tasks is urgent",
+         EXPECTED("both", "no task waits while a worker sleeps"))
+{
+    make_workers(2);
+    tasks[1].priority = VOW_HIGH;
     run_threads(waits_0, waits_1, injects_0_1);
     require(picked[0] != NULL && picked[1] != NULL && picked[0] != picked[1]);
     end_workers(2);
