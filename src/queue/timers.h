@@ -36,14 +36,16 @@ vowi_timers_set_left(vow_timer *t, vow_timer *left)
     t->task.next = left != NULL ? &left->task : NULL;
 }
 
-/* A bijection, so that no two nodes have the same. */
+/* A bijection, so that no two nodes have the same; with two rounds, since after one the
+ * nodes of an array are still so regular that the tree can be 160 deep. */
 static inline uint64_t
 vowi_timers_priority(const vow_timer *t)
 {
     uint64_t x = (uintptr_t)t;
 
     x = (x ^ (x >> 32)) * UINT64_C(0x9e3779b97f4a7c15);
-    return x ^ (x >> 29);
+    x = (x ^ (x >> 29)) * UINT64_C(0xbf58476d1ce4e5b9);
+    return x ^ (x >> 32);
 }
 
 /* Puts a node, or none, where another hangs. */
