@@ -39,6 +39,7 @@
 #define VOWI_CORE_STATE_H
 
 #include <assert.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <vow/future.h>
@@ -61,6 +62,7 @@ struct vowi_outcome {
             union {
                 vow_error *error;
                 struct vow_state *root;
+                int64_t size; /* as wide as what a value holds, so that drop and kind meet */
             } as;
             vow_drop_fn *kind; /* vowi_is_error, vowi_is_alias, or a value's drop */
         } other;
@@ -108,6 +110,9 @@ void vowi_is_alias(void *unused);
 #define VOWI_STOPPABLE  ((uint64_t)1 << 62) /* VOW_STOP_WHEN_UNWANTED */
 #define VOWI_STOPPING   ((uint64_t)1 << 63) /* it was asked to stop */
 
+static_assert(offsetof(struct vowi_outcome, as.other.kind) ==
+                  offsetof(struct vowi_outcome, as.value.drop),
+              "a value's drop is where the kind of another outcome is");
 #if UINTPTR_MAX == UINT64_MAX
 static_assert(sizeof(struct vow_state) == 40, "a state");
 #endif
