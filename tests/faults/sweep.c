@@ -201,7 +201,8 @@ static void
 die_after(unsigned ms)
 {
     const struct itimerval limit = {
-        .it_value = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000}};
+        .it_value = {.tv_sec = (time_t)(ms / 1000),
+                     .tv_usec = (suseconds_t)(ms % 1000 * 1000)}};
 
     setitimer(ITIMER_REAL, &limit, NULL);
 }
