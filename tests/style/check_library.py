@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: MIT
 """Checks the built libraries: what they export, and how the shared one was linked.
 
-    check_library.py SHARED STATIC INCLUDE_DIR SYMBOLS   prints what is wrong
-    check_library.py --self-test CC                      shows that each check can fail
+    check_library.py [--hardened] SHARED STATIC INCLUDE_DIR SYMBOLS   prints what is wrong
+    check_library.py --self-test CC                   shows that each check can fail
 
-The headers, the file SYMBOLS and the shared library name the same functions. The static
-library defines no name outside vow_ and vowi_. Beside libc and what compiler and loader
-bring themselves, the shared library needs no other.
+The headers and the shared library name the same functions, among them all that the file
+SYMBOLS does: ./dev abi --update adds new ones to it, and none goes. The static library
+defines no name outside vow_ and vowi_. Beside libc and what compiler and loader bring
+themselves, the shared library needs no other. Once hardened, it looks after its stack,
+has libc look at sizes, and is ready for the processor's checks of jumps and returns.
 """
 import pathlib
 import re
@@ -25,6 +27,10 @@ LINKED = {  # what readelf says of the shared library, and what its absence mean
     "BIND_NOW": "functions are bound late (-z now)",
     "NODELETE": "dlclose could unmap code that runs (-z nodelete)",
     "SONAME": "no soname",
+}
+NOT_LINKED = {  # what it must not say, and what it would mean
+    "TEXTREL": "the loader has to write to code (-fPIC)",
+    "STATIC_TLS": "it cannot be loaded late (initial-exec thread-locals)",
 }
 
 
@@ -50,11 +56,25 @@ def check_linking(shared):
     for mark, absent in LINKED.items():
         if mark not in text:
             yield absent
+    for mark, present in NOT_LINKED.items():
+        if mark in text:
+            yield present
     for line in text.splitlines():
         if "GNU_STACK" in line and "E" in line.split()[-2]:
             yield "the stack is executable"
     for library in NEEDED.findall(text):
         yield f"it needs more than libc: {library}"
+
+
+def check_hardened(shared, static):
+    needed = output_of("nm", "--dynamic", "--undefined-only", shared)
+    if "__stack_chk_fail" not in needed:
+        yield "no function looks after its stack (-fstack-protector-strong)"
+    if not re.search(r"__\w+_chk\b", needed):
+        yield "libc looks at no size (_FORTIFY_SOURCE)"
+    objects = output_of("readelf", "--file-header", "--notes", static)
+    if objects.count("X86-64") > len(re.findall("IBT.*SHSTK", objects)):
+        yield "jumps and returns are not checked (-fcf-protection)"
 
 
 def check(shared, static, include, symbols):
@@ -71,7 +91,8 @@ def check(shared, static, include, symbols):
     if listed != sorted(set(listed)):
         found.append(f"{symbols} is not sorted, or has a name twice")
     found += compare("the headers", declared, "the library", exported)
-    found += compare("the headers", declared, symbols, set(listed))
+    found += [f"{name} is in {symbols}, not in the headers"
+              for name in sorted(set(listed) - declared)]
     return found + list(check_linking(shared))
 
 
@@ -88,8 +109,9 @@ BAD = [  # file, its text, a part of the complaints
     ("vow.c", GOOD["vow.c"] + "__attribute__((__visibility__(\"hidden\"))) int other = 1;\n",
      "begins with neither"),
     ("vow.symbols", "vow_do\nvow_more\n", "vow_more is in"),
-    ("vow.symbols", "", "vow_do is in the headers"),
     ("vow.symbols", "vow_do\nvow_do\n", "is not sorted"),
+    ("vow.c", "static _Thread_local int t __attribute__((__tls_model__(\"initial-exec\")));\n"
+     "int vow_do(void) { return t++; }\n", "cannot be loaded late"),
     ("flags", GOOD["flags"].replace("-z relro", "-z norelro"), "read-only relocations"),
     ("flags", GOOD["flags"].replace("-z now", "-z lazy"), "bound late"),
     ("flags", GOOD["flags"].replace("-z nodelete", ""), "unmap code"),
@@ -97,6 +119,27 @@ BAD = [  # file, its text, a part of the complaints
     ("flags", GOOD["flags"].replace("-soname=x", ""), "no soname"),
     ("flags", GOOD["flags"] + " --no-as-needed -lm", "it needs more than libc: libm.so"),
 ]
+
+
+HARDENED = "-O2 -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fcf-protection=full"
+FRAGILE = """#include <stdio.h>
+int vow_do(int n, char *out);
+int vow_do(int n, char *out) { char a[99]; sprintf(a, "%*d", n, n); return sprintf(out, a); }
+"""
+NOT_HARDENED = [  # a flag, what is there in its place, a part of the complaints
+    ("-fstack-protector-strong", "-fno-stack-protector", "looks after its stack"),
+    ("-D_FORTIFY_SOURCE=2", "-U_FORTIFY_SOURCE", "looks at no size"),
+    ("-fcf-protection=full", "-fcf-protection=none", "jumps and returns"),
+]
+
+
+def hardened_complaints(cc, flags):
+    with tempfile.TemporaryDirectory() as place:
+        shared, static = f"{place}/vow.so", f"{place}/vow.o"
+        subprocess.run([cc, *flags.split(), "-w", "-fPIC", "-c", "-x", "c", "-", "-o", static],
+                       input=FRAGILE, text=True, check=True)
+        output_of(cc, "-shared", static, "-o", shared)
+        return list(check_hardened(shared, static))
 
 
 def complaints_of(cc, files):
@@ -117,6 +160,11 @@ def self_test(cc):
         lines = complaints_of(cc, {**GOOD, name: text})
         if not any(expected in line for line in lines):
             found.append(f"{name}: {text!r}: expected {expected!r}, got {lines}")
+    found += [f"hardened: {line}" for line in hardened_complaints(cc, HARDENED)]
+    for flag, instead, expected in NOT_HARDENED:
+        lines = hardened_complaints(cc, HARDENED.replace(flag, instead))
+        if not any(expected in line for line in lines):
+            found.append(f"{instead}: expected {expected!r}, got {lines}")
     return found
 
 
@@ -124,6 +172,8 @@ def main():
     arguments = sys.argv[1:]
     if len(arguments) == 2 and arguments[0] == "--self-test":
         found = self_test(arguments[1])
+    elif len(arguments) == 5 and arguments[0] == "--hardened":
+        found = check(*arguments[1:]) + list(check_hardened(*arguments[1:3]))
     elif len(arguments) == 4:
         found = check(*arguments)
     else:
