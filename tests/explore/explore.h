@@ -124,6 +124,9 @@ void explore_wait_until_quiet(void);
  * explored itself in a scenario of its own. */
 void explore_calmly(void (*function)(void));
 
+/* From now on pthread_create fails. */
+void explore_no_more_threads(void);
+
 /* Says what has happened in this run. */
 void outcome(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -184,8 +184,9 @@ struct run {
     unsigned steps;
     uint64_t now; /* ns */
     enum ending ending;
-    bool active; /* code under test is running */
-    bool calm;   /* explore_calmly: there are no choices */
+    bool active;     /* code under test is running */
+    bool calm;       /* explore_calmly: there are no choices */
+    bool no_threads; /* explore_no_more_threads */
     bool tracing;
     char outcome[128];
     const char *failure; /* its kind, a literal */

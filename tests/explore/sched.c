@@ -572,6 +572,7 @@ run_once(bool (*each)(void))
     run.failure = NULL;
     run.outcome[0] = '\0';
     run.calm = false;
+    run.no_threads = false;
     threads_start_run(run.scenario->body);
     if (run.ending == WHOLE && !each())
         run.ending = FAILED;

@@ -7,14 +7,18 @@
  * ever scheduled only to find that it must wait. A condition takes two steps: giving
  * the mutex up, and, once woken, getting it back.
  *
- * What is not here ends the run or is a linker error: pthread_exit, cancellation,
- * rwlocks, barriers, priorities.
+ * pthread_exit unwinds the stack as the C library does, by the tables that the compiler
+ * makes with -fexceptions: so clean-up handlers run, with schedules of their own.
+ *
+ * What is not here ends the run or is a linker error: cancellation, rwlocks, barriers,
+ * priorities.
  */
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unwind.h>
 
 #include "model.h"
 
@@ -128,15 +132,9 @@ wait_for_end(unsigned first, unsigned n)
     step_when((struct op){.at = {0}}, END);
 }
 
-static void
-start(void)
+static _Noreturn void
+end_thread(struct thread *t)
 {
-    struct thread *t = self();
-
-    if (t->plain_main != NULL)
-        t->plain_main();
-    else
-        t->result = t->main(t->arg);
     for (int round = 0; round < 4 && run_destructors(t); round++)
         ;
     heap_free_tls(t);
@@ -150,6 +148,46 @@ start(void)
     }
     step_when((struct op){.at = {0}}, ENDED);
     abort();
+}
+
+static void
+start(void)
+{
+    struct thread *t = self();
+
+    if (t->plain_main != NULL)
+        t->plain_main();
+    else
+        t->result = t->main(t->arg);
+    end_thread(t);
+}
+
+/* Called for each frame that is left, before its handlers run. */
+static _Unwind_Reason_Code
+leave_frame(int version, _Unwind_Action what, _Unwind_Exception_Class class,
+            struct _Unwind_Exception *exception, struct _Unwind_Context *context,
+            void *arg)
+{
+    (void)version;
+    (void)class;
+    (void)exception;
+    (void)context;
+    if (what & _UA_END_OF_STACK)
+        end_thread(arg);
+    return _URC_NO_REASON;
+}
+
+_Noreturn void
+model_pthread_exit(void *result)
+{
+    static struct _Unwind_Exception exceptions[THREADS];
+    struct thread *t = self();
+
+    t->result = result;
+    TRACE(PC, "pthread_exit");
+    memset(&exceptions[t->id], 0, sizeof exceptions[t->id]);
+    _Unwind_ForcedUnwind(&exceptions[t->id], leave_frame, t);
+    fail_at(PC, "the explorer", "a thread cannot leave its stack");
 }
 
 static struct thread *
@@ -217,6 +255,12 @@ explore_wait_for_all(void)
 }
 
 void
+explore_no_more_threads(void)
+{
+    run.no_threads = true;
+}
+
+void
 explore_wait_until_quiet(void)
 {
     step_when((struct op){.all = true}, QUIET);
@@ -243,8 +287,10 @@ model_pthread_create(pthread_t *out, const pthread_attr_t *attr, void *(*main)(v
 
     (void)attr;
     step((struct op){.at = {AT_THREADS}, .writes = true});
-    if (fails("pthread_create", PC))
+    if (run.no_threads || fails("pthread_create", PC)) {
+        TRACE(PC, "no thread is created");
         return EAGAIN;
+    }
     t = thread_new();
     t->main = main;
     t->arg = arg;
