@@ -21,6 +21,7 @@
  */
 #include <vow/manual.h>
 
+#include <vow/delayed.h>
 #include <vow/future.h>
 
 #include "base/atomic.h"
@@ -197,7 +198,7 @@ manual_arm(vow_executor *self, vow_timer *timer)
     bool accepted;
 
     vowi_lock_acquire(&m->lock);
-    accepted = m->life == OPEN;
+    accepted = m->life == OPEN && !vow_executor_is_closed(timer->on);
     if (accepted) {
         timer->home = self;
         vowi_wheel_add(&m->timers, timer);
@@ -243,6 +244,14 @@ move_clock(vow_manual *m, vow_ns to)
         vowi_store_relaxed(&m->clock.time, to);
 }
 
+static void
+fires_locked(vow_manual *m, struct firing *f, const vow_timer *timer)
+{
+    f->timer = timer;
+    vowi_list_push(&m->firing, &f->link);
+    m->busy++;
+}
+
 /* Makes the caller busy if it returns a timer, which is then listed as firing. */
 static vow_timer *
 take_timer(vow_manual *m, struct firing *f, vow_ns due)
@@ -251,13 +260,19 @@ take_timer(vow_manual *m, struct firing *f, vow_ns due)
 
     vowi_lock_acquire(&m->lock);
     timer = vowi_wheel_take_due(&m->timers, due);
-    if (timer != NULL) {
-        f->timer = timer;
-        vowi_list_push(&m->firing, &f->link);
-        m->busy++;
-    }
+    if (timer != NULL)
+        fires_locked(m, f, timer);
     vowi_lock_release(&m->lock);
     return timer;
+}
+
+static void
+fire_here(vow_manual *m, vow_timer *timer)
+{
+    vow_executor *before = vow_executor_enter(&m->executor);
+
+    vow_timer_fire(timer, 0);
+    vow_executor_enter(before);
 }
 
 static bool
@@ -269,7 +284,7 @@ fire_due(vow_manual *m, vow_ns due)
     if (timer == NULL)
         return false;
     move_clock(m, timer->when);
-    run_here(m, &timer->task);
+    fire_here(m, timer);
     leave(m, &f);
     return true;
 }
@@ -331,10 +346,41 @@ manual_close(vow_executor *self, vow_close_mode mode)
         refused = next;
     }
     while ((timer = take_timer(m, &f, VOW_FOREVER)) != NULL) {
-        timer->task.run(&timer->task, VOW_E_CLOSED);
+        vow_timer_fire(timer, VOW_E_CLOSED);
         leave(m, &f);
     }
     leave(m, NULL);
+}
+
+/* Makes the caller busy if it returns a timer. */
+static vow_timer *
+unlist_timer(vow_manual *m, struct firing *f, vow_timer *list)
+{
+    vow_timer *timer;
+
+    vowi_lock_acquire(&m->lock);
+    timer = vowi_wheel_unlist(&m->timers, list);
+    if (timer != NULL)
+        fires_locked(m, f, timer);
+    vowi_lock_release(&m->lock);
+    return timer;
+}
+
+static void
+manual_revoke(vow_executor *self, vow_executor *on)
+{
+    vow_manual *m = manual_of(self);
+    struct firing f;
+    vow_timer list;
+    vow_timer *timer;
+
+    vowi_lock_acquire(&m->lock);
+    vowi_wheel_list(&m->timers, on, &list);
+    vowi_lock_release(&m->lock);
+    while ((timer = unlist_timer(m, &f, &list)) != NULL) {
+        vow_timer_fire(timer, VOW_E_CLOSED);
+        leave(m, &f);
+    }
 }
 
 static void
@@ -390,6 +436,7 @@ static const vow_executor_ops ops = {
     .close = manual_close,
     .destroy = manual_destroy,
     .cannot_wait = cannot_wait,
+    .revoke = manual_revoke,
 };
 
 vow_manual *
@@ -402,6 +449,7 @@ vow_manual_new(void)
     *m = (vow_manual){.clock.clock.now = read_clock, .end = &m->first};
     vowi_list_init(&m->firing);
     vowi_wheel_init(&m->timers, 0);
+    m->clock.clock.timers = &m->executor;
     if (vowi_lock_init(&m->lock, VOWI_RANK_MANUAL) != 0)
         goto fail_memory;
     if (vow_executor_init(&m->executor, &ops) != 0)

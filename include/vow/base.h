@@ -64,6 +64,12 @@ typedef struct vow_clock vow_clock;
 struct vow_clock {
     /** Returns the time on this clock; called from any thread, must not block. */
     vow_ns (*now)(const vow_clock *self);
+    /**
+     * Who fires timers on this clock, those of executors without timers of their own
+     * included (vow_timer_fire): an executor with arm and disarm, borrowed. NULL: the
+     * timer thread of the process, for clocks that go as the real one does.
+     */
+    struct vow_executor *timers;
 };
 
 /** Returns @p n times @p unit, saturating. Meant for vow_seconds and its kin. */

@@ -94,7 +94,10 @@ struct vow_executor_ops {
      * posted, and what is refused is finished with run(task, why).
      */
     int (*post_many)(vow_executor *self, vow_task *first, size_t n);
-    /** Arms a timer on the clock of this executor; returns as post does. */
+    /**
+     * Arms a timer on the clock of this executor, by timer->when; returns as post does.
+     * With arm there must be disarm. NULL: see vow/delayed.h.
+     */
     int (*arm)(vow_executor *self, vow_timer *timer);
     /** Disarms a timer; after VOW_REMOVED its run is not called. */
     vow_removal (*disarm)(vow_executor *self, vow_timer *timer);
@@ -133,6 +136,12 @@ struct vow_executor_ops {
      * instead. NULL: the built-in error.
      */
     const vow_error *(*cannot_wait)(vow_executor *self);
+    /**
+     * Another executor, @p on, has closed: ends each timer armed here whose on it is, by
+     * vow_timer_fire(timer, VOW_E_CLOSED), and arms no more (vow_executor_is_closed). NULL:
+     * they end when they are due.
+     */
+    void (*revoke)(vow_executor *self, vow_executor *on);
 };
 
 /** A place where work runs. Yours has it as its first member. */
@@ -221,6 +230,15 @@ void vow_executor_unref(vow_executor *on);
  *              steps
  */
 vow_future *vow_executor_close(vow_executor *on, vow_close_mode mode);
+
+/**
+ * Returns whether an executor was closed, in whatever mode.
+ *
+ * @param on  borrowed; NULL is inline, which never closes
+ * @return    true from the moment from which it refuses work from outside
+ * @contract  any thread; never blocks; no memory; runs no user code
+ */
+bool vow_executor_is_closed(const vow_executor *on);
 
 /**
  * Waits until a closed executor is done and its threads have exited.

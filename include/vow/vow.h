@@ -8,6 +8,7 @@
 
 #include <vow/base.h>
 #include <vow/cancel.h>
+#include <vow/delayed.h>
 #include <vow/executor.h>
 #include <vow/future.h>
 #include <vow/manual.h>

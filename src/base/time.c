@@ -39,15 +39,25 @@ vow_clock_use(vow_clock *c)
     return vowi_swap_acq_rel(&vowi_globals.clock, c); /* [clock] */
 }
 
-vow_ns
-vow_now(void)
+vow_clock *
+vowi_process_clock(void)
+{
+    return vowi_load_acquire(&vowi_globals.clock); /* [clock] */
+}
+
+vow_clock *
+vowi_clock_here(void)
 {
     vow_executor *on = vowi_self()->executor;
     vow_clock *c = NULL;
 
     if (on != NULL && on->ops->clock != NULL)
         c = on->ops->clock(on);
-    if (c == NULL)
-        c = vowi_load_acquire(&vowi_globals.clock); /* [clock] */
-    return vow_clock_now(c);
+    return c != NULL ? c : vowi_process_clock();
+}
+
+vow_ns
+vow_now(void)
+{
+    return vow_clock_now(vowi_clock_here());
 }

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <time.h>
 
-#include <vow/base.h>
+#include <vow/executor.h>
 
 /* The monotonic clock, whatever vow_clock_use says. */
 vow_ns vowi_monotonic_now(void);
@@ -32,6 +32,25 @@ vowi_time_sub(vow_ns a, vow_ns b)
         return difference;
     return b < 0 ? INT64_MAX : INT64_MIN;
 }
+
+/* The clock that is in force in the process; NULL: the real one. */
+vow_clock *vowi_process_clock(void);
+
+/* The one that vow_now reads: that of the executor whose task runs here, or that. */
+vow_clock *vowi_clock_here(void);
+
+/*
+ * Who fires timers on a clock: the executor to arm them at. NULL is the clock in force
+ * here. Returns NULL only if the default pool cannot be had. In core/timer.c.
+ */
+vow_executor *vowi_clock_timers(vow_clock *clock);
+
+/* The timer thread of the process, as an executor with timers: executors/delayed.c. */
+vow_executor *vowi_timer_thread(void);
+
+/* Ends the thread if it runs, and waits for that; what is armed stays armed. The next
+ * arm starts it again. */
+void vowi_timer_thread_stop(void);
 
 /* A time on the monotonic clock, not before its zero, as the kernel wants it. */
 struct timespec vowi_timespec(vow_ns t);

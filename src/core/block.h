@@ -29,6 +29,21 @@ struct vowi_job {
     struct vow_state state;
 };
 
+/* A task that is submitted when its time comes; a sleep, which ends before fn. */
+struct vowi_delay {
+    union {
+        vow_timer timer;
+        union vowi_task task;
+    } as;
+    struct vow_state state;
+    union {
+        vow_task_fn *run;
+        struct vow_state *follow;
+    } fn;
+};
+
+#define VOWI_SLEEP_SIZE offsetof(struct vowi_delay, fn)
+
 /* What hangs on a source and calls a function: the head of a step and of a watch. */
 struct vowi_hook {
     union vowi_task as;
@@ -68,6 +83,9 @@ static_assert(sizeof(struct vowi_bare) == 48, "a promise");
 static_assert(sizeof(struct vowi_step) == 88, "a state and a then");
 static_assert(sizeof(struct vowi_job) == 80, "a state and a task");
 static_assert(sizeof(struct vowi_watch) == 64, "a hook without a result");
+static_assert(sizeof(vow_timer) == 64, "a timer");
+static_assert(sizeof(struct vowi_delay) == 112, "a state, a timer and a function");
+static_assert(VOWI_SLEEP_SIZE == 104, "a state and a timer");
 static_assert(offsetof(struct vowi_bare, state.outcome) % 16 == 0, "its node is aligned");
 #endif
 
@@ -93,6 +111,12 @@ static inline struct vowi_job *
 vowi_job(struct vow_state *s)
 {
     return vowi_container_of(s, struct vowi_job, state);
+}
+
+static inline struct vowi_delay *
+vowi_delay(struct vow_state *s)
+{
+    return vowi_container_of(s, struct vowi_delay, state);
 }
 
 static inline struct vowi_step *

@@ -13,6 +13,7 @@
 #include "core/cancel.h"
 
 #include "base/mem.h"
+#include "core/delay.h"
 #include "core/executor.h"
 #include "core/follow.h"
 #include "core/frame.h"
@@ -277,6 +278,8 @@ stop_job_or_step(struct vowi_thread *t, struct vow_state *s, const vow_error *er
         stop_unstarted(t, s, error);
         if (vowi_is_step(s))
             next = leave_source(t, s);
+        else
+            vowi_delay_stopped(t, s);
     } else if (word & VOWI_FOLLOWING) {
         next = vowi_upstream(s);
     }

@@ -16,11 +16,13 @@
  *     [handle]  what a user did with the executor, to the close by the last unref
  *     [memory]  all uses of it, from each release of holds to its destruction
  *     [mode]    what happened before close, to whoever sees it closed
+ *     [armed]   of a close and an arm elsewhere one sees the other (core/timer.c)
  */
 #include "core/executor.h"
 
 #include "base/buggify.h"
 #include "base/mem.h"
+#include "core/timer.h"
 
 #ifndef VOWI_CREDIT
 #define VOWI_CREDIT 64
@@ -31,6 +33,7 @@ struct home {
     _Atomic(int64_t) holds;
     _Atomic(int) mode; /* 0: open; else 1 + the strictest mode of a close */
     atomic_bool finished;
+    _Atomic(int64_t) timers; /* armed elsewhere for it */
     vow_promise *closed;
     vow_future *closing; /* of closed */
 };
@@ -157,6 +160,7 @@ vow_executor_init(vow_executor *self, const vow_executor_ops *ops)
     atomic_init(&home->holds, 2); /* for the handles, and until it has finished */
     atomic_init(&home->mode, 0);
     atomic_init(&home->finished, false);
+    atomic_init(&home->timers, 0);
     self->library = home;
     return 0;
 }
@@ -184,7 +188,9 @@ close_in(vow_executor *on, struct home *home, vow_close_mode mode)
     do {
         if (before >= now)
             return;
-    } while (!vowi_cas_acq_rel(&home->mode, &before, now)); /* [mode] */
+    } while (!vowi_cas_seq_cst(&home->mode, &before, now)); /* [mode], [armed] */
+    if (vowi_load_seq_cst(&home->timers) != 0)              /* [armed] */
+        vowi_timers_revoke(on);
     if (on->ops->close != NULL)
         on->ops->close(on, mode);
     else
@@ -248,6 +254,43 @@ vow_executor_join(vow_executor *on)
     if (on->ops->join != NULL)
         on->ops->join(on);
     return 0;
+}
+
+/* ---- timers armed elsewhere ------------------------------------------------------------------ */
+
+bool
+vow_executor_is_closed(const vow_executor *on)
+{
+    struct home *home = home_of(on);
+
+    return home != NULL && vowi_load_seq_cst(&home->mode) != 0; /* [mode], [armed] */
+}
+
+bool
+vowi_executor_count_timer(struct vowi_thread *t, vow_executor *on)
+{
+    struct home *home = home_of(on);
+
+    if (home == NULL)
+        return true; /* a static object: there for ever */
+    vowi_executor_hold(t, on);
+    vowi_add_seq_cst(&home->timers, 1); /* [armed] */
+    if (!vow_executor_is_closed(on))
+        return true;
+    vowi_executor_uncount_timer(t, on);
+    return false;
+}
+
+/* relaxed: a count that is too high for a while does no harm. */
+void
+vowi_executor_uncount_timer(struct vowi_thread *t, vow_executor *on)
+{
+    struct home *home = home_of(on);
+
+    if (home == NULL)
+        return;
+    vowi_sub_relaxed(&home->timers, 1);
+    vowi_executor_release(t, on);
 }
 
 bool

@@ -17,6 +17,13 @@
 vow_executor *vowi_executor_hold(struct vowi_thread *t, vow_executor *on);
 void vowi_executor_release(struct vowi_thread *t, vow_executor *on);
 
+/*
+ * Counts a timer that is armed elsewhere for an executor, and keeps its memory; false, and
+ * nothing done, if it is closed.
+ */
+bool vowi_executor_count_timer(struct vowi_thread *t, vow_executor *on);
+void vowi_executor_uncount_timer(struct vowi_thread *t, vow_executor *on);
+
 /* Whether a state is the close future of an executor. */
 bool vowi_executor_closes(const vow_executor *on, const struct vow_state *s);
 

@@ -35,11 +35,13 @@
 static struct vow_state **
 follow_field(struct vow_state *s)
 {
-    switch (vowi_kind(s) >> 56 & 3) {
-    case VOWI_BARE >> 56:
+    switch (vowi_kind(s)) {
+    case VOWI_BARE:
         return &vowi_bare(s)->follow;
-    case VOWI_TASK >> 56:
+    case VOWI_TASK:
         return &vowi_job(s)->fn.follow;
+    case VOWI_DELAY:
+        return &vowi_delay(s)->fn.follow;
     default:
         return &vowi_step(s)->hook.source;
     }
@@ -147,6 +149,13 @@ followed_by_job(vow_task *task, int why)
 }
 
 static void
+followed_by_delay(vow_task *task, int why)
+{
+    followed(&vowi_container_of(task, struct vowi_delay, as.task.task)->state,
+             why == VOWI_ABANDONED);
+}
+
+static void
 followed_by_step(vow_task *task, int why)
 {
     followed(&vowi_container_of(task, struct vowi_step, hook.as.task)->state,
@@ -161,6 +170,8 @@ follower_of(struct vowi_node *n)
 
     if (n->run == followed_by_job)
         return &vowi_container_of(as, struct vowi_job, as)->state;
+    if (n->run == followed_by_delay)
+        return &vowi_container_of(as, struct vowi_delay, as.task)->state;
     if (n->run == followed_by_step)
         return &vowi_container_of(as, struct vowi_step, hook.as)->state;
     if (n->run == vowi_followed_bare)
@@ -173,14 +184,18 @@ follower_node(struct vow_state *s)
 {
     struct vowi_node *n;
 
-    switch (vowi_kind(s) >> 56 & 3) {
-    case VOWI_BARE >> 56:
+    switch (vowi_kind(s)) {
+    case VOWI_BARE:
         n = (struct vowi_node *)(void *)&s->outcome;
         n->run = vowi_followed_bare; /* as.newer is past its end */
         return n;
-    case VOWI_TASK >> 56:
+    case VOWI_TASK:
         n = &vowi_job(s)->as.node;
         n->run = followed_by_job;
+        break;
+    case VOWI_DELAY:
+        n = &vowi_delay(s)->as.task.node;
+        n->run = followed_by_delay;
         break;
     default:
         n = &vowi_step(s)->hook.as.node;

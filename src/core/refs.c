@@ -28,15 +28,21 @@ free_block(struct vowi_thread *t, struct vow_state *s)
 
     if (flags & VOWI_HAS_RECORD)
         vowi_registration_free(t, s->extra);
-    switch (flags >> 56 & 3) {
-    case VOWI_BARE >> 56:
+    switch (flags & VOWI_KIND) {
+    case VOWI_BARE:
         vowi_free_on(t, vowi_bare(s), sizeof(struct vowi_bare));
         break;
-    case VOWI_TASK >> 56:
+    case VOWI_TASK:
         vowi_free_on(t, vowi_job(s), sizeof(struct vowi_job));
         break;
-    case VOWI_STEP >> 56:
+    case VOWI_STEP:
         vowi_free_on(t, vowi_step(s), sizeof(struct vowi_step));
+        break;
+    case VOWI_DELAY:
+        vowi_free_on(t, vowi_delay(s), sizeof(struct vowi_delay));
+        break;
+    case VOWI_SLEEP:
+        vowi_free_on(t, vowi_delay(s), VOWI_SLEEP_SIZE);
         break;
     default:
         vowi_free_on(t, vowi_step(s), sizeof(struct vowi_step_if));

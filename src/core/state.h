@@ -86,22 +86,25 @@ void vowi_is_alias(void *unused);
 
 #define VOWI_CONSUMER  ((uint64_t)1)
 #define VOWI_PROMISE   ((uint64_t)1 << 28)
-#define VOWI_HOLD      ((uint64_t)1 << 52)
+#define VOWI_HOLD      ((uint64_t)1 << 51)
 #define VOWI_CONSUMERS (VOWI_PROMISE - 1)
 #define VOWI_PROMISES  (VOWI_HOLD - VOWI_PROMISE)
-#define VOWI_HOLDS     ((uint64_t)15 << 52)
-#define VOWI_COUNTS    (((uint64_t)1 << 56) - 1)
+#define VOWI_HOLDS     ((uint64_t)15 << 51)
+#define VOWI_COUNTS    (((uint64_t)1 << 55) - 1)
 
 /* From here on references are not counted any more: the state lives for ever. */
 #define VOWI_CONSUMERS_MANY (VOWI_PROMISE >> 1)
 #define VOWI_PROMISES_MANY  (VOWI_HOLD >> 1)
 
 /* Which struct a state is part of: never changes. */
-#define VOWI_KIND    ((uint64_t)3 << 56)
-#define VOWI_BARE    ((uint64_t)0 << 56)
-#define VOWI_TASK    ((uint64_t)1 << 56)
-#define VOWI_STEP    ((uint64_t)2 << 56)
-#define VOWI_STEP_IF ((uint64_t)3 << 56)
+#define VOWI_KIND_BITS 55
+#define VOWI_KIND      ((uint64_t)7 << VOWI_KIND_BITS)
+#define VOWI_BARE      ((uint64_t)0 << VOWI_KIND_BITS)
+#define VOWI_TASK      ((uint64_t)1 << VOWI_KIND_BITS)
+#define VOWI_STEP      ((uint64_t)2 << VOWI_KIND_BITS)
+#define VOWI_STEP_IF   ((uint64_t)3 << VOWI_KIND_BITS)
+#define VOWI_DELAY     ((uint64_t)4 << VOWI_KIND_BITS)
+#define VOWI_SLEEP     ((uint64_t)5 << VOWI_KIND_BITS)
 
 #define VOWI_HAS_RECORD ((uint64_t)1 << 58)
 #define VOWI_ASKED      ((uint64_t)1 << 59) /* a future was handed out */

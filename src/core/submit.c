@@ -53,7 +53,8 @@ task_init(vow_task *task, void (*run)(vow_task *, int), int priority)
 /* ---- jobs -------------------------------------------------------------------------- */
 
 struct job_turn {
-    struct vowi_job *job;
+    struct vow_state *s;
+    vow_task_fn *fn;
     vow_value ctx;
 };
 
@@ -63,10 +64,10 @@ thread_exits_in_job(void *arg)
     struct job_turn *turn = arg;
     struct vowi_thread *t = vowi_frame_exited();
 
-    if (t->in_place == &turn->job->state)
+    if (t->in_place == turn->s)
         t->in_place = NULL;
     vow_value_drop(turn->ctx);
-    vowi_finish(t, &turn->job->state, NULL, vow_err(vowi_thread_exit_error()));
+    vowi_finish(t, turn->s, NULL, vow_err(vowi_thread_exit_error()));
     vowi_leave_exiting(t);
 }
 
@@ -76,9 +77,45 @@ call_job(struct vowi_thread *t, struct job_turn *turn)
     struct vowi_frame frame;
     vow_result r;
 
-    VOWI_USER_CODE(t, frame, &turn->job->state, r = turn->job->fn.run(turn->ctx.as.ptr),
-                   thread_exits_in_job, turn);
+    VOWI_USER_CODE(t, frame, turn->s, r = turn->fn(turn->ctx.as.ptr), thread_exits_in_job,
+                   turn);
     return r;
+}
+
+/* Why a task will never run, if not for a code of ours: no thread to be had, say. */
+static vow_error *
+refusal(int why)
+{
+    vow_error *e = vow_error_of(why);
+
+    return e != NULL ? e : vow_error_new_at(NULL, why, "%s", "the task was refused");
+}
+
+static inline void
+take_turn(struct vowi_thread *t, struct vow_state *s, vow_task_fn *fn, int why)
+{
+    struct job_turn turn = {s, fn, s->outcome.as.value};
+    vow_result r;
+
+    vowi_set_value(s, VOW_NIL);
+    r = why == 0 ? call_job(t, &turn) : vow_err(refusal(why));
+    if (turn.ctx.drop != NULL)
+        vow_value_drop(turn.ctx);
+    t->returning = true;
+    vowi_finish(t, s, NULL, r);
+}
+
+static vow_result
+nothing_to_do(void *ctx)
+{
+    (void)ctx;
+    return vow_ok(VOW_NIL);
+}
+
+void
+vowi_take_task_turn(struct vowi_thread *t, struct vow_state *s, vow_task_fn *fn, int why)
+{
+    take_turn(t, s, fn != NULL ? fn : nothing_to_do, why);
 }
 
 static void
@@ -89,19 +126,10 @@ run_job(vow_task *task, int why)
     struct vow_state *s = &job->state;
     bool outermost = vowi_enter(t);
 
-    if (vowi_claim(s)) {
-        struct job_turn turn = {job, s->outcome.as.value};
-        vow_result r;
-
-        vowi_set_value(s, VOW_NIL);
-        r = why == 0 ? call_job(t, &turn) : vow_err(vow_error_of(why));
-        if (turn.ctx.drop != NULL)
-            vow_value_drop(turn.ctx);
-        t->returning = true;
-        vowi_finish(t, s, NULL, r);
-    } else {
+    if (vowi_claim(s))
+        take_turn(t, s, job->fn.run, why);
+    else
         vowi_hold_release(t, s); /* it was cancelled, or its waiter ran it */
-    }
     vowi_leave(t, outermost);
 }
 

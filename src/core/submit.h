@@ -5,9 +5,17 @@
 #ifndef VOWI_CORE_SUBMIT_H
 #define VOWI_CORE_SUBMIT_H
 
+#include "base/thread.h"
 #include "core/block.h"
 
 /* Runs a job that nobody has started, whatever its queue says; consumes a hold. */
 void vowi_run_job(struct vowi_job *job);
+
+/*
+ * Calls the function of a claimed task, drops its context and settles it. Without a
+ * function it is fulfilled; with a why it is rejected. Consumes a hold.
+ */
+void vowi_take_task_turn(struct vowi_thread *t, struct vow_state *s, vow_task_fn *fn,
+                         int why);
 
 #endif

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/sys.h"
 #include "base/thread.h"
+#include "base/time.h"
 
 #ifdef NDEBUG
 #define push_rank(rank) ((void)(rank))
@@ -55,4 +56,17 @@ vowi_lock_release(struct vowi_lock *l)
 
     pthread_mutex_unlock(&l->mutex);
     pop_rank(rank);
+}
+
+void
+vowi_lock_sleep(struct vowi_lock *l, pthread_cond_t *cond, vow_ns deadline)
+{
+    struct timespec until;
+
+    if (deadline == VOW_FOREVER) {
+        pthread_cond_wait(cond, &l->mutex);
+        return;
+    }
+    until = vowi_timespec(deadline);
+    pthread_cond_timedwait(cond, &l->mutex, &until);
 }

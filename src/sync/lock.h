@@ -10,12 +10,16 @@
 
 #include <pthread.h>
 
+#include <vow/base.h>
+
 enum vowi_rank {
     VOWI_RANK_WAITS = 1, /* core/deadlock.c: who waits for whom */
     VOWI_RANK_JOIN,      /* executors/pool.c: joining the last thread */
     VOWI_RANK_POOL,      /* executors/pool.c: threads, and their coming and going */
     VOWI_RANK_MANUAL,    /* executors/manual.c: its queue and timers */
     VOWI_RANK_SERIAL,    /* executors/serial.c: its list and who runs it */
+    VOWI_RANK_TIMERS,    /* executors/delayed.c: the timer thread's wheel */
+    VOWI_RANK_RUNNING,   /* core/timer.c: timers that run away from home */
     VOWI_RANK_INJECT,    /* executors/pool.c: the order of what came from outside */
     VOWI_RANK_LEVELS,    /* executors/pool_levels.c: tasks by priority */
     VOWI_RANK_BREAKER,   /* resilience/breaker.c: one breaker */
@@ -41,5 +45,11 @@ int vowi_lock_init(struct vowi_lock *l, enum vowi_rank rank);
 void vowi_lock_fini(struct vowi_lock *l);
 void vowi_lock_acquire(struct vowi_lock *l);
 void vowi_lock_release(struct vowi_lock *l);
+
+/*
+ * Gives a lock up, sleeps until a condition variable is signalled or until a time on the
+ * monotonic clock, and takes it again. May return before either.
+ */
+void vowi_lock_sleep(struct vowi_lock *l, pthread_cond_t *cond, vow_ns deadline);
 
 #endif

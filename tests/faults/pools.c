@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "base/time.h"
 #include "vow_test.h"
 
 /* ---- tasks whose runs are counted ------------------------------------------------------ */
@@ -329,6 +330,53 @@ default_pool(struct drop_set *d)
     submit_batch(&b, pool, d);
     close_and_join(pool, VOW_DRAIN);
     finish_batch(&b);
+    vow_executor_unref(pool);
+}
+
+/* ---- the timer thread ------------------------------------------------------------------------ */
+
+static void
+ring(vow_task *task, int why)
+{
+    (void)task;
+    assert_true(why == 0 || why == VOW_E_CLOSED);
+}
+
+static void
+arm_and_disarm(vow_executor *pool)
+{
+    vow_timer timer = {.task.run = ring};
+    int why = vow_timer_arm(pool, &timer, vow_now() + vow_seconds(100));
+
+    assert_true(why == 0 || scenario_failed());
+    assert_int_equal(vow_timer_disarm(&timer), why == 0 ? VOW_REMOVED : VOW_RAN);
+}
+
+/* One that is due, one that the pool leaves. */
+static void
+timer_thread(struct drop_set *d)
+{
+    vow_executor *pool = pool_new(&VOW_POOL_OPTIONS(.threads = 1));
+    vow_value due_ctx, left_ctx;
+    vow_future *due, *left;
+    int code;
+
+    if (pool == NULL)
+        return;
+    due_ctx = drop_set_new(d);
+    left_ctx = drop_set_new(d);
+    due = vow_submit_after(pool, vow_ms(1), run_task, due_ctx);
+    left = vow_submit_after(pool, vow_seconds(100), run_task, left_ctx);
+    arm_and_disarm(pool);
+    code = code_of(due);
+    assert_true(code == 0 || scenario_failed());
+    assert_int_equal(runs_of(due_ctx), code == 0);
+    close_and_join(pool, VOW_DRAIN);
+    assert_true(code_of(left) == VOW_E_CLOSED || scenario_failed());
+    assert_int_equal(runs_of(left_ctx), 0);
+    vowi_timer_thread_stop();
+    vow_unref(due);
+    vow_unref(left);
     vow_executor_unref(pool);
 }
 

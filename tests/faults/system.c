@@ -112,7 +112,7 @@ stopped(const vow_clock *self)
 static void
 clocks(struct drop_set *d)
 {
-    vow_clock mine = {stopped};
+    vow_clock mine = {.now = stopped};
     vow_clock *before = vow_clock_use(&mine);
 
     (void)d;

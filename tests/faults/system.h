@@ -19,6 +19,7 @@
     X(pool_dropped_by_its_worker)                                                        \
     X(pool_asked)                                                                        \
     X(default_pool)                                                                      \
+    X(timer_thread)                                                                      \
     X(waits_in_threads)                                                                  \
     X(blocks_freed_by_a_thread)                                                          \
     X(steps_attached_by_a_thread)

@@ -346,6 +346,29 @@ submitting_to_manual(struct drop_set *d)
     vow_manual_unref(m);
 }
 
+/* One that runs, one that is cancelled, one that its executor leaves. */
+static void
+submitting_for_later(struct drop_set *d)
+{
+    vow_manual *m = vow_manual_new();
+    vow_executor *on = vow_manual_executor(m);
+    vow_future *f, *cancelled, *left, *pause;
+
+    if (m == NULL)
+        return;
+    f = vow_submit_after(on, 5, task_value, drop_set_new(d));
+    cancelled = vow_submit_at(on, 6, task_value, drop_set_new(d));
+    left = vow_submit_after(on, 700, task_value, drop_set_new(d));
+    pause = vow_sleep(vow_manual_clock(m), 8);
+    vow_future_cancel(cancelled, NULL);
+    vow_manual_advance(m, 10);
+    finish(f, 0);
+    finish(cancelled, VOW_E_CANCELLED);
+    finish(pause, 0);
+    vow_manual_unref(m);
+    finish(left, VOW_E_CLOSED);
+}
+
 static void
 refused_by_a_closed_executor(struct drop_set *d)
 {

@@ -42,6 +42,7 @@ struct scenario {
     X(submitting_inline)                                                                 \
     X(submitting_many)                                                                   \
     X(submitting_to_manual)                                                              \
+    X(submitting_for_later)                                                              \
     X(refused_by_a_closed_executor)                                                      \
     X(hooked_and_not_cancelled)                                                          \
     X(cancelled_with_a_hook)                                                             \

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The timer thread: it fires the timers of executors that have none of their own.
+ *
+ * One for the process, started when the first timer is armed. It sleeps until the first
+ * deadline, and an arm wakes it only if its own is earlier. It takes what is due one by
+ * one, so that each timer is at any moment either armed or gone, and hands it over with
+ * no lock held; it runs no user code but an executor's post.
+ *
+ * As an executor it is static and never closes. What is posted to it runs on the default
+ * pool.
+ */
+#include <vow/delayed.h>
+
+#include <errno.h>
+#include <signal.h>
+
+#include <vow/pool.h>
+
+#include "base/sys.h"
+#include "base/thread.h"
+#include "base/time.h"
+#include "queue/wheel.h"
+#include "sync/lock.h"
+
+static struct {
+    struct vowi_lock lock;
+    pthread_cond_t cond; /* the thread sleeps on it */
+    bool has_cond;       /* guarded by lock, like all that follows */
+    bool runs;           /* there is a thread */
+    bool stops;          /* it has been told to end */
+    vow_ns sleeps_until; /* INT64_MIN: it is awake, and looks before it sleeps */
+    struct vowi_wheel wheel;
+} timers = {.lock = VOWI_LOCK_INIT(VOWI_RANK_TIMERS)};
+
+/* ---- the thread ---------------------------------------------------------- */
+
+static void
+sleep_locked(vow_ns until)
+{
+    timers.sleeps_until = until;
+    vowi_lock_sleep(&timers.lock, &timers.cond, until);
+    timers.sleeps_until = INT64_MIN;
+}
+
+/* Hands over what is due. The lock is given up meanwhile. Returns whether any was. */
+static bool
+fire_due_locked(void)
+{
+    vow_ns now = vowi_monotonic_now();
+    vow_timer *timer = vowi_wheel_take_due(&timers.wheel, now);
+
+    if (timer == NULL)
+        return false;
+    do {
+        vowi_lock_release(&timers.lock);
+        vow_timer_fire(timer, 0);
+        vowi_lock_acquire(&timers.lock);
+        timer = vowi_wheel_take_due(&timers.wheel, now);
+    } while (timer != NULL);
+    return true;
+}
+
+static void
+begin(void)
+{
+    int old;
+
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
+#ifdef __linux__
+    pthread_setname_np(pthread_self(), "vow/timers");
+#endif
+    vow_executor_enter(vowi_timer_thread());
+}
+
+static void *
+thread_main(void *unused)
+{
+    (void)unused;
+    begin();
+    vowi_lock_acquire(&timers.lock);
+    while (!timers.stops) {
+        if (fire_due_locked()) {
+            vowi_lock_release(&timers.lock);
+            vowi_thread_idle(vowi_self()); /* it may sleep long */
+            vowi_lock_acquire(&timers.lock);
+        } else {
+            sleep_locked(vowi_wheel_next(&timers.wheel));
+        }
+    }
+    timers.runs = false;
+    pthread_cond_broadcast(&timers.cond);
+    vowi_lock_release(&timers.lock);
+    return NULL;
+}
+
+/* Signals are for the application's own threads; only faults stay where they are. */
+static int
+create(pthread_t *thread)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL,
+                                 SIGTRAP, SIGSYS, SIGABRT};
+    sigset_t set, before;
+    int rc;
+
+    sigfillset(&set);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+        sigdelset(&set, faults[i]);
+    pthread_sigmask(SIG_SETMASK, &set, &before);
+    rc = vowi_sys_thread_create(thread, 0, thread_main, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return rc;
+}
+
+static int
+start_locked(void)
+{
+    pthread_t thread;
+    int rc = 0;
+
+    if (!timers.has_cond) {
+        rc = vowi_sys_cond_init(&timers.cond);
+        if (rc != 0)
+            return rc;
+        timers.has_cond = true;
+        vowi_wheel_init(&timers.wheel, vowi_monotonic_now());
+    }
+    timers.sleeps_until = INT64_MIN;
+    rc = create(&thread);
+    if (rc != 0)
+        return rc;
+    pthread_detach(thread);
+    timers.runs = true;
+    return 0;
+}
+
+void
+vowi_timer_thread_stop(void)
+{
+    vowi_lock_acquire(&timers.lock);
+    timers.stops = true;
+    if (timers.runs)
+        pthread_cond_broadcast(&timers.cond);
+    while (timers.runs)
+        vowi_lock_sleep(&timers.lock, &timers.cond, VOW_FOREVER);
+    timers.stops = false;
+    vowi_lock_release(&timers.lock);
+}
+
+/* ---- as an executor ------------------------------------------------------ */
+
+static int
+post(vow_executor *self, vow_task *task)
+{
+    vow_executor *pool = vow_default_pool();
+
+    (void)self;
+    return pool != NULL ? pool->ops->post(pool, task) : VOW_E_NOMEM;
+}
+
+/* Returns whether the thread has to be woken. */
+static bool
+add_locked(vow_timer *timer)
+{
+    vowi_wheel_add(&timers.wheel, timer);
+    if (timer->when >= timers.sleeps_until)
+        return false;
+    timers.sleeps_until = timer->when; /* later ones need not wake it again */
+    return true;
+}
+
+static int
+arm(vow_executor *self, vow_timer *timer)
+{
+    bool wake = false;
+    int rc = 0;
+
+    (void)self;
+    vowi_lock_acquire(&timers.lock);
+    if (!timers.runs)
+        rc = start_locked();
+    if (rc == 0 && vow_executor_is_closed(timer->on))
+        rc = VOW_E_CLOSED;
+    if (rc == 0)
+        wake = add_locked(timer);
+    vowi_lock_release(&timers.lock);
+    if (wake)
+        pthread_cond_signal(&timers.cond);
+    return rc;
+}
+
+static vow_removal
+disarm(vow_executor *self, vow_timer *timer)
+{
+    bool armed;
+
+    (void)self;
+    vowi_lock_acquire(&timers.lock);
+    armed = vowi_timer_is_armed(timer);
+    if (armed)
+        vowi_wheel_remove(&timers.wheel, timer);
+    vowi_lock_release(&timers.lock);
+    return armed ? VOW_REMOVED : VOW_RAN;
+}
+
+static vow_timer *
+unlist(vow_timer *list)
+{
+    vow_timer *timer;
+
+    vowi_lock_acquire(&timers.lock);
+    timer = vowi_wheel_unlist(&timers.wheel, list);
+    vowi_lock_release(&timers.lock);
+    return timer;
+}
+
+static void
+end_those_of(vow_executor *self, vow_executor *on)
+{
+    vow_timer list;
+    vow_timer *timer;
+
+    (void)self;
+    vowi_lock_acquire(&timers.lock);
+    vowi_wheel_list(&timers.wheel, on, &list);
+    vowi_lock_release(&timers.lock);
+    while ((timer = unlist(&list)) != NULL)
+        vow_timer_fire(timer, VOW_E_CLOSED);
+}
+
+static const vow_executor_ops ops = {
+    .size = sizeof ops,
+    .name = "timers",
+    .post = post,
+    .arm = arm,
+    .disarm = disarm,
+    .revoke = end_those_of,
+};
+
+vow_executor *
+vowi_timer_thread(void)
+{
+    static vow_executor executor = {&ops, NULL};
+
+    return &executor;
+}

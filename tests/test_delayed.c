@@ -1,0 +1,969 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Time: bare timers, work after a delay, sleeping. In virtual time where it can be;
+ * the timer thread of the process where it must.
+ */
+#include "vow_test.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/sys.h"
+#include "base/time.h"
+#include "drops.h"
+
+/* ---- a failing thread ---------------------------------------------------- */
+
+int __real_vowi_sys_thread_create(pthread_t *thread, size_t stack, void *(*run)(void *),
+                                  void *arg);
+int __wrap_vowi_sys_thread_create(pthread_t *thread, size_t stack, void *(*run)(void *),
+                                  void *arg);
+int __real_vowi_sys_cond_init(pthread_cond_t *cond);
+int __wrap_vowi_sys_cond_init(pthread_cond_t *cond);
+
+static int no_thread; /* what the start of a thread gives instead; 0: a thread */
+static int no_cond;
+
+int
+__wrap_vowi_sys_thread_create(pthread_t *thread, size_t stack, void *(*run)(void *),
+                              void *arg)
+{
+    if (no_thread != 0)
+        return no_thread;
+    return __real_vowi_sys_thread_create(thread, stack, run, arg);
+}
+
+int
+__wrap_vowi_sys_cond_init(pthread_cond_t *cond)
+{
+    return no_cond != 0 ? no_cond : __real_vowi_sys_cond_init(cond);
+}
+
+/* ---- timers that are watched --------------------------------------------- */
+
+/* A timer that notes what happened to it. */
+struct alarm {
+    vow_timer timer; /* first: the task is all that its run gets */
+    atomic_int ran;
+    int why;
+    vow_executor *current;
+    vow_removal answer; /* to a disarm inside its run */
+    vow_ns at;
+    atomic_bool go_on; /* a run waits for it, if it asks for that */
+    bool waits;
+};
+
+static void
+ring(vow_task *task, int why)
+{
+    struct alarm *a = (struct alarm *)(void *)task;
+    bool waits = a->waits;
+
+    a->why = why;
+    a->current = vow_executor_current();
+    a->at = vow_now();
+    a->answer = vow_timer_disarm(&a->timer);
+    atomic_fetch_add(&a->ran, 1);
+    while (waits && !atomic_load(&a->go_on))
+        sched_yield();
+}
+
+static struct alarm
+alarm_new(void)
+{
+    return (struct alarm){.timer.task.run = ring, .why = -1};
+}
+
+static void
+await_ran(struct alarm *a)
+{
+    while (atomic_load(&a->ran) == 0)
+        sched_yield();
+}
+
+static vow_executor *
+pool_new(unsigned threads)
+{
+    vow_executor *pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = threads));
+
+    assert_non_null(pool);
+    return pool;
+}
+
+static void
+pool_free(vow_executor *pool)
+{
+    vow_unref(vow_executor_close(pool, VOW_DRAIN));
+    assert_int_equal(vow_executor_join(pool), 0);
+    vowi_timer_thread_stop(); /* it lets go of what it posted to */
+    vow_executor_unref(pool);
+}
+
+/* A manual executor whose clock is the process's until virtual_end. */
+static vow_manual *
+virtual_begin(void)
+{
+    vow_manual *m = vow_manual_new();
+
+    assert_non_null(m);
+    assert_null(vow_clock_use(vow_manual_clock(m)));
+    return m;
+}
+
+static void
+virtual_end(vow_manual *m)
+{
+    assert_ptr_equal(vow_clock_use(NULL), vow_manual_clock(m));
+    vow_manual_unref(m);
+}
+
+/* ---- bare timers on the manual executor ---------------------------------- */
+
+VOW_CASE(timer_on_an_executor_with_timers_runs_there)
+{
+    vow_manual *m = vow_manual_new();
+    struct alarm a = alarm_new();
+
+    assert_int_equal(vow_timer_arm(vow_manual_executor(m), &a.timer, 10), 0);
+    assert_int_equal(vow_manual_advance(m, 9), 0);
+    assert_int_equal(vow_manual_advance(m, 1), 1);
+    assert_int_equal(a.ran, 1);
+    assert_int_equal(a.why, 0);
+    assert_int_equal(a.at, 10);
+    assert_ptr_equal(a.current, vow_manual_executor(m));
+    assert_int_equal(a.answer, VOW_RUNNING);
+    assert_int_equal(vow_timer_disarm(&a.timer), VOW_RAN);
+    vow_manual_unref(m);
+}
+
+VOW_CASE(disarmed_timer_never_runs)
+{
+    vow_manual *m = vow_manual_new();
+    struct alarm a = alarm_new();
+
+    assert_int_equal(vow_timer_disarm(&a.timer), VOW_RAN); /* never armed */
+    assert_int_equal(vow_timer_arm(vow_manual_executor(m), &a.timer, 10), 0);
+    assert_int_equal(vow_timer_disarm(&a.timer), VOW_REMOVED);
+    assert_int_equal(vow_timer_disarm(&a.timer), VOW_RAN);
+    assert_int_equal(vow_manual_advance(m, 20), 0);
+    assert_int_equal(vow_timer_arm(vow_manual_executor(m), &a.timer, 30), 0);
+    assert_int_equal(vow_manual_advance(m, 20), 1);
+    assert_int_equal(vow_timer_disarm(NULL), VOW_RAN);
+    vow_manual_unref(m);
+}
+
+VOW_CASE(rearmed_timer_runs_at_its_new_time_only)
+{
+    vow_manual *m = vow_manual_new();
+    struct alarm a = alarm_new();
+
+    assert_int_equal(vow_timer_arm(vow_manual_executor(m), &a.timer, 10), 0);
+    assert_int_equal(vow_timer_rearm(&a.timer, 20), VOW_REMOVED);
+    assert_int_equal(vow_manual_advance(m, 19), 0);
+    assert_int_equal(vow_timer_rearm(&a.timer, 5), VOW_REMOVED); /* past */
+    assert_int_equal(vow_manual_advance(m, 0), 1);
+    assert_int_equal(a.at, 19);
+    assert_int_equal(vow_timer_rearm(&a.timer, 50), VOW_RAN);
+    assert_int_equal(vow_manual_advance(m, 100), 0);
+    vow_manual_unref(m);
+}
+
+VOW_CASE(timer_on_a_closed_executor_is_refused_and_an_armed_one_ends)
+{
+    vow_manual *m = vow_manual_new();
+    vow_executor *on = vow_executor_ref(vow_manual_executor(m));
+    struct alarm a = alarm_new();
+
+    assert_int_equal(vow_timer_arm(on, &a.timer, 10), 0);
+    vow_unref(vow_executor_close(on, VOW_DRAIN));
+    assert_int_equal(a.ran, 1);
+    assert_int_equal(a.why, VOW_E_CLOSED);
+    assert_int_equal(vow_timer_arm(on, &a.timer, 10), VOW_E_CLOSED);
+    assert_int_equal(vow_timer_disarm(&a.timer), VOW_RAN);
+    vow_executor_unref(on);
+    vow_manual_unref(m);
+}
+
+/* ---- the timers of others, on a virtual clock ---------------------------- */
+
+VOW_CASE(timer_for_a_pool_is_on_the_clock_in_force)
+{
+    vow_manual *m = virtual_begin();
+    vow_executor *pool = pool_new(1);
+    struct alarm a = alarm_new();
+
+    assert_int_equal(vow_timer_arm(pool, &a.timer, vow_seconds(30)), 0);
+    assert_int_equal(vow_manual_advance(m, vow_seconds(30) - 1), 0);
+    assert_int_equal(vow_manual_advance(m, 1), 1);
+    await_ran(&a);
+    assert_ptr_equal(a.current, pool);
+    assert_int_equal(a.answer, VOW_RUNNING);
+    pool_free(pool);
+    assert_int_equal(vow_timer_disarm(&a.timer), VOW_RAN);
+    virtual_end(m);
+}
+
+VOW_CASE(armed_timer_keeps_its_clock)
+{
+    vow_manual *m = virtual_begin();
+    vow_executor *pool = pool_new(1);
+    struct alarm a = alarm_new();
+
+    assert_int_equal(vow_timer_arm(pool, &a.timer, 10), 0);
+    vow_clock_use(NULL);
+    assert_int_equal(vow_manual_advance(m, 10), 1);
+    await_ran(&a);
+    pool_free(pool);
+    vow_manual_unref(m);
+}
+
+VOW_CASE(disarm_tells_a_timer_on_its_way_from_one_that_has_run)
+{
+    vow_manual *m = virtual_begin();
+    vow_executor *pool = pool_new(1);
+    struct alarm first = alarm_new();
+    struct alarm second = alarm_new();
+
+    first.waits = true;
+    assert_int_equal(vow_timer_arm(pool, &first.timer, 1), 0);
+    assert_int_equal(vow_timer_arm(pool, &second.timer, 2), 0);
+    vow_manual_advance(m, 1);
+    await_ran(&first);
+    vow_manual_advance(m, 1);
+    assert_int_equal(vow_timer_disarm(&first.timer), VOW_RUNNING);
+    assert_int_equal(vow_timer_disarm(&second.timer), VOW_RUNNING); /* queued */
+    atomic_store(&first.go_on, true);
+    pool_free(pool);
+    assert_int_equal(vow_timer_disarm(&first.timer), VOW_RAN);
+    assert_int_equal(vow_timer_disarm(&second.timer), VOW_RAN);
+    assert_int_equal(second.ran, 1);
+    virtual_end(m);
+}
+
+static void
+check_close_with_timers(vow_close_mode mode)
+{
+    vow_manual *m = virtual_begin();
+    vow_executor *pool = pool_new(1);
+    vow_executor *other = pool_new(1);
+    struct alarm a[4] = {alarm_new(), alarm_new(), alarm_new(), alarm_new()};
+
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(vow_timer_arm(i == 2 ? other : pool, &a[i].timer, i), 0);
+    assert_int_equal(vow_timer_disarm(&a[1].timer), VOW_REMOVED);
+    vow_unref(vow_executor_close(pool, mode));
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(a[i].ran, i == 0 || i == 3);
+    assert_int_equal(a[3].why, VOW_E_CLOSED);
+    assert_int_equal(vow_timer_disarm(&a[3].timer), VOW_RAN);
+    assert_int_equal(vow_timer_arm(pool, &a[1].timer, 5), VOW_E_CLOSED);
+    assert_int_equal(vow_manual_advance(m, 10), 1);
+    await_ran(&a[2]);
+    pool_free(pool);
+    pool_free(other);
+    virtual_end(m);
+}
+
+VOW_CASE(close_ends_the_timers_of_that_executor_at_once)
+{
+    check_close_with_timers(VOW_DRAIN);
+    check_close_with_timers(VOW_CANCEL_QUEUED);
+}
+
+VOW_CASE(last_reference_ends_the_timers_too)
+{
+    size_t live = counting_live();
+    vow_manual *m = virtual_begin();
+    vow_executor *pool = pool_new(1);
+    struct alarm a = alarm_new();
+
+    assert_int_equal(vow_timer_arm(pool, &a.timer, 10), 0);
+    vow_executor_unref(pool);
+    assert_int_equal(a.ran, 1);
+    assert_int_equal(a.why, VOW_E_CLOSED);
+    virtual_end(m);
+    while (counting_live() != live)
+        sched_yield(); /* its worker is on the way out */
+}
+
+VOW_CASE(timers_of_others_end_with_the_executor_that_fires_them)
+{
+    vow_manual *m = virtual_begin();
+    vow_executor *pool = pool_new(1);
+    struct alarm a = alarm_new();
+
+    assert_int_equal(vow_timer_arm(pool, &a.timer, 10), 0);
+    virtual_end(m);
+    assert_int_equal(a.ran, 1);
+    assert_int_equal(a.why, VOW_E_CLOSED);
+    pool_free(pool);
+}
+
+/* ---- an executor that refuses -------------------------------------------- */
+
+static int
+refuse_post(vow_executor *self, vow_task *task)
+{
+    (void)self;
+    (void)task;
+    return VOW_E_LIMIT;
+}
+
+static const vow_executor_ops refusing_ops = {
+    .size = sizeof(vow_executor_ops),
+    .name = "refusing",
+    .post = refuse_post,
+};
+
+VOW_CASE(due_timer_that_is_refused_ends_with_the_code)
+{
+    vow_manual *m = virtual_begin();
+    vow_executor refusing = {&refusing_ops, NULL};
+    struct alarm a = alarm_new();
+
+    assert_int_equal(vow_timer_arm(&refusing, &a.timer, 1), 0);
+    assert_int_equal(vow_manual_advance(m, 1), 1);
+    assert_int_equal(a.ran, 1);
+    assert_int_equal(a.why, VOW_E_LIMIT);
+    assert_int_equal(a.answer, VOW_RUNNING);
+    virtual_end(m);
+}
+
+VOW_CASE(due_timer_that_is_refused_does_not_run_on_the_timer_thread)
+{
+    vow_executor refusing = {&refusing_ops, NULL};
+    struct alarm a = alarm_new();
+
+    assert_int_equal(vow_timer_arm(&refusing, &a.timer, vow_now()), 0);
+    await_ran(&a);
+    assert_int_equal(a.why, VOW_E_LIMIT);
+    assert_ptr_equal(a.current, vow_default_pool());
+}
+
+/* ---- the timer thread ---------------------------------------------------- */
+
+VOW_CASE(timer_thread_is_never_early_and_takes_an_earlier_one_first)
+{
+    vow_executor *pool = pool_new(1);
+    struct alarm late = alarm_new();
+    struct alarm a = alarm_new();
+    vow_ns when = vow_now() + vow_ms(2);
+
+    assert_int_equal(vow_timer_arm(pool, &late.timer, when + vow_seconds(3600)), 0);
+    assert_int_equal(vow_timer_arm(pool, &a.timer, when), 0);
+    await_ran(&a);
+    assert_true(a.at >= when);
+    assert_ptr_equal(a.current, pool);
+    assert_int_equal(late.ran, 0);
+    assert_int_equal(vow_timer_disarm(&late.timer), VOW_REMOVED);
+    pool_free(pool);
+    assert_int_equal(vow_timer_disarm(&a.timer), VOW_RAN);
+}
+
+VOW_CASE(close_ends_what_the_timer_thread_has)
+{
+    vow_executor *pool = pool_new(1);
+    struct alarm a[3] = {alarm_new(), alarm_new(), alarm_new()};
+
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(
+            vow_timer_arm(pool, &a[i].timer, vow_now() + vow_seconds(i * 9 + 9)), 0);
+    vow_unref(vow_executor_close(pool, VOW_DRAIN));
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(a[i].ran, 1);
+        assert_int_equal(a[i].why, VOW_E_CLOSED);
+    }
+    pool_free(pool);
+}
+
+VOW_CASE(timer_thread_that_cannot_start_is_an_error_and_is_tried_again)
+{
+    vow_executor *pool = pool_new(1);
+    struct alarm a = alarm_new();
+    vow_future *f;
+
+    vowi_timer_thread_stop();
+    no_thread = EAGAIN;
+    assert_int_equal(vow_timer_arm(pool, &a.timer, 0), EAGAIN);
+    f = vow_submit_after(pool, 0, NULL, VOW_NIL);
+    assert_int_equal(vow_error_code(vow_peek(f).error), EAGAIN);
+    vow_unref(f);
+    no_thread = 0;
+    assert_int_equal(a.ran, 0);
+    assert_int_equal(vow_timer_arm(pool, &a.timer, 0), 0);
+    await_ran(&a);
+    pool_free(pool);
+}
+
+VOW_CASE(timer_thread_that_stops_starts_again_with_what_is_armed)
+{
+    vow_executor *pool = pool_new(1);
+    struct alarm a = alarm_new();
+    struct alarm b = alarm_new();
+
+    assert_int_equal(vow_timer_arm(pool, &a.timer, vow_now() + vow_ms(1)), 0);
+    vowi_timer_thread_stop();
+    vowi_timer_thread_stop();
+    assert_int_equal(vow_timer_arm(pool, &b.timer, 0), 0);
+    await_ran(&a);
+    await_ran(&b);
+    pool_free(pool);
+}
+
+/* First of all cases: later ones find it there. */
+VOW_CASE(timer_thread_without_a_condition_variable_is_an_error)
+{
+    vow_executor *pool = pool_new(1);
+    struct alarm a = alarm_new();
+
+    no_cond = ENOMEM;
+    assert_int_equal(vow_timer_arm(pool, &a.timer, 0), ENOMEM);
+    no_cond = 0;
+    pool_free(pool);
+}
+
+/* What runs on it is somebody's task that it was asked to post. */
+VOW_CASE(post_to_the_timer_thread_runs_on_the_default_pool)
+{
+    struct alarm a = alarm_new();
+
+    assert_int_equal(vow_post_task(vowi_timer_thread(), &a.timer.task), 0);
+    await_ran(&a);
+    assert_ptr_equal(a.current, vow_default_pool());
+}
+
+/* ---- work after a delay -------------------------------------------------- */
+
+static vow_result
+forty_two(void *ctx)
+{
+    drop_ran(ctx);
+    return vow_ok(vow_i64(42));
+}
+
+VOW_CASE(submit_after_runs_when_its_time_has_come)
+{
+    vow_manual *m = vow_manual_new();
+    struct drop d = {0};
+    vow_future *f =
+        vow_submit_after(vow_manual_executor(m), vow_ms(5), forty_two, drop_value(&d));
+
+    vow_manual_advance(m, vow_ms(5) - 1);
+    assert_int_equal(vow_future_status(f), VOW_PENDING);
+    vow_manual_advance(m, 1);
+    assert_int_equal(vow_get(f).value.as.i64, 42);
+    assert_int_equal(d.ran, 1);
+    assert_int_equal(drop_count(&d), 1);
+    vow_unref(f);
+    vow_manual_unref(m);
+}
+
+VOW_CASE(submit_after_no_time_runs_not_before_it_returns)
+{
+    vow_manual *m = vow_manual_new();
+    struct drop d = {0};
+    vow_future *f =
+        vow_submit_after(vow_manual_executor(m), -7, forty_two, drop_value(&d));
+
+    assert_int_equal(vow_future_status(f), VOW_PENDING);
+    vow_manual_advance(m, 0);
+    assert_int_equal(vow_get(f).value.as.i64, 42);
+    vow_unref(f);
+    vow_manual_unref(m);
+}
+
+VOW_CASE(submit_after_for_ever_never_runs)
+{
+    vow_manual *m = vow_manual_new();
+    struct drop d = {0};
+    vow_future *f =
+        vow_submit_after(vow_manual_executor(m), VOW_FOREVER, forty_two, drop_value(&d));
+
+    vow_manual_advance(m, VOW_FOREVER);
+    assert_int_equal(vow_future_status(f), VOW_PENDING);
+    vow_manual_unref(m);
+    assert_int_equal(vow_error_code(vow_peek(f).error), VOW_E_CLOSED);
+    assert_int_equal(d.ran, 0);
+    assert_int_equal(drop_count(&d), 1);
+    vow_unref(f);
+}
+
+VOW_CASE(submit_at_takes_points_in_time)
+{
+    vow_manual *m = vow_manual_new();
+    vow_executor *on = vow_manual_executor(m);
+    struct journal j = {0};
+    struct drop d[3] = {{.journal = &j, .mark = 'c'},
+                        {.journal = &j, .mark = 'b'},
+                        {.journal = &j, .mark = 'a'}};
+    vow_future *f[3];
+
+    vow_manual_advance(m, 10);
+    f[0] = vow_submit_at(on, 30, forty_two, drop_value(&d[0]));
+    f[1] = vow_submit_at(on, 20, forty_two, drop_value(&d[1]));
+    f[2] = vow_submit_at(on, 3, forty_two, drop_value(&d[2]));
+    vow_manual_advance(m, 20);
+    assert_string_equal(j.text, "abc");
+    for (int i = 0; i < 3; i++)
+        vow_unref(f[i]);
+    vow_manual_unref(m);
+}
+
+VOW_CASE(submit_after_on_a_pool_and_on_null_use_the_clock_in_force)
+{
+    vow_manual *m = virtual_begin();
+    vow_executor *pool = pool_new(1);
+    vow_future *f = vow_submit_after(pool, vow_seconds(9), forty_two, VOW_NIL);
+    vow_future *g = vow_submit_after(NULL, vow_seconds(9), forty_two, VOW_NIL);
+
+    assert_int_equal(vow_manual_advance(m, vow_seconds(9)), 2);
+    assert_int_equal(vow_future_status(g), VOW_FULFILLED);
+    assert_int_equal(vow_get(f).value.as.i64, 42);
+    vow_unref(f);
+    vow_unref(g);
+    pool_free(pool);
+    virtual_end(m);
+}
+
+static vow_result
+follow_it(void *f)
+{
+    return vow_follow(f);
+}
+
+VOW_CASE(submit_after_may_return_a_future)
+{
+    vow_manual *m = vow_manual_new();
+    vow_promise *p = vow_promise_new();
+    struct drop d = {0};
+    vow_future *f = vow_submit_after(vow_manual_executor(m), 1, follow_it,
+                                     vow_ptr(vow_promise_future(p)));
+    vow_future *g =
+        vow_submit_after(vow_manual_executor(m), 1, follow_it, vow_ptr(vow_ref(f)));
+
+    vow_manual_advance(m, 1);
+    assert_int_equal(vow_future_status(f), VOW_PENDING);
+    vow_promise_fulfill(p, drop_value(&d));
+    vow_promise_unref(p);
+    assert_ptr_equal(vow_get(f).value.as.ptr, &d);
+    assert_ptr_equal(vow_get(g).value.as.ptr, &d);
+    vow_unref(f);
+    vow_unref(g);
+    assert_int_equal(drop_count(&d), 1);
+    vow_manual_unref(m);
+}
+
+/* Each turn follows what the next one makes. */
+struct turns {
+    vow_executor *on;
+    int left;
+};
+
+static vow_result
+next_turn(void *ctx)
+{
+    struct turns *t = ctx;
+
+    if (t->left-- == 0)
+        return vow_ok(vow_i64(7));
+    return vow_follow(vow_submit_after(t->on, 1, next_turn, vow_ptr(t)));
+}
+
+VOW_CASE(loop_of_delays_stays_flat)
+{
+    vow_manual *m = vow_manual_new();
+    struct turns turns = {vow_manual_executor(m), 1000};
+    vow_future *f = vow_submit_after(turns.on, 1, next_turn, vow_ptr(&turns));
+    size_t live;
+
+    vow_manual_advance(m, 10);
+    live = counting_live();
+    vow_manual_advance(m, 900);
+    assert_int_equal(counting_live(), live);
+    vow_manual_advance(m, 100);
+    assert_int_equal(vow_get(f).value.as.i64, 7);
+    vow_unref(f);
+    vow_manual_unref(m);
+}
+
+VOW_CASE(submit_after_on_a_closed_executor_is_rejected)
+{
+    vow_executor *pool = pool_new(1);
+    vow_manual *m = virtual_begin();
+    struct drop d = {0};
+    vow_future *f;
+
+    vow_unref(vow_executor_close(pool, VOW_DRAIN));
+    f = vow_submit_after(pool, 5, forty_two, drop_value(&d));
+    assert_int_equal(vow_error_code(vow_peek(f).error), VOW_E_CLOSED);
+    assert_int_equal(drop_count(&d), 1);
+    vow_unref(f);
+    virtual_end(m);
+    pool_free(pool);
+}
+
+VOW_CASE(dropped_future_of_a_delay_does_not_stop_it)
+{
+    vow_manual *m = vow_manual_new();
+    struct drop d = {0};
+
+    vow_unref(vow_submit_after(vow_manual_executor(m), 5, forty_two, drop_value(&d)));
+    assert_int_equal(drop_count(&d), 0);
+    vow_manual_advance(m, 5);
+    assert_int_equal(d.ran, 1);
+    assert_int_equal(drop_count(&d), 1);
+    vow_manual_unref(m);
+}
+
+/* ---- cancelling ---------------------------------------------------------- */
+
+VOW_CASE(cancelled_delay_settles_now_and_frees_its_timer)
+{
+    vow_manual *m = vow_manual_new();
+    size_t live = counting_live();
+    struct drop d = {0};
+    vow_future *f =
+        vow_submit_after(vow_manual_executor(m), 5, forty_two, drop_value(&d));
+
+    vow_future_cancel(f, NULL);
+    assert_int_equal(vow_error_code(vow_peek(f).error), VOW_E_CANCELLED);
+    assert_int_equal(drop_count(&d), 1);
+    vow_unref(f);
+    assert_int_equal(counting_live(), live);
+    assert_int_equal(vow_manual_advance(m, 10), 0);
+    assert_int_equal(d.ran, 0);
+    vow_manual_unref(m);
+}
+
+struct cancel_other {
+    vow_timer timer;
+    vow_future *f;
+};
+
+static void
+cancel_it(vow_task *task, int why)
+{
+    struct cancel_other *c = (struct cancel_other *)(void *)task;
+
+    (void)why;
+    vow_future_cancel(c->f, NULL);
+}
+
+VOW_CASE(cancel_in_the_same_tick_counts_if_it_comes_first)
+{
+    vow_manual *m = vow_manual_new();
+    vow_executor *on = vow_manual_executor(m);
+    struct cancel_other first = {.timer.task.run = cancel_it};
+    struct cancel_other last = {.timer.task.run = cancel_it};
+    struct drop d = {0};
+
+    assert_int_equal(vow_timer_arm(on, &first.timer, 5), 0);
+    first.f = vow_submit_at(on, 5, forty_two, drop_value(&d));
+    last.f = vow_submit_at(on, 5, forty_two, VOW_NIL);
+    assert_int_equal(vow_timer_arm(on, &last.timer, 5), 0);
+    vow_manual_advance(m, 5);
+    assert_int_equal(vow_error_code(vow_peek(first.f).error), VOW_E_CANCELLED);
+    assert_int_equal(d.ran, 0);
+    assert_int_equal(drop_count(&d), 1);
+    assert_int_equal(vow_get(last.f).value.as.i64, 42);
+    vow_unref(first.f);
+    vow_unref(last.f);
+    vow_manual_unref(m);
+}
+
+VOW_CASE(cancel_of_one_on_its_way_settles_it_too)
+{
+    vow_manual *m = virtual_begin();
+    vow_executor *pool = pool_new(1);
+    struct alarm busy = alarm_new();
+    struct drop d = {0};
+    vow_future *f = vow_submit_after(pool, 5, forty_two, drop_value(&d));
+
+    busy.waits = true;
+    assert_int_equal(vow_post_task(pool, &busy.timer.task), 0);
+    await_ran(&busy);
+    vow_manual_advance(m, 5);
+    vow_future_cancel(f, NULL);
+    assert_int_equal(vow_error_code(vow_peek(f).error), VOW_E_CANCELLED);
+    assert_int_equal(drop_count(&d), 1);
+    atomic_store(&busy.go_on, true);
+    pool_free(pool);
+    assert_int_equal(d.ran, 0);
+    vow_unref(f);
+    virtual_end(m);
+}
+
+VOW_CASE(cancel_after_the_executor_has_gone_does_nothing)
+{
+    vow_manual *m = vow_manual_new();
+    vow_future *f = vow_submit_after(vow_manual_executor(m), 5, forty_two, VOW_NIL);
+
+    vow_manual_unref(m);
+    vow_future_cancel(f, NULL);
+    assert_int_equal(vow_error_code(vow_peek(f).error), VOW_E_CLOSED);
+    vow_unref(f);
+}
+
+/* ---- sleeping ------------------------------------------------------------ */
+
+VOW_CASE(sleep_is_fulfilled_in_time)
+{
+    vow_manual *m = vow_manual_new();
+    vow_future *f = vow_sleep(vow_manual_clock(m), vow_ms(5));
+
+    assert_int_equal(vow_manual_advance(m, vow_ms(5) - 1), 0);
+    assert_int_equal(vow_future_status(f), VOW_PENDING);
+    vow_manual_advance(m, 1);
+    assert_true(vow_is_nil(vow_get(f).value));
+    assert_int_equal(vow_future_status(f), VOW_FULFILLED);
+    vow_unref(f);
+    vow_manual_unref(m);
+}
+
+VOW_CASE(cancelled_sleep_frees_its_timer_at_once)
+{
+    vow_manual *m = vow_manual_new();
+    size_t live = counting_live();
+    vow_future *f = vow_sleep(vow_manual_clock(m), vow_ms(5));
+
+    vow_future_cancel(f, NULL);
+    assert_int_equal(vow_error_code(vow_peek(f).error), VOW_E_CANCELLED);
+    vow_unref(f);
+    assert_int_equal(counting_live(), live);
+    vow_manual_unref(m);
+}
+
+static vow_result
+sleep_here(void *ctx)
+{
+    (void)ctx;
+    return vow_follow(vow_sleep(NULL, vow_ms(3)));
+}
+
+VOW_CASE(sleep_in_a_task_is_on_the_clock_of_its_executor)
+{
+    vow_manual *m = vow_manual_new();
+    vow_future *f = vow_submit(vow_manual_executor(m), sleep_here, VOW_NIL);
+
+    vow_manual_run(m);
+    vow_manual_advance(m, vow_ms(3) - 1);
+    assert_int_equal(vow_future_status(f), VOW_PENDING);
+    vow_manual_advance(m, 1);
+    assert_int_equal(vow_future_status(f), VOW_FULFILLED);
+    vow_unref(f);
+    vow_manual_unref(m);
+}
+
+static vow_ns
+real_now(const vow_clock *self)
+{
+    (void)self;
+    return vow_clock_now(NULL);
+}
+
+VOW_CASE(sleep_on_the_real_clock_is_never_early)
+{
+    vow_clock own = {.now = real_now};
+    vow_ns begin = vow_now();
+    vow_future *f = vow_sleep(NULL, vow_ms(2));
+    vow_future *g = vow_sleep(&own, vow_ms(2));
+
+    assert_true(vow_wait(f, VOW_FOREVER));
+    assert_true(vow_wait(g, VOW_FOREVER));
+    assert_true(vow_now() - begin >= vow_ms(2));
+    vow_unref(f);
+    vow_unref(g);
+}
+
+/* ---- memory -------------------------------------------------------------- */
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define MANY 10000
+#else
+#define MANY 1000000
+#endif
+
+VOW_CASE(million_armed_timers_take_64_bytes_each_beyond_their_future)
+{
+    static vow_future *f[MANY];
+    vow_manual *m = vow_manual_new();
+    size_t bytes = counting_live_bytes();
+    size_t calls = counting_calls();
+
+    for (int i = 0; i < MANY; i++)
+        f[i] = vow_sleep(vow_manual_clock(m), vow_seconds(1 + i % 60));
+    assert_int_equal(counting_calls() - calls, MANY);
+    assert_true(counting_live_bytes() - bytes <= (size_t)MANY * (40 + 64));
+    calls = counting_calls();
+    for (int i = 0; i < MANY; i++) {
+        if (i % 2 == 0)
+            vow_future_cancel(f[i], NULL);
+    }
+    vow_manual_advance(m, vow_seconds(61));
+    assert_int_equal(counting_calls(), calls); /* nothing more to cancel or to fire */
+    for (int i = 0; i < MANY; i++) {
+        assert_int_equal(vow_future_status(f[i]),
+                         i % 2 == 0 ? VOW_REJECTED : VOW_FULFILLED);
+        vow_unref(f[i]);
+    }
+    vow_manual_unref(m);
+}
+
+VOW_CASE(delay_without_memory_is_null_and_drops_its_context)
+{
+    vow_manual *m = vow_manual_new();
+
+    counting_each_failure(k, COUNTING_ONCE)
+    {
+        struct drop d = {0};
+        vow_future *f =
+            vow_submit_after(vow_manual_executor(m), 5, forty_two, drop_value(&d));
+        vow_future *g = vow_sleep(vow_manual_clock(m), 5);
+
+        vow_manual_advance(m, 5);
+        assert_int_equal(d.ran, f != NULL);
+        assert_int_equal(drop_count(&d), 1);
+        vow_unref(f);
+        vow_unref(g);
+    }
+    vow_manual_unref(m);
+}
+
+/* ---- threads ------------------------------------------------------------- */
+
+enum { THREADS = 3, ROUNDS = 2000 };
+
+static void
+count_run(vow_task *task, int why)
+{
+    struct alarm *a = (struct alarm *)(void *)task;
+
+    (void)why;
+    atomic_fetch_add(&a->ran, 1);
+}
+
+/* Arms and disarms on a pool: each timer runs, or was removed. */
+static void *
+arm_and_disarm(void *pool)
+{
+    for (int i = 0; i < ROUNDS; i++) {
+        struct alarm a = {.timer.task.run = count_run};
+        int why = vow_timer_arm(pool, &a.timer, vow_now() + (i % 7) * 3000);
+        vow_removal removal;
+
+        if (why != 0) {
+            assert_int_equal(why, VOW_E_CLOSED);
+            continue;
+        }
+        removal = vow_timer_disarm(&a.timer);
+        while (removal == VOW_RUNNING) {
+            sched_yield();
+            removal = vow_timer_disarm(&a.timer);
+        }
+        assert_int_equal(atomic_load(&a.ran), removal == VOW_RAN);
+    }
+    return NULL;
+}
+
+VOW_CASE(timers_of_many_threads_run_or_are_removed_also_while_it_closes)
+{
+    vow_executor *pool = pool_new(2);
+    pthread_t threads[THREADS];
+
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, arm_and_disarm, pool), 0);
+    for (int i = 0; i < THREADS - 1; i++)
+        pthread_join(threads[i], NULL);
+    vow_unref(vow_executor_close(pool, VOW_DRAIN));
+    pthread_join(threads[THREADS - 1], NULL);
+    pool_free(pool);
+}
+
+static void *
+sleep_and_cancel(void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < ROUNDS; i++) {
+        vow_future *f = vow_sleep(NULL, (i % 7) * 3000);
+
+        if (i % 2 == 0)
+            vow_future_cancel(f, NULL);
+        assert_true(vow_wait(f, VOW_FOREVER));
+        vow_unref(f);
+    }
+    return NULL;
+}
+
+VOW_CASE(sleeps_of_many_threads_end_or_are_cancelled)
+{
+    pthread_t threads[THREADS];
+
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, sleep_and_cancel, NULL), 0);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+}
+
+static int
+close_default_pool(void **state)
+{
+    vow_executor *pool = vow_default_pool();
+
+    (void)state;
+    vow_unref(vow_executor_close(pool, VOW_DRAIN));
+    return vow_executor_join(pool);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest cases[] = {
+        vow_test(timer_thread_without_a_condition_variable_is_an_error),
+        vow_test(timer_on_an_executor_with_timers_runs_there),
+        vow_test(disarmed_timer_never_runs),
+        vow_test(rearmed_timer_runs_at_its_new_time_only),
+        vow_test(timer_on_a_closed_executor_is_refused_and_an_armed_one_ends),
+        vow_test(timer_for_a_pool_is_on_the_clock_in_force),
+        vow_test(armed_timer_keeps_its_clock),
+        vow_test(disarm_tells_a_timer_on_its_way_from_one_that_has_run),
+        vow_test(close_ends_the_timers_of_that_executor_at_once),
+        vow_test(last_reference_ends_the_timers_too),
+        vow_test(timers_of_others_end_with_the_executor_that_fires_them),
+        vow_test(due_timer_that_is_refused_ends_with_the_code),
+        vow_test(timer_thread_is_never_early_and_takes_an_earlier_one_first),
+        vow_test(close_ends_what_the_timer_thread_has),
+        vow_test(timer_thread_that_cannot_start_is_an_error_and_is_tried_again),
+        vow_test(timer_thread_that_stops_starts_again_with_what_is_armed),
+        vow_test(submit_after_runs_when_its_time_has_come),
+        vow_test(submit_after_no_time_runs_not_before_it_returns),
+        vow_test(submit_after_for_ever_never_runs),
+        vow_test(submit_at_takes_points_in_time),
+        vow_test(submit_after_on_a_pool_and_on_null_use_the_clock_in_force),
+        vow_test(submit_after_may_return_a_future),
+        vow_test(loop_of_delays_stays_flat),
+        vow_test(submit_after_on_a_closed_executor_is_rejected),
+        vow_test(dropped_future_of_a_delay_does_not_stop_it),
+        vow_test(cancelled_delay_settles_now_and_frees_its_timer),
+        vow_test(cancel_in_the_same_tick_counts_if_it_comes_first),
+        vow_test(cancel_of_one_on_its_way_settles_it_too),
+        vow_test(cancel_after_the_executor_has_gone_does_nothing),
+        vow_test(sleep_is_fulfilled_in_time),
+        vow_test(cancelled_sleep_frees_its_timer_at_once),
+        vow_test(sleep_in_a_task_is_on_the_clock_of_its_executor),
+        vow_test(million_armed_timers_take_64_bytes_each_beyond_their_future),
+        vow_test(delay_without_memory_is_null_and_drops_its_context),
+        vow_test(timers_of_many_threads_run_or_are_removed_also_while_it_closes),
+    };
+    /* These leave the default pool behind, which lives as long as the process. */
+    const struct CMUnitTest with_default_pool[] = {
+        cmocka_unit_test(due_timer_that_is_refused_does_not_run_on_the_timer_thread),
+        cmocka_unit_test(post_to_the_timer_thread_runs_on_the_default_pool),
+        cmocka_unit_test(sleep_on_the_real_clock_is_never_early),
+        cmocka_unit_test(sleeps_of_many_threads_end_or_are_cancelled),
+    };
+    int failed = vow_test_run(cases);
+
+    return failed != 0
+               ? failed
+               : cmocka_run_group_tests(with_default_pool, NULL, close_default_pool);
+}
