@@ -200,7 +200,8 @@ manual_arm(vow_executor *self, vow_timer *timer)
     vowi_lock_acquire(&m->lock);
     accepted = m->life == OPEN && !vow_executor_is_closed(timer->on);
     if (accepted) {
-        timer->home = self;
+        if (timer->home != self) /* else others may read it just now */
+            timer->home = self;
         vowi_wheel_add(&m->timers, timer);
     }
     vowi_lock_release(&m->lock);

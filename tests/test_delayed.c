@@ -704,6 +704,298 @@ VOW_CASE(cancel_after_the_executor_has_gone_does_nothing)
     vow_unref(f);
 }
 
+/* ---- again and again ----------------------------------------------------- */
+
+/* What a turn does, and what it did. */
+struct beat {
+    struct drop ctx;
+    vow_manual *m;
+    vow_ns takes; /* the turn that is `slow` lasts so long */
+    int slow;
+    int fails;   /* the turn that does */
+    int cancels; /* the turn that cancels it all */
+    int waits;   /* the turn that returns a future */
+    int exits;   /* the turn that ends its thread */
+    int turns;
+    vow_ns at[32];
+    vow_future *f;
+    vow_promise *p;
+};
+
+static vow_result
+take_turn(void *ctx)
+{
+    struct beat *b = ctx;
+
+    b->at[b->turns % 32] = vow_now();
+    b->turns++;
+    if (b->turns == b->slow)
+        vow_manual_advance(b->m, b->takes);
+    if (b->turns == b->cancels)
+        vow_future_cancel(b->f, NULL);
+    if (b->turns == b->exits)
+        pthread_exit(NULL);
+    if (b->turns == b->fails)
+        return vow_fail(EIO, "turn");
+    if (b->turns == b->waits)
+        return vow_follow(vow_promise_future(b->p));
+    return vow_ok(vow_own(&b->ctx, drop_it)); /* a value that nobody wants */
+}
+
+static vow_future *
+beat_begin(struct beat *b, vow_missed missed)
+{
+    b->m = vow_manual_new();
+    b->f = vow_submit_every(vow_manual_executor(b->m), 10, missed, take_turn, vow_ptr(b));
+    return b->f;
+}
+
+static void
+beat_end(struct beat *b, int code)
+{
+    vow_manual_unref(b->m);
+    assert_int_equal(vow_error_code(vow_peek(b->f).error), code);
+    vow_unref(b->f);
+}
+
+static void
+assert_times(const struct beat *b, const vow_ns *times, int n)
+{
+    assert_int_equal(b->turns, n);
+    for (int i = 0; i < n; i++)
+        assert_int_equal(b->at[i], times[i]);
+}
+
+VOW_CASE(periodic_work_runs_once_each_period_until_its_executor_closes)
+{
+    struct beat b = {.slow = -1};
+    vow_future *f = beat_begin(&b, VOW_MISSED_SKIP);
+
+    vow_manual_advance(b.m, 9);
+    assert_int_equal(b.turns, 0);
+    vow_manual_advance(b.m, 26);
+    assert_times(&b, (vow_ns[]){10, 20, 30}, 3);
+    assert_int_equal(drop_count(&b.ctx), 3); /* a value each */
+    assert_int_equal(vow_future_status(f), VOW_PENDING);
+    beat_end(&b, VOW_E_CLOSED);
+    assert_int_equal(b.turns, 3);
+}
+
+VOW_CASE(missed_times_are_skipped)
+{
+    struct beat b = {.slow = 2, .takes = 25};
+
+    beat_begin(&b, VOW_MISSED_SKIP);
+    vow_manual_advance(b.m, 60);
+    assert_times(&b, (vow_ns[]){10, 20, 50, 60}, 4);
+    beat_end(&b, VOW_E_CLOSED);
+}
+
+VOW_CASE(time_that_has_just_come_is_not_missed)
+{
+    struct beat b = {.slow = 2, .takes = 20};
+
+    beat_begin(&b, VOW_MISSED_SKIP);
+    vow_manual_advance(b.m, 50);
+    assert_times(&b, (vow_ns[]){10, 20, 40, 50}, 4);
+    beat_end(&b, VOW_E_CLOSED);
+}
+
+VOW_CASE(missed_times_are_made_up_for_in_a_burst)
+{
+    struct beat b = {.slow = 2, .takes = 25};
+
+    beat_begin(&b, VOW_MISSED_BURST);
+    vow_manual_advance(b.m, 60);
+    assert_times(&b, (vow_ns[]){10, 20, 45, 45, 50, 60}, 6);
+    beat_end(&b, VOW_E_CLOSED);
+}
+
+VOW_CASE(missed_times_delay_the_later_ones)
+{
+    struct beat b = {.slow = 2, .takes = 25};
+
+    beat_begin(&b, VOW_MISSED_DELAY);
+    vow_manual_advance(b.m, 70);
+    assert_times(&b, (vow_ns[]){10, 20, 55, 65}, 4);
+    beat_end(&b, VOW_E_CLOSED);
+}
+
+VOW_CASE(periodic_work_ends_with_its_own_failure)
+{
+    struct beat b = {.fails = 3};
+
+    beat_begin(&b, VOW_MISSED_SKIP);
+    vow_manual_advance(b.m, 100);
+    assert_int_equal(b.turns, 3);
+    beat_end(&b, EIO);
+}
+
+VOW_CASE(cancel_between_two_turns_ends_it_at_once)
+{
+    struct beat b = {.slow = -1};
+    size_t live = counting_live();
+    vow_future *f = beat_begin(&b, VOW_MISSED_SKIP);
+
+    vow_manual_advance(b.m, 10);
+    vow_future_cancel(f, NULL);
+    assert_int_equal(vow_error_code(vow_peek(f).error), VOW_E_CANCELLED);
+    assert_int_equal(vow_manual_advance(b.m, 100), 0);
+    assert_int_equal(b.turns, 1);
+    beat_end(&b, VOW_E_CANCELLED);
+    assert_int_equal(counting_live(), live);
+}
+
+VOW_CASE(cancel_during_a_turn_ends_it_after_that)
+{
+    struct beat b = {.cancels = 2};
+
+    beat_begin(&b, VOW_MISSED_SKIP);
+    vow_manual_advance(b.m, 100);
+    assert_int_equal(b.turns, 2);
+    beat_end(&b, VOW_E_CANCELLED);
+}
+
+VOW_CASE(turn_that_returns_a_future_lasts_until_it_settles)
+{
+    struct beat b = {.waits = 2, .p = vow_promise_new()};
+
+    beat_begin(&b, VOW_MISSED_SKIP);
+    vow_manual_advance(b.m, 34);
+    assert_int_equal(b.turns, 2);
+    vow_promise_fulfill(b.p, VOW_NIL);
+    vow_promise_unref(b.p);
+    vow_manual_advance(b.m, 10);
+    assert_times(&b, (vow_ns[]){10, 20, 40}, 3);
+    beat_end(&b, VOW_E_CLOSED);
+}
+
+VOW_CASE(turn_whose_future_fails_ends_it_all)
+{
+    struct beat b = {.waits = 1, .p = vow_promise_new()};
+
+    beat_begin(&b, VOW_MISSED_SKIP);
+    vow_manual_advance(b.m, 10);
+    vow_promise_unref(b.p);
+    assert_int_equal(b.turns, 1);
+    beat_end(&b, VOW_E_BROKEN);
+}
+
+VOW_CASE(turn_whose_future_is_abandoned_ends_it_all)
+{
+    struct beat b = {.waits = 1, .p = vow_promise_new()};
+
+    beat_begin(&b, VOW_MISSED_SKIP);
+    vow_manual_advance(b.m, 10);
+    vow_promise_abandon(b.p);
+    beat_end(&b, VOW_E_BROKEN);
+}
+
+VOW_CASE(cancel_is_passed_on_to_what_a_turn_returned)
+{
+    struct beat b = {.waits = 1, .p = vow_promise_new()};
+    vow_future *f = beat_begin(&b, VOW_MISSED_SKIP);
+
+    vow_manual_advance(b.m, 10);
+    vow_future_cancel(f, NULL);
+    assert_int_equal(vow_future_status(f), VOW_REJECTED);
+    assert_false(vow_promise_fulfill(b.p, VOW_NIL));
+    vow_promise_unref(b.p);
+    beat_end(&b, VOW_E_CANCELLED);
+}
+
+VOW_CASE(periodic_work_without_a_period_is_invalid)
+{
+    struct drop d = {0};
+    vow_future *f = vow_submit_every(NULL, 0, VOW_MISSED_SKIP, forty_two, drop_value(&d));
+
+    assert_int_equal(vow_error_code(vow_peek(f).error), VOW_E_INVALID);
+    assert_int_equal(drop_count(&d), 1);
+    vow_unref(f);
+}
+
+VOW_CASE(periodic_work_takes_no_more_memory_as_it_goes_on)
+{
+    struct beat b = {.slow = -1};
+    size_t calls;
+
+    beat_begin(&b, VOW_MISSED_SKIP);
+    vow_manual_advance(b.m, 100);
+    calls = counting_calls();
+    vow_manual_advance(b.m, 100000);
+    assert_int_equal(counting_calls(), calls);
+    assert_int_equal(b.turns, 10010);
+    beat_end(&b, VOW_E_CLOSED);
+}
+
+VOW_CASE(periodic_work_on_a_pool_ends_when_it_closes)
+{
+    vow_manual *m = virtual_begin();
+    vow_executor *pool = pool_new(1);
+    struct drop d = {0};
+    vow_future *f =
+        vow_submit_every(pool, 10, VOW_MISSED_SKIP, forty_two, drop_value(&d));
+
+    while (atomic_load(&d.ran) < 3) { /* the next one is armed by a worker, in its time */
+        vow_manual_advance(m, 10);
+        sched_yield();
+    }
+    vow_unref(vow_executor_close(pool, VOW_DRAIN));
+    assert_true(vow_wait(f, VOW_FOREVER));
+    assert_int_equal(vow_error_code(vow_peek(f).error), VOW_E_CLOSED);
+    assert_int_equal(drop_count(&d), 1);
+    vow_unref(f);
+    pool_free(pool);
+    virtual_end(m);
+}
+
+VOW_CASE(turn_that_ends_its_thread_breaks_it)
+{
+    vow_manual *m = virtual_begin();
+    vow_executor *pool = pool_new(1);
+    struct beat b = {.exits = 1};
+    vow_future *f = vow_submit_every(pool, 10, VOW_MISSED_SKIP, take_turn, vow_ptr(&b));
+
+    vow_manual_advance(m, 10);
+    assert_true(vow_wait(f, VOW_FOREVER));
+    assert_int_equal(vow_error_code(vow_peek(f).error), VOW_E_BROKEN);
+    vow_unref(f);
+    pool_free(pool);
+    virtual_end(m);
+}
+
+VOW_CASE(periodic_work_without_memory_is_null_or_ends_and_drops_its_context)
+{
+    vow_manual *m = vow_manual_new();
+
+    counting_each_failure(k, COUNTING_ONCE)
+    {
+        struct drop d = {0};
+        vow_future *f = vow_submit_every(vow_manual_executor(m), 10, VOW_MISSED_SKIP,
+                                         forty_two, drop_value(&d));
+
+        vow_manual_advance(m, 10);
+        assert_int_equal(d.ran, vow_future_status(f) == VOW_PENDING);
+        vow_future_cancel(f, NULL);
+        assert_int_equal(drop_count(&d), 1);
+        vow_ignore(f);
+    }
+    vow_manual_unref(m);
+}
+
+VOW_CASE(turn_that_cannot_be_waited_for_ends_with_no_memory)
+{
+    struct beat b = {.waits = 1, .p = vow_promise_new()};
+
+    beat_begin(&b, VOW_MISSED_SKIP);
+    counting_fail_at(1, COUNTING_ONCE);
+    vow_manual_advance(b.m, 10);
+    assert_true(counting_failed());
+    counting_fail_at(0, COUNTING_ONCE);
+    vow_promise_unref(b.p);
+    beat_end(&b, VOW_E_NOMEM);
+}
+
 /* ---- sleeping ------------------------------------------------------------ */
 
 VOW_CASE(sleep_is_fulfilled_in_time)
@@ -947,6 +1239,24 @@ main(void)
         vow_test(cancel_in_the_same_tick_counts_if_it_comes_first),
         vow_test(cancel_of_one_on_its_way_settles_it_too),
         vow_test(cancel_after_the_executor_has_gone_does_nothing),
+        vow_test(periodic_work_runs_once_each_period_until_its_executor_closes),
+        vow_test(missed_times_are_skipped),
+        vow_test(time_that_has_just_come_is_not_missed),
+        vow_test(missed_times_are_made_up_for_in_a_burst),
+        vow_test(missed_times_delay_the_later_ones),
+        vow_test(periodic_work_ends_with_its_own_failure),
+        vow_test(cancel_between_two_turns_ends_it_at_once),
+        vow_test(cancel_during_a_turn_ends_it_after_that),
+        vow_test(turn_that_returns_a_future_lasts_until_it_settles),
+        vow_test(turn_whose_future_fails_ends_it_all),
+        vow_test(turn_whose_future_is_abandoned_ends_it_all),
+        vow_test(cancel_is_passed_on_to_what_a_turn_returned),
+        vow_test(periodic_work_without_a_period_is_invalid),
+        vow_test(periodic_work_takes_no_more_memory_as_it_goes_on),
+        vow_test(periodic_work_on_a_pool_ends_when_it_closes),
+        vow_test(turn_that_ends_its_thread_breaks_it),
+        vow_test(periodic_work_without_memory_is_null_or_ends_and_drops_its_context),
+        vow_test(turn_that_cannot_be_waited_for_ends_with_no_memory),
         vow_test(sleep_is_fulfilled_in_time),
         vow_test(cancelled_sleep_frees_its_timer_at_once),
         vow_test(sleep_in_a_task_is_on_the_clock_of_its_executor),

@@ -56,6 +56,36 @@ vow_future *vow_submit_after(vow_executor *on, vow_ns delay, vow_task_fn *fn,
 vow_future *vow_submit_at(vow_executor *on, vow_ns when, vow_task_fn *fn, vow_value ctx)
     VOW_MUST_USE;
 
+/** What happens to points in time that have passed before the work could be done. */
+typedef enum vow_missed {
+    VOW_MISSED_SKIP = 0,  /**< they are left out; the later ones stay where they were */
+    VOW_MISSED_BURST = 1, /**< each is made up for, at once, one after the other */
+    VOW_MISSED_DELAY = 2  /**< the next one is a period from now, and so on from there */
+} vow_missed;
+
+/**
+ * Runs @p fn on @p on again and again: for the first time one period from now, then each
+ * time one period after it was due. Never twice at once: the next time is looked at when
+ * @p fn has returned, and if it returned a future, when that has settled.
+ *
+ * The future stays pending until @p fn fails, which rejects it with that error; until it
+ * is cancelled; or until @p on closes. The values that @p fn returns are dropped. Letting
+ * go of the future changes nothing. A cancel while @p fn runs takes effect when it has
+ * returned, and is passed on to the future that it returned.
+ *
+ * @param on      as for vow_submit_after, until it ends
+ * @param period  more than 0, else VOW_E_INVALID
+ * @param missed  what to do when a time was missed
+ * @param fn      called once for each time
+ * @param ctx     consumed: a pointer or VOW_NIL; dropped when it ends
+ * @return        owned; NULL if memory ran out, and then @p fn never runs. Never
+ *                fulfilled. Rejected as that of vow_submit_after too
+ * @contract      any thread; never blocks; allocates here, and later only to watch what
+ *                @p fn returned; runs no user code but the drop of @p ctx if it was refused
+ */
+vow_future *vow_submit_every(vow_executor *on, vow_ns period, vow_missed missed,
+                             vow_task_fn *fn, vow_value ctx) VOW_MUST_USE;
+
 /**
  * Returns a future that is fulfilled with VOW_NIL after a time. Its inline steps run
  * where timers on that clock are fired: a thread of the default pool, a loop, a test.

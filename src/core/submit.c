@@ -82,9 +82,8 @@ call_job(struct vowi_thread *t, struct job_turn *turn)
     return r;
 }
 
-/* Why a task will never run, if not for a code of ours: no thread to be had, say. */
-static vow_error *
-refusal(int why)
+vow_error *
+vowi_refusal(int why)
 {
     vow_error *e = vow_error_of(why);
 
@@ -98,7 +97,7 @@ take_turn(struct vowi_thread *t, struct vow_state *s, vow_task_fn *fn, int why)
     vow_result r;
 
     vowi_set_value(s, VOW_NIL);
-    r = why == 0 ? call_job(t, &turn) : vow_err(refusal(why));
+    r = why == 0 ? call_job(t, &turn) : vow_err(vowi_refusal(why));
     if (turn.ctx.drop != NULL)
         vow_value_drop(turn.ctx);
     t->returning = true;

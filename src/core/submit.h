@@ -18,4 +18,7 @@ void vowi_run_job(struct vowi_job *job);
 void vowi_take_task_turn(struct vowi_thread *t, struct vow_state *s, vow_task_fn *fn,
                          int why);
 
+/* The error of a task that will never run: built in, or if why is the system's a new one. */
+vow_error *vowi_refusal(int why);
+
 #endif

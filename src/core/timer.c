@@ -130,11 +130,13 @@ start_away(vow_executor *on, vow_timer *timer, bool asked)
 
     if (!vowi_executor_count_timer(t, on))
         return VOW_E_CLOSED;
-    *away(timer) = asked;
+    if (asked) /* else others may read it just now */
+        *away(timer) = 1;
     why = timer->home->ops->arm(timer->home, timer);
     if (why == 0)
         return 0;
-    *away(timer) = 0;
+    if (asked)
+        *away(timer) = 0;
     vowi_executor_uncount_timer(t, on);
     return why;
 }

@@ -369,6 +369,32 @@ submitting_for_later(struct drop_set *d)
     finish(left, VOW_E_CLOSED);
 }
 
+static vow_result
+take_turn(void *ctx)
+{
+    (void)ctx;
+    return vow_follow(vow_resolved(VOW_NIL));
+}
+
+/* One that is cancelled, one that its executor leaves. */
+static void
+submitting_again_and_again(struct drop_set *d)
+{
+    vow_manual *m = vow_manual_new();
+    vow_executor *on = vow_manual_executor(m);
+    vow_future *cancelled, *left;
+
+    if (m == NULL)
+        return;
+    cancelled = vow_submit_every(on, 3, VOW_MISSED_BURST, take_turn, drop_set_new(d));
+    left = vow_submit_every(on, 4, VOW_MISSED_SKIP, take_turn, drop_set_new(d));
+    vow_manual_advance(m, 10);
+    vow_future_cancel(cancelled, NULL);
+    finish(cancelled, VOW_E_CANCELLED);
+    vow_manual_unref(m);
+    finish(left, VOW_E_CLOSED);
+}
+
 static void
 refused_by_a_closed_executor(struct drop_set *d)
 {

@@ -43,6 +43,7 @@ struct scenario {
     X(submitting_many)                                                                   \
     X(submitting_to_manual)                                                              \
     X(submitting_for_later)                                                              \
+    X(submitting_again_and_again)                                                        \
     X(refused_by_a_closed_executor)                                                      \
     X(hooked_and_not_cancelled)                                                          \
     X(cancelled_with_a_hook)                                                             \

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * perf/bench_timer_fire.c - 100,000 timers of a pool, due uniformly within the next half
+ * second: how late each one runs. The timer thread posts them to the pool's workers.
+ */
+#include "bench.h"
+
+#include <sched.h>
+#include <stdatomic.h>
+
+enum { TIMERS = 100000 };
+
+static struct {
+    vow_timer timer;
+    double late; /* us */
+} * table;
+static atomic_int fired;
+
+static void
+note_lateness(vow_task *task, int why)
+{
+    vow_timer *timer = (vow_timer *)(void *)task; /* its first member */
+    vow_ns late = vow_clock_now(NULL) - timer->when;
+    size_t i = (size_t)((char *)timer - (char *)table) / sizeof *table;
+
+    bench_check(why == 0 && late >= 0);
+    table[i].late = (double)late / 1e3;
+    atomic_fetch_add(&fired, 1);
+}
+
+static uint64_t
+next_random(uint64_t *x)
+{
+    *x ^= *x << 13;
+    *x ^= *x >> 7;
+    *x ^= *x << 17;
+    return *x;
+}
+
+static void
+arm_all(vow_executor *pool)
+{
+    static const vow_timer zero = {.task.run = note_lateness};
+    uint64_t seed = 9;
+
+    for (int i = 0; i < TIMERS; i++) {
+        vow_ns delay = (vow_ns)(next_random(&seed) % 500000000);
+
+        table[i].timer = zero;
+        bench_check(vow_timer_arm(pool, &table[i].timer, vow_clock_now(NULL) + delay) ==
+                    0);
+    }
+}
+
+static void
+fire_all(double *us)
+{
+    static double late[TIMERS];
+    vow_executor *pool = bench_pool();
+    vow_future *pause = vow_sleep(NULL, vow_ms(520));
+
+    if (table == NULL)
+        table = bench_array(TIMERS, sizeof *table);
+    atomic_store(&fired, 0);
+    arm_all(pool);
+    bench_check(vow_wait(pause, VOW_FOREVER));
+    vow_unref(pause);
+    while (atomic_load(&fired) < TIMERS)
+        sched_yield();
+    for (int i = 0; i < TIMERS; i++)
+        late[i] = table[i].late;
+    us[0] = bench_quantile(late, TIMERS, 0.5);
+    us[1] = bench_quantile(late, TIMERS, 0.99);
+    bench_free_pool(pool);
+}
+
+int
+main(int argc, char **argv)
+{
+    static const struct bench timer_fire = {
+        "vow", {{"timer_fire_p50", "us"}, {"timer_fire_p99", "us"}}, fire_all, 0};
+
+    return bench_main(&timer_fire, argc, argv);
+}
