@@ -123,8 +123,9 @@ start_locked(void)
         if (rc != 0)
             return rc;
         timers.has_cond = true;
-        vowi_wheel_init(&timers.wheel, vowi_monotonic_now());
     }
+    if (vowi_wheel_count(&timers.wheel) == 0)
+        vowi_wheel_init(&timers.wheel, vowi_monotonic_now());
     timers.sleeps_until = INT64_MIN;
     rc = create(&thread);
     if (rc != 0)
@@ -144,6 +145,22 @@ vowi_timer_thread_stop(void)
     while (timers.runs)
         vowi_lock_sleep(&timers.lock, &timers.cond, VOW_FOREVER);
     timers.stops = false;
+    vowi_lock_release(&timers.lock);
+}
+
+void
+vowi_timer_thread_before_fork(void)
+{
+    vowi_lock_acquire(&timers.lock);
+}
+
+void
+vowi_timer_thread_after_fork(bool in_child)
+{
+    if (in_child) {
+        timers.runs = false;
+        timers.has_cond = false; /* it has sleepers that are no more: a new one */
+    }
     vowi_lock_release(&timers.lock);
 }
 

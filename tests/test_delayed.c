@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/sys.h"
 #include "base/time.h"
@@ -409,6 +411,47 @@ VOW_CASE(timer_thread_that_stops_starts_again_with_what_is_armed)
     await_ran(&b);
     pool_free(pool);
 }
+
+#ifndef __SANITIZE_THREAD__
+static vow_result
+from_child(void *ctx)
+{
+    (void)ctx;
+    return vow_ok(vow_i64(5));
+}
+
+/* The child's own: a timer that is armed there, on an executor that is made there. */
+static int
+in_child(struct alarm *before)
+{
+    vow_executor *pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 1));
+    vow_future *f = vow_submit_after(pool, vow_ms(1), from_child, VOW_NIL);
+
+    if (vow_get(f).value.as.i64 != 5)
+        return 1;
+    return vow_timer_disarm(&before->timer) == VOW_REMOVED ? 0 : 2;
+}
+
+VOW_CASE(timer_thread_is_started_anew_in_a_forked_child)
+{
+    vow_executor *pool = pool_new(1);
+    struct alarm a = alarm_new();
+    pid_t child;
+    int status;
+
+    assert_int_equal(vow_timer_arm(pool, &a.timer, vow_now() + vow_seconds(100)), 0);
+    vowi_timer_thread_before_fork();
+    child = fork();
+    vowi_timer_thread_after_fork(child == 0);
+    if (child == 0)
+        _exit(in_child(&a));
+    assert_true(child > 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(vow_timer_disarm(&a.timer), VOW_REMOVED);
+    pool_free(pool);
+}
+#endif
 
 /* First of all cases: later ones find it there. */
 VOW_CASE(timer_thread_without_a_condition_variable_is_an_error)
@@ -1226,6 +1269,9 @@ main(void)
         vow_test(close_ends_what_the_timer_thread_has),
         vow_test(timer_thread_that_cannot_start_is_an_error_and_is_tried_again),
         vow_test(timer_thread_that_stops_starts_again_with_what_is_armed),
+#ifndef __SANITIZE_THREAD__ /* which allows no thread in a child of many */
+        vow_test(timer_thread_is_started_anew_in_a_forked_child),
+#endif
         vow_test(submit_after_runs_when_its_time_has_come),
         vow_test(submit_after_no_time_runs_not_before_it_returns),
         vow_test(submit_after_for_ever_never_runs),

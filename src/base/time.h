@@ -52,6 +52,14 @@ vow_executor *vowi_timer_thread(void);
  * arm starts it again. */
 void vowi_timer_thread_stop(void);
 
+/*
+ * Around a fork. Before it the lock of the timer thread's wheel is taken, so that the child
+ * finds the wheel whole; after it both processes let go of it. The child has no such
+ * thread: the next arm starts one, which also finishes what was armed before the fork.
+ */
+void vowi_timer_thread_before_fork(void);
+void vowi_timer_thread_after_fork(bool in_child);
+
 /* A time on the monotonic clock, not before its zero, as the kernel wants it. */
 struct timespec vowi_timespec(vow_ns t);
 
