@@ -209,15 +209,16 @@ arm(vow_executor *self, vow_timer *timer)
 static vow_removal
 disarm(vow_executor *self, vow_timer *timer)
 {
-    bool armed;
+    vow_removal removal = VOW_REMOVED;
 
     (void)self;
     vowi_lock_acquire(&timers.lock);
-    armed = vowi_timer_is_armed(timer);
-    if (armed)
+    if (vowi_timer_is_armed(timer))
         vowi_wheel_remove(&timers.wheel, timer);
+    else
+        removal = vowi_timer_was_taken(timer) ? VOW_RUNNING : VOW_RAN;
     vowi_lock_release(&timers.lock);
-    return armed ? VOW_REMOVED : VOW_RAN;
+    return removal;
 }
 
 static vow_timer *

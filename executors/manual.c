@@ -217,6 +217,14 @@ is_firing_locked(const vow_manual *m, const vow_timer *timer)
     return false;
 }
 
+/* Of one for elsewhere it is not known here whether it has ended (vow_timer_disarm). */
+static bool
+has_begun_locked(const vow_manual *m, const vow_timer *timer)
+{
+    return (timer->on != NULL && vowi_timer_was_taken(timer)) ||
+           is_firing_locked(m, timer);
+}
+
 static vow_removal
 manual_disarm(vow_executor *self, vow_timer *timer)
 {
@@ -227,7 +235,7 @@ manual_disarm(vow_executor *self, vow_timer *timer)
     if (vowi_timer_is_armed(timer))
         vowi_wheel_remove(&m->timers, timer);
     else
-        removal = is_firing_locked(m, timer) ? VOW_RUNNING : VOW_RAN;
+        removal = has_begun_locked(m, timer) ? VOW_RUNNING : VOW_RAN;
     vowi_lock_release(&m->lock);
     return removal;
 }

@@ -67,6 +67,7 @@ VOW_CASE(timer_of_any_delay_is_taken_at_its_time_and_not_before)
         assert_int_equal(vowi_wheel_next(w), when);
         assert_ptr_equal(vowi_wheel_take_due(w, when), &t);
         assert_false(vowi_timer_is_armed(&t));
+        assert_true(vowi_timer_was_taken(&t));
         assert_int_equal(vowi_wheel_count(w), 0);
     }
 }

@@ -144,7 +144,8 @@ vow_removal vow_timer_rearm(vow_timer *timer, vow_ns when);
  * Finishes a timer that became due, or was given up. For executors with timers of their
  * own, whose clock says that they fire those of others as well (vow_clock.timers):
  * called instead of the timer's run, which it calls, or posts to the executor that the
- * timer is for.
+ * timer is for. Of a timer that was fired for another executor, disarm then says
+ * VOW_RUNNING: whether that has ended the library knows.
  *
  * @param timer  taken out of what its executor has armed; may be gone on return
  * @param why    0: it is due; else a VOW_E_ code

@@ -13,9 +13,9 @@
  * So either the close sees the count and finds the timer, or the home sees the mode
  * [armed].
  *
- * What disarm says. Home knows whether it is armed there. Once it was posted nobody but
- * its run knows, so its run is replaced while it is away, and counts it as on its way
- * (a reserved byte), then as running (a list of what runs, on the stacks of those who
+ * What disarm says. Home knows whether it is armed there, or was fired. Once it was posted
+ * nobody but its run knows, so its run is replaced while it is away, and counts it as on
+ * its way (a reserved byte), then as running (a list of what runs, on the stacks of those who
  * run it, since its storage may end with it), then as neither.
  */
 #include "core/timer.h"
@@ -160,6 +160,7 @@ vow_timer_arm(vow_executor *on, vow_timer *timer, vow_ns when)
 
 /* ---- disarming --------------------------------------------------------------------- */
 
+/* Of one that home has fired. */
 static vow_removal
 what_became_of(vow_timer *timer)
 {
@@ -176,17 +177,6 @@ what_became_of(vow_timer *timer)
     return removal;
 }
 
-static void
-forget(vow_timer *timer)
-{
-    if (*away(timer)) {
-        vowi_lock_acquire(&running.lock);
-        *away(timer) = 0;
-        vowi_lock_release(&running.lock);
-    }
-    vowi_executor_uncount_timer(vowi_self(), timer->on);
-}
-
 vow_removal
 vow_timer_disarm(vow_timer *timer)
 {
@@ -198,10 +188,9 @@ vow_timer_disarm(vow_timer *timer)
     removal = home->ops->disarm(home, timer);
     if (timer->on == NULL)
         return removal;
-    if (removal != VOW_REMOVED)
-        return what_became_of(timer);
-    forget(timer);
-    return removal;
+    if (removal == VOW_REMOVED)
+        vowi_executor_uncount_timer(vowi_self(), timer->on);
+    return removal == VOW_RUNNING ? what_became_of(timer) : removal;
 }
 
 vow_removal

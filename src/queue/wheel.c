@@ -25,8 +25,6 @@
 
 #include "base/check.h"
 
-enum { IDLE, ARMED, LISTED }; /* what is in a timer's first reserved byte */
-
 #define SCAN 8 /* timers that are looked at to find the first of a slot */
 
 static_assert(VOWI_WHEEL_LEVELS * VOWI_WHEEL_BITS >= 64, "all times have a level");
@@ -141,7 +139,7 @@ vowi_wheel_add(struct vowi_wheel *w, vow_timer *timer)
         vowi_timers_add(&w->overdue, timer);
     else
         insert(w, timer);
-    timer->task.reserved[0] = ARMED;
+    timer->task.reserved[0] = VOWI_TIMER_ARMED;
     w->count++;
 }
 
@@ -149,16 +147,23 @@ void
 vowi_wheel_remove(struct vowi_wheel *w, vow_timer *timer)
 {
     vowi_assert(vowi_timer_is_armed(timer));
-    if (timer->task.reserved[0] == LISTED)
+    if (timer->task.reserved[0] == VOWI_TIMER_LISTED)
         unlink_timer(timer);
     else if (time_of(timer->when) < w->base)
         vowi_timers_remove(&w->overdue, timer);
     else
         take_out(w, timer);
-    timer->task.reserved[0] = IDLE;
+    timer->task.reserved[0] = VOWI_TIMER_IDLE;
     timer->next = NULL;
     timer->prev = NULL;
     w->count--;
+}
+
+static void
+take(struct vowi_wheel *w, vow_timer *timer)
+{
+    vowi_wheel_remove(w, timer);
+    timer->task.reserved[0] = VOWI_TIMER_TAKEN;
 }
 
 /* Moves base to the start of a slot, which puts its timers on lower levels. */
@@ -210,7 +215,7 @@ vowi_wheel_take_due(struct vowi_wheel *w, vow_ns now)
     else if (first->when > now)
         first = NULL;
     if (first != NULL)
-        vowi_wheel_remove(w, first);
+        take(w, first);
     return first;
 }
 
@@ -254,7 +259,7 @@ move_to_list(struct vowi_wheel *w, vow_timer *t, vow_timer *list)
     vowi_wheel_remove(w, t);
     w->count++;
     push(&list, t);
-    t->task.reserved[0] = LISTED;
+    t->task.reserved[0] = VOWI_TIMER_LISTED;
 }
 
 static void
@@ -309,6 +314,6 @@ vowi_wheel_unlist(struct vowi_wheel *w, vow_timer *list)
 
     if (first == list)
         return NULL;
-    vowi_wheel_remove(w, first);
+    take(w, first);
     return first;
 }

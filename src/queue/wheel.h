@@ -52,11 +52,26 @@ vowi_wheel_count(const struct vowi_wheel *w)
     return w->count;
 }
 
-/* Whether a timer is in a wheel, or in a list. Guarded as the wheel is. */
+/* What is in a timer's first reserved byte. Guarded as the wheel is. */
+enum {
+    VOWI_TIMER_IDLE,   /* never armed, or removed */
+    VOWI_TIMER_ARMED,  /* in the wheel */
+    VOWI_TIMER_LISTED, /* in a list */
+    VOWI_TIMER_TAKEN   /* due, or off a list */
+};
+
 static inline bool
 vowi_timer_is_armed(const vow_timer *timer)
 {
-    return timer->task.reserved[0] != 0;
+    unsigned char state = timer->task.reserved[0];
+
+    return state == VOWI_TIMER_ARMED || state == VOWI_TIMER_LISTED;
+}
+
+static inline bool
+vowi_timer_was_taken(const vow_timer *timer)
+{
+    return timer->task.reserved[0] == VOWI_TIMER_TAKEN;
 }
 
 /* ---- all of one executor ------------------------------------------------- */
