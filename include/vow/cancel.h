@@ -28,11 +28,8 @@
 
 VOW_BEGIN_DECLS
 
-/** Cancels. */
+/** Cancels. What observes, a vow_token, is declared in vow/executor.h. */
 typedef struct vow_source vow_source;
-
-/** Observes; see also vow_submit_options. */
-typedef struct vow_token vow_token;
 
 /**
  * Makes a source.
@@ -174,6 +171,10 @@ vow_registration *vow_token_on_cancel(vow_token *t, vow_executor *on, vow_fn *fn
  * Ends a registration: its function will not be called if it has not been yet. Never
  * waits for one that is running.
  *
+ * The hook of a promise (vow_promise_on_cancel) may be removed as well, by a caller who
+ * holds the promise or a future of it; then it may have another one. VOW_RUNNING says
+ * of it that it has been asked for, and will run, or runs.
+ *
  * @param r   consumed; NULL has run
  * @return    VOW_REMOVED: it was not and will not be called, its context is dropped;
  *            VOW_RAN: it has returned; VOW_RUNNING: it runs now, on this thread or
@@ -189,7 +190,8 @@ vow_removal vow_registration_remove(vow_registration *r);
  *
  * VOW_RUNNING is the answer where waiting would have no end or is not allowed: inside
  * the function itself, in one of several that wait for each other, between
- * vow_defer_begin and its end, on a thread of an executor that must not wait.
+ * vow_defer_begin and its end, on a thread of an executor that must not wait; and for
+ * the hook of a promise, which is not waited for.
  *
  * @param r   consumed; NULL has run
  * @return    as vow_registration_remove
@@ -211,6 +213,62 @@ vow_removal vow_registration_remove_wait(vow_registration *r);
  *                clocks' now(), to compare deadlines
  */
 vow_token *vow_token_any(vow_token *const *tokens, size_t n) VOW_MUST_USE;
+
+/**
+ * Returns whether the task or step that runs on this thread should stop: its token has
+ * fired, vow_future_cancel asked for that (or everybody who wanted its outcome left), or
+ * its executor was closed with VOW_CANCEL_QUEUED. Cheap enough to ask once a chunk.
+ *
+ * @return    false also outside a task
+ * @contract  any thread; never blocks; no memory; runs no user code
+ */
+bool vow_cancelled(void);
+
+/**
+ * Returns what the task or step that runs on this thread should return if it should
+ * stop: VOW_E_CANCELLED, with the reason behind it.
+ *
+ *     vow_result stop = vow_check_cancelled();
+ *
+ *     if (stop.error != NULL)
+ *         return stop;
+ *
+ * @return    owned; vow_ok(VOW_NIL) if it should go on
+ * @contract  any thread; never blocks; no memory; runs no user code
+ */
+vow_result vow_check_cancelled(void);
+
+/**
+ * Returns the token of the task or step that runs on this thread, which fires when
+ * vow_cancelled becomes true: for linking, for registering on, and for handing on to
+ * what is called. It is made by the first call in a task.
+ *
+ * @return    owned; NULL, which never fires, outside a task and without memory
+ * @contract  any thread; never blocks; may allocate; may run a clock's now()
+ */
+vow_token *vow_token_current(void);
+
+/**
+ * Returns a future that settles as @p f does, or is rejected as soon as @p t fires:
+ * with VOW_E_CANCELLED and the reason behind it. Then @p f is left: if nobody else wants
+ * it, it is asked to stop. If @p f has settled already, that is its outcome.
+ *
+ * @param f   consumed
+ * @param t   shared until the future has settled; NULL never fires
+ * @return    owned; NULL if memory ran out, and then @p f was let go of
+ * @contract  any thread; never blocks; allocates; may run what leaving @p f runs
+ */
+vow_future *vow_with_token(vow_future *f, vow_token *t) VOW_MUST_USE;
+
+/**
+ * Returns a future that settles as @p f does, through which no request to stop goes:
+ * cancelling it, or leaving it, lets @p f go on.
+ *
+ * @param f   consumed
+ * @return    owned; NULL if memory ran out, and then @p f was let go of
+ * @contract  any thread; never blocks; one allocation; runs no user code
+ */
+vow_future *vow_shield(vow_future *f) VOW_MUST_USE;
 
 VOW_END_DECLS
 

@@ -29,6 +29,9 @@ VOW_BEGIN_DECLS
 typedef struct vow_executor vow_executor;
 typedef struct vow_executor_ops vow_executor_ops;
 
+/** Observes a cancellation; see vow/cancel.h. */
+typedef struct vow_token vow_token;
+
 /** How urgent a task is, for executors that care. */
 enum vow_priority { VOW_NORMAL = 0, VOW_IMMEDIATE, VOW_HIGH, VOW_LOW, VOW_IDLE };
 
@@ -273,6 +276,12 @@ typedef struct vow_submit_options {
     const char *name; /**< for messages; borrowed for ever */
     int priority;     /**< an enum vow_priority */
     unsigned flags;   /**< VOW_STOP_WHEN_UNWANTED or 0 */
+    /**
+     * Shared; when it fires the task is asked to stop, as by vow_future_cancel: not
+     * started, it never starts and its future settles at once; running, it sees
+     * vow_cancelled(). NULL: none.
+     */
+    vow_token *token;
 } vow_submit_options;
 
 /** Flags of a promise or a submitted task. */

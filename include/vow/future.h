@@ -308,9 +308,10 @@ typedef void vow_cancel_fn(vow_promise *p, const vow_error *reason, void *ctx);
  * @param fn   called at most once, and never after the promise has settled
  * @param ctx  consumed; must not own the promise; dropped after fn returned, or
  *             when the promise settles or goes
- * @return     borrowed: the promise owns it, and it may be ignored; NULL: no
- *             memory, @p p is NULL, it has settled or has a hook already, and then
- *             the context was dropped
+ * @return     borrowed: the promise owns it, and it may be ignored, or given to
+ *             vow_registration_remove while the promise is held; NULL: no memory,
+ *             @p p is NULL, it has settled or has a hook already, and then the
+ *             context was dropped
  * @contract   any thread; never blocks; allocates; may run the context's drop
  */
 vow_registration *vow_promise_on_cancel(vow_promise *p, vow_executor *on,

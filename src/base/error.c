@@ -41,7 +41,7 @@ struct vow_error {
     int code;
     size_t size; /* of the block, the message included; 0: built in */
     const char *where;
-    vow_error *cause;
+    const vow_error *cause;
     const char *message;
 
     /* Written only before others see the error. */
@@ -64,6 +64,17 @@ static const vow_error waits[] = {
     {.code = VOW_E_DEADLOCK, .message = (text), .retry_after = NO_HINT},
     VOWI_WAITS(WAIT)
 #undef WAIT
+};
+
+/* Of each built-in error, a cancellation with it as its reason. */
+static const vow_error cancelled_by[] = {
+#define CANCELLED_BY(name, number, text)                                                 \
+    {.code = VOW_E_CANCELLED,                                                            \
+     .message = "cancelled",                                                             \
+     .cause = &built_in[VOW_E_##name - VOW_E_CANCELLED],                                 \
+     .retry_after = NO_HINT},
+    VOW_ERRORS(CANCELLED_BY)
+#undef CANCELLED_BY
 };
 
 #define FIRST VOW_E_CANCELLED
@@ -103,6 +114,20 @@ const vow_error *
 vowi_error_of_wait(enum vowi_wait_place place)
 {
     return &waits[place];
+}
+
+vow_error *
+vowi_error_cancelled_by(vow_error *reason)
+{
+    const vow_error *e;
+
+    if (vow_error_code(reason) == VOW_E_CANCELLED)
+        return reason;
+    if (is_built_in(reason))
+        return writable(&cancelled_by[reason->code - FIRST]);
+    e = vow_error_wrap_at(NULL, reason, VOW_E_CANCELLED, "cancelled");
+    vow_error_unref(reason);
+    return writable(e);
 }
 
 /* ---- references ---------------------------------------------------------- */
@@ -151,7 +176,7 @@ void
 vow_error_unref(vow_error *e)
 {
     while (e != NULL && let_go(e)) {
-        vow_error *cause = e->cause;
+        vow_error *cause = writable(e->cause);
         vow_value payload = e->payload;
 
         free_notes(e->notes);

@@ -49,4 +49,15 @@ vow_error *vowi_error_vnew(const char *where, const vow_error *cause, int code,
                            const char *format, va_list args) VOW_PRINTF(4, 0)
     VOW_MUST_USE;
 
+/**
+ * Makes the error of what was cancelled for a reason: VOW_E_CANCELLED with it as its
+ * cause, or a reason of that code itself.
+ *
+ * @param reason  consumed; not NULL
+ * @return        owned; never NULL: without memory the built-in error
+ * @contract      any thread; never blocks; allocates unless the reason is a built-in
+ *                error or a cancellation; runs no user code
+ */
+vow_error *vowi_error_cancelled_by(vow_error *reason) VOW_MUST_USE;
+
 #endif

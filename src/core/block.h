@@ -11,6 +11,7 @@
 #include <assert.h>
 
 #include "core/state.h"
+#include "core/token.h"
 
 /* A promise's state, with room for whom it follows: one block of 48. */
 struct vowi_bare {
@@ -89,16 +90,28 @@ static_assert(VOWI_SLEEP_SIZE == 104, "a state and a timer");
 static_assert(offsetof(struct vowi_bare, state.outcome) % 16 == 0, "its node is aligned");
 #endif
 
-/* What few states need: a name, a hook for requests to stop. */
+/*
+ * What few states need: a name; of a promise, a hook for requests to stop; of a task or
+ * a step, a token by which it is asked, and the token of its own.
+ */
 struct vow_registration {
-    union vowi_task as;
+    union {
+        struct {
+            union vowi_task as;
+            vow_executor *on;      /* held */
+            vow_cancel_fn *cancel; /* NULL: no hook */
+            vow_value ctx;
+        };
+        struct {
+            struct vowi_tie tie; /* its token NULL: none; else with a hold of the state */
+            struct vow_token *own; /* core/ambient.c; NULL: nobody asked for it */
+        };
+    };
     const char *name;
     const void *site;
-    struct vow_state *state; /* a promise reference, while the hook is on its way */
-    vow_executor *on;        /* held */
-    vow_cancel_fn *cancel;   /* NULL: no hook */
-    vow_value ctx;
-    vow_error *reason;
+    struct vow_state *state; /* with a promise reference, while a hook is on its way */
+    vow_error *reason;       /* of the request to stop */
+    unsigned char stage;     /* core/cancel.c: of a hook; guarded by the lock bit */
 };
 
 static inline struct vowi_bare *

@@ -12,13 +12,16 @@
  */
 #include "core/cancel.h"
 
+#include "base/error.h"
 #include "base/mem.h"
+#include "core/bound.h"
 #include "core/delay.h"
 #include "core/executor.h"
 #include "core/follow.h"
 #include "core/frame.h"
 #include "core/refs.h"
 #include "core/settle.h"
+#include "core/step.h"
 #include "core/trampoline.h"
 #include "core/word.h"
 
@@ -38,8 +41,8 @@ vowi_record_new(const char *name, const void *site)
     return r;
 }
 
-void
-vowi_registration_free(struct vowi_thread *t, struct vow_registration *r)
+static void
+free_with_hook(struct vowi_thread *t, struct vow_registration *r)
 {
     vow_value ctx = r->ctx;
     vow_error *reason = r->reason;
@@ -50,7 +53,30 @@ vowi_registration_free(struct vowi_thread *t, struct vow_registration *r)
     vow_error_unref(reason);
 }
 
+static void
+free_without_hook(struct vowi_thread *t, struct vow_registration *r)
+{
+    struct vow_token *own = r->own;
+    vow_error *reason = r->reason;
+
+    vowi_free_on(t, r, sizeof *r);
+    vow_token_unref(own);
+    vow_error_unref(reason);
+}
+
+void
+vowi_record_free(struct vowi_thread *t, struct vow_state *s)
+{
+    if (vowi_kind(s) == VOWI_BARE)
+        free_with_hook(t, s->extra);
+    else
+        free_without_hook(t, s->extra);
+}
+
 /* ---- the hook of a promise ---------------------------------------------------------------- */
+
+/* How far a hook has come. */
+enum { NONE, SET, ASKED, RAN };
 
 /* Under the lock bit of an undecided state. Returns false if it has a hook. */
 static bool
@@ -67,15 +93,20 @@ install(struct vow_state *s, struct vow_registration *fresh)
         vowi_or_acq_rel(&s->refs, VOWI_HAS_RECORD); /* [hook] */
         return true;
     }
-    if (r->cancel != NULL)
+    if (r->stage != NONE)
         return false;
+    r->as.task.run = fresh->as.task.run;
     r->on = fresh->on;
     r->cancel = fresh->cancel;
     r->ctx = fresh->ctx;
+    r->state = s;
+    r->stage = SET;
     fresh->on = NULL;
     fresh->ctx = VOW_NIL;
     return true;
 }
+
+static void run_hook(vow_task *task, int why);
 
 vow_registration *
 vow_promise_on_cancel(vow_promise *p, vow_executor *on, vow_cancel_fn *fn, vow_value ctx)
@@ -89,34 +120,44 @@ vow_promise_on_cancel(vow_promise *p, vow_executor *on, vow_cancel_fn *fn, vow_v
         vow_value_drop(ctx);
         return NULL;
     }
+    fresh->as.task.run = run_hook;
     fresh->on = vowi_executor_hold(t, on);
     fresh->cancel = fn;
     fresh->ctx = ctx;
+    fresh->state = s;
+    fresh->stage = SET;
     if ((vowi_lock_word(s) & VOWI_CLAIMED) == 0 && install(s, fresh))
         installed = s->extra;
     vowi_unlock_word(s);
     if (installed != fresh)
-        vowi_registration_free(t, fresh);
+        free_with_hook(t, fresh);
     return installed;
 }
 
-/* By whoever has the hook [hook], once. */
+/* By whoever has the hook [hook], once; a remove may have been faster. */
 void
-vowi_hook_drop(struct vow_registration *r)
+vowi_hook_drop(struct vow_state *s)
 {
-    vow_value ctx = r->ctx;
+    struct vow_registration *r = s->extra;
+    vow_value ctx;
 
+    vowi_lock_word(s);
+    ctx = r->ctx;
     r->ctx = VOW_NIL;
+    vowi_unlock_word(s);
     vow_value_drop(ctx);
 }
 
 static void
-hook_has_run(struct vow_registration *r)
+hook_is_done(struct vow_registration *r, unsigned char stage)
 {
-    vow_promise *p = vowi_promise(r->state);
+    struct vow_state *s = r->state;
 
-    vowi_hook_drop(r);
-    vow_promise_unref(p); /* may free r */
+    vowi_hook_drop(s);
+    vowi_lock_word(s);
+    r->stage = stage;
+    vowi_unlock_word(s);
+    vow_promise_unref(vowi_promise(s)); /* may free r */
 }
 
 static void
@@ -124,7 +165,7 @@ thread_exits_in_hook(void *arg)
 {
     struct vowi_thread *t = vowi_frame_exited();
 
-    hook_has_run(arg);
+    hook_is_done(arg, RAN);
     vowi_leave_exiting(t);
 }
 
@@ -135,6 +176,7 @@ run_hook(vow_task *task, int why)
     union vowi_task *as = vowi_container_of(task, union vowi_task, task);
     struct vow_registration *r = vowi_container_of(as, struct vow_registration, as);
     bool outermost = vowi_enter(t);
+    unsigned char stage = NONE;
 
     if (why != 0) {
         vow_promise_reject(vowi_promise(r->state), vow_error_ref(r->reason));
@@ -144,8 +186,9 @@ run_hook(vow_task *task, int why)
         VOWI_USER_CODE(t, frame, NULL,
                        r->cancel(vowi_promise(r->state), r->reason, r->ctx.as.ptr),
                        thread_exits_in_hook, r);
+        stage = RAN;
     }
-    hook_has_run(r);
+    hook_is_done(r, stage);
     vowi_leave(t, outermost);
 }
 
@@ -162,6 +205,7 @@ promise_ref_if_any(struct vow_state *s)
     return true;
 }
 
+/* By whoever has the hook; NULL: there is none. */
 static struct vow_registration *
 hook_of(struct vow_state *s)
 {
@@ -171,8 +215,49 @@ hook_of(struct vow_state *s)
     /* relaxed: ordered by the lock bit */
     if (vowi_load_relaxed(&s->refs) & VOWI_HAS_RECORD)
         r = s->extra;
+    if (r != NULL && r->stage == SET)
+        r->stage = ASKED;
+    else
+        r = NULL;
     vowi_unlock_word(s);
-    return r != NULL && r->cancel != NULL ? r : NULL;
+    return r;
+}
+
+/* Under the lock bit. A hook that is set is free to take unless somebody has it [hook]. */
+static vow_removal
+remove_locked(struct vow_registration *r, uintptr_t word)
+{
+    struct vow_state *s = r->state;
+    bool had = (vowi_load_acquire(&s->refs) & VOWI_STOPPING) != 0; /* [hook] */
+
+    if (r->stage == RAN)
+        return VOW_RAN;
+    if (had && (word & VOWI_SETTLED) == 0)
+        return VOW_RUNNING;
+    if (had)
+        return r->stage == ASKED ? VOW_RUNNING : VOW_REMOVED;
+    r->stage = NONE;
+    return VOW_REMOVED;
+}
+
+vow_removal
+vowi_hook_remove(struct vow_registration *r)
+{
+    struct vow_state *s = r->state;
+    vow_executor *on = NULL;
+    vow_value ctx = VOW_NIL;
+    vow_removal removal = remove_locked(r, vowi_lock_word(s));
+
+    if (r->stage == NONE) {
+        on = r->on;
+        ctx = r->ctx;
+        r->on = NULL;
+        r->ctx = VOW_NIL;
+    }
+    vowi_unlock_word(s);
+    vowi_executor_release(vowi_self(), on);
+    vow_value_drop(ctx);
+    return removal;
 }
 
 /* ---- one state ------------------------------------------------------------------------------- */
@@ -191,7 +276,6 @@ call_hook(struct vowi_thread *t, struct vow_registration *r, struct vow_state *s
 {
     r->state = s;
     r->reason = error;
-    r->as.task.run = run_hook;
     r->as.node.as.newer = NULL;
     if (r->on == NULL)
         vowi_later(t, &r->as.node);
@@ -217,7 +301,7 @@ stop_promise(struct vowi_thread *t, struct vow_state *s, vow_error *error)
     if (r != NULL && promise_ref_if_any(s)) {
         call_hook(t, r, s, error);
     } else if (r != NULL) {
-        vowi_hook_drop(r);
+        vowi_hook_drop(s);
         vow_error_unref(error);
     } else if (vowi_claim(s)) {
         settle_cancelled(t, s, error);
@@ -239,21 +323,23 @@ stop_unstarted(struct vowi_thread *t, struct vow_state *s, const vow_error *erro
 /*
  * A step that was claimed to be cancelled takes its node off its source, and leaves
  * the source. Returns the source, referenced, if nobody else wants it; else NULL.
+ * Beyond a shield a request does not go.
  */
 static struct vow_state *
 leave_source(struct vowi_thread *t, struct vow_state *s)
 {
     struct vowi_hook *hook = &vowi_step(s)->hook;
     struct vow_state *source = hook->source;
+    bool shielded = false;
 
     if (vowi_detach_node(source, &hook->as.node)) {
+        shielded = vowi_is_shield(&hook->as.node);
         vowi_executor_release(t, hook->on);
         vowi_hold_release(t, s);
-    } /* else it is on its way, and finds itself claimed */
+    } /* else it is on its way, and finds itself claimed; and the source has settled */
     vowi_mark_seen(source);
-    /* relaxed: with a count of one nobody else can make it two but a promise */
-    if ((vowi_load_relaxed(&source->refs) & VOWI_CONSUMERS) == VOWI_CONSUMER)
-        return source;
+    if (!shielded)
+        return vowi_consumer_leave(source) ? source : NULL;
     vowi_consumer_unref(t, source);
     return NULL;
 }
@@ -271,8 +357,7 @@ stop_job_or_step(struct vowi_thread *t, struct vow_state *s, const vow_error *er
     struct vow_state *next = NULL;
     uintptr_t word;
 
-    vowi_add_relaxed(&s->refs, VOWI_HOLD);    /* relaxed: the caller has a reference */
-    vowi_or_relaxed(&s->refs, VOWI_STOPPING); /* relaxed: released by the claim */
+    vowi_or_acq_rel(&s->refs, VOWI_STOPPING);       /* [asked] */
     word = vowi_or_acq_rel(&s->word, VOWI_CLAIMED); /* [claim], [stop] */
     if ((word & VOWI_CLAIMED) == 0) {
         stop_unstarted(t, s, error);
@@ -282,8 +367,9 @@ stop_job_or_step(struct vowi_thread *t, struct vow_state *s, const vow_error *er
             vowi_delay_stopped(t, s);
     } else if (word & VOWI_FOLLOWING) {
         next = vowi_upstream(s);
+    } else {
+        vowi_tell_running(s, error);
     }
-    vowi_hold_release(t, s);
     return next;
 }
 
@@ -318,15 +404,9 @@ vowi_request_stop(struct vowi_thread *t, struct vow_state *s, vow_error *error)
 vow_error *
 vowi_cancelled_error(vow_error *reason)
 {
-    vow_error *e;
-
     if (reason == NULL)
         return vow_error_of(VOW_E_CANCELLED);
-    if (vow_error_code(reason) == VOW_E_CANCELLED)
-        return reason;
-    e = vow_error_wrap_at(NULL, reason, VOW_E_CANCELLED, "%s", "cancelled");
-    vow_error_unref(reason);
-    return e;
+    return vowi_error_cancelled_by(reason);
 }
 
 void

@@ -16,9 +16,14 @@ vow_error *vowi_cancelled_error(vow_error *reason);
 
 /* A record for a name or a hook; NULL without memory. */
 struct vow_registration *vowi_record_new(const char *name, const void *site);
-void vowi_registration_free(struct vowi_thread *t, struct vow_registration *r);
+
+/* Frees the record of a state that nobody refers to any more. */
+void vowi_record_free(struct vowi_thread *t, struct vow_state *s);
 
 /* Drops the context of a hook that will not run any more, if it has one. */
-void vowi_hook_drop(struct vow_registration *r);
+void vowi_hook_drop(struct vow_state *s);
+
+/* Ends the registration of a promise's hook, as vow_registration_remove says. */
+vow_removal vowi_hook_remove(struct vow_registration *r);
 
 #endif

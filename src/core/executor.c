@@ -21,8 +21,10 @@
 #include "core/executor.h"
 
 #include "base/buggify.h"
+#include "base/error.h"
 #include "base/mem.h"
 #include "core/timer.h"
+#include "core/token.h"
 
 #ifndef VOWI_CREDIT
 #define VOWI_CREDIT 64
@@ -36,6 +38,7 @@ struct home {
     _Atomic(int64_t) timers; /* armed elsewhere for it */
     vow_promise *closed;
     vow_future *closing; /* of closed */
+    vow_token *stopping; /* fires when it is closed with VOW_CANCEL_QUEUED */
 };
 
 #define HANDLES_MANY (UINT32_C(1) << 30)
@@ -56,6 +59,7 @@ destroy(vow_executor *on, struct home *home)
 
     if (on->ops->destroy != NULL)
         on->ops->destroy(on);
+    vow_token_unref(home->stopping);
     vow_unref(closing);
     vow_promise_unref(closed);
     vowi_free(home, sizeof *home);
@@ -152,7 +156,11 @@ vow_executor_init(vow_executor *self, const vow_executor_ops *ops)
         return VOW_E_NOMEM;
     home->closed = vow_promise_new();
     home->closing = vow_promise_future(home->closed);
-    if (home->closed == NULL) {
+    home->stopping = vowi_token_new(VOWI_NO_PARENTS);
+    if (home->closed == NULL || home->stopping == NULL) {
+        vow_token_unref(home->stopping);
+        vow_unref(home->closing);
+        vow_promise_abandon(home->closed);
         vowi_free(home, sizeof *home);
         return VOW_E_NOMEM;
     }
@@ -178,6 +186,14 @@ vow_executor_ref(vow_executor *on)
     return on;
 }
 
+/* What runs there should stop. Allocates nothing: both errors are built in. */
+static void
+tell_running(struct home *home)
+{
+    vowi_token_cancel(home->stopping,
+                      vowi_error_cancelled_by(vow_error_of(VOW_E_CLOSED)));
+}
+
 /* Closes it in a mode, if that is stricter than what was asked before. */
 static void
 close_in(vow_executor *on, struct home *home, vow_close_mode mode)
@@ -191,6 +207,8 @@ close_in(vow_executor *on, struct home *home, vow_close_mode mode)
     } while (!vowi_cas_seq_cst(&home->mode, &before, now)); /* [mode], [armed] */
     if (vowi_load_seq_cst(&home->timers) != 0)              /* [armed] */
         vowi_timers_revoke(on);
+    if (mode == VOW_CANCEL_QUEUED)
+        tell_running(home);
     if (on->ops->close != NULL)
         on->ops->close(on, mode);
     else
@@ -291,6 +309,16 @@ vowi_executor_uncount_timer(struct vowi_thread *t, vow_executor *on)
         return;
     vowi_sub_relaxed(&home->timers, 1);
     vowi_executor_release(t, on);
+}
+
+/* ---- being told to stop ---------------------------------------------------------------------- */
+
+vow_token *
+vowi_executor_stopping(const vow_executor *on)
+{
+    struct home *home = home_of(on);
+
+    return home != NULL ? home->stopping : NULL;
 }
 
 bool

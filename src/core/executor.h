@@ -23,6 +23,9 @@ void vowi_executor_release(struct vowi_thread *t, vow_executor *on);
  */
 bool vowi_executor_count_timer(struct vowi_thread *t, vow_executor *on);
 void vowi_executor_uncount_timer(struct vowi_thread *t, vow_executor *on);
+/* The token that fires when an executor is told to cancel, lent; NULL: inline, or one that
+ * is never closed. */
+vow_token *vowi_executor_stopping(const vow_executor *on);
 
 /* Whether a state is the close future of an executor. */
 bool vowi_executor_closes(const vow_executor *on, const struct vow_state *s);

@@ -24,6 +24,7 @@
 #include "core/follow.h"
 
 #include "core/block.h"
+#include "core/bound.h"
 #include "core/cancel.h"
 #include "core/refs.h"
 #include "core/settle.h"
@@ -245,6 +246,16 @@ unhang_sole_follower(struct vow_state *s, uint64_t alone)
     return follower;
 }
 
+/* Whether a token that would ask s to stop asks its follower as well. */
+static bool
+is_bound_alike(struct vow_state *s, struct vow_state *follower)
+{
+    vow_token *token = vowi_kind(s) != VOWI_BARE ? vowi_bound_to(s) : NULL;
+
+    return token == NULL ||
+           (vowi_kind(follower) != VOWI_BARE && vowi_bound_to(follower) == token);
+}
+
 /*
  * Lets the only one that is interested in s, a follower, follow y instead, and
  * returns it; its node hangs nowhere then, and it has the reference to y. NULL, and
@@ -264,6 +275,7 @@ take_sole_follower(struct vow_state *s, struct vow_state *y, uint64_t alone)
         return NULL;
     vowi_lock_word(follower);
     sole = follower != y && /* that would be a ring: found the ordinary way */
+           is_bound_alike(s, follower) &&
            (vowi_load_acquire(&s->refs) & (VOWI_CONSUMERS | VOWI_PROMISES)) == alone;
     if (sole)
         *follow_field(follower) = y;
@@ -355,6 +367,8 @@ give_place(struct vowi_thread *t, struct vow_state *s, struct vow_state *followe
            struct vow_state *y)
 {
     vowi_set_value(s, VOW_NIL);
+    if (vowi_kind(s) != VOWI_BARE && vowi_record_of_own(s) != NULL)
+        vowi_unbind(t, s);
     vowi_consumer_unref(t, s);
     vowi_hold_release(t, s);
     hang_on(t, follower, y);

@@ -100,35 +100,38 @@ vow_peek(const vow_future *f)
     return vowi_settled(s) ? vowi_view(s) : pending;
 }
 
-/* The record may be made while a promise is shared, hence the lock bit. */
-static struct vow_registration *
-record_of(struct vow_state *s)
+/* What does not change in a record, whether there is one or not. */
+struct label {
+    const char *name;
+    const void *site;
+};
+
+/* The record may be made while the state is shared, hence the lock bit. */
+static struct label
+label_of(struct vow_state *s)
 {
-    struct vow_registration *r = NULL;
+    struct label label = {NULL, NULL};
+    const struct vow_registration *r;
 
     vowi_lock_word(s);
+    r = s->extra;
     /* relaxed: ordered by the lock bit */
     if (vowi_load_relaxed(&s->refs) & VOWI_HAS_RECORD)
-        r = s->extra;
+        label = (struct label){r->name, r->site};
+    else
+        label.site = r;
     vowi_unlock_word(s);
-    return r;
+    return label;
 }
 
 const char *
 vow_future_name(const vow_future *f)
 {
-    const struct vow_registration *r = f != NULL ? record_of(vowi_state(f)) : NULL;
-
-    return r != NULL ? r->name : NULL;
+    return f != NULL ? label_of(vowi_state(f)).name : NULL;
 }
 
 const void *
 vow_future_site(const vow_future *f)
 {
-    const struct vow_registration *r;
-
-    if (f == NULL)
-        return NULL;
-    r = record_of(vowi_state(f));
-    return r != NULL ? r->site : vowi_state(f)->extra;
+    return f != NULL ? label_of(vowi_state(f)).site : NULL;
 }

@@ -73,7 +73,7 @@ add_parent(struct vow_token *token, vow_token *parent)
     vowi_spin_acquire(&token->lock);
     token->holds++;
     vowi_spin_release(&token->lock);
-    return vowi_tie_hang(&bond->tie);
+    return vowi_tie_hang(&bond->tie) == VOWI_TIE_HANGS;
 }
 
 /* Parents that have fired share their outcome with what nobody else knows yet. */

@@ -27,7 +27,7 @@ free_block(struct vowi_thread *t, struct vow_state *s)
     uint64_t flags = vowi_load_relaxed(&s->refs);
 
     if (flags & VOWI_HAS_RECORD)
-        vowi_registration_free(t, s->extra);
+        vowi_record_free(t, s);
     switch (flags & VOWI_KIND) {
     case VOWI_BARE:
         vowi_free_on(t, vowi_bare(s), sizeof(struct vowi_bare));
@@ -157,6 +157,21 @@ void
 vowi_consumer_unref_held(struct vowi_thread *t, struct vow_state *s)
 {
     release_consumer(t, s, VOWI_CONSUMER + VOWI_HOLD);
+}
+
+/* Of two that leave at the same time one is the last. */
+bool
+vowi_consumer_leave(struct vow_state *s)
+{
+    uint64_t refs = vowi_load_acquire(&s->refs); /* [release] */
+
+    do {
+        if ((refs & VOWI_CONSUMERS) >= VOWI_CONSUMERS_MANY)
+            return false;
+        if ((refs & VOWI_CONSUMERS) == VOWI_CONSUMER)
+            return true;
+    } while (!vowi_cas_acq_rel(&s->refs, &refs, refs - VOWI_CONSUMER)); /* [release] */
+    return false;
 }
 
 void

@@ -17,6 +17,10 @@ void vowi_consumer_unref(struct vowi_thread *t, struct vow_state *s);
 /* Lets go of a consumer's reference and a hold at once. */
 void vowi_consumer_unref_held(struct vowi_thread *t, struct vow_state *s);
 
+/* Gives up a consumer's reference unless it is the last: returns whether it is, and then
+ * the caller still has it. */
+bool vowi_consumer_leave(struct vow_state *s);
+
 void vowi_hold_release(struct vowi_thread *t, struct vow_state *s);
 
 /* Whether nobody but one consumer, the caller, may read the outcome. */

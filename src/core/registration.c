@@ -25,6 +25,7 @@
 #include <vow/cancel.h>
 
 #include "base/mem.h"
+#include "core/cancel.h"
 #include "core/executor.h"
 #include "core/frame.h"
 #include "core/node.h"
@@ -59,6 +60,17 @@ static struct callback *
 callback_of(vow_registration *r)
 {
     return (struct callback *)(void *)r;
+}
+
+static void run_callback(vow_task *task, int why);
+
+/* Whether it is a promise's hook: that begins with a task as well (core/block.h). */
+static bool
+is_hook(vow_registration *r)
+{
+    const union vowi_task *as = (const union vowi_task *)(void *)r;
+
+    return as->task.run != run_callback;
 }
 
 /* ---- waiting ------------------------------------------------------------------------------- */
@@ -295,7 +307,7 @@ vow_token_on_cancel(vow_token *t, vow_executor *on, vow_fn *fn, vow_value ctx)
         vow_value_drop(ctx);
         return NULL;
     }
-    if (t != NULL && !vowi_tie_hang(&cb->tie)) {
+    if (t != NULL && vowi_tie_hang(&cb->tie) == VOWI_TIE_FIRED) {
         bool outermost = vowi_enter(thread);
 
         deliver(thread, cb);
@@ -398,6 +410,8 @@ vow_registration_remove(vow_registration *r)
 {
     if (r == NULL)
         return VOW_RAN;
+    if (is_hook(r))
+        return vowi_hook_remove(r);
     return remove_callback(vowi_self(), callback_of(r));
 }
 
@@ -463,6 +477,8 @@ vow_registration_remove_wait(vow_registration *r)
 
     if (r == NULL)
         return VOW_RAN;
+    if (is_hook(r))
+        return vowi_hook_remove(r);
     token = cb->tie.token;
     ctx = cb->ctx;
     if (decide(t, cb, true, &decided))

@@ -11,6 +11,7 @@
 #include "core/settle.h"
 
 #include "core/block.h"
+#include "core/bound.h"
 #include "core/cancel.h"
 #include "core/follow.h"
 #include "core/refs.h"
@@ -68,10 +69,24 @@ note_rejected(struct vow_state *s)
 static void
 drop_stop_hook(struct vow_state *s)
 {
-    if ((vowi_load_relaxed(&s->refs) & (VOWI_HAS_RECORD | VOWI_STOPPING)) ==
-            VOWI_HAS_RECORD &&
+    if ((vowi_load_relaxed(&s->refs) & VOWI_STOPPING) == 0 &&
         (vowi_or_acq_rel(&s->refs, VOWI_STOPPING) & VOWI_STOPPING) == 0)
-        vowi_hook_drop(s->extra);
+        vowi_hook_drop(s);
+}
+
+/* What has settled is not asked to stop any more. relaxed: installed before, or under
+ * the lock bit that publishing waited for. */
+static void
+drop_record(struct vowi_thread *t, struct vow_state *s)
+{
+    uint64_t refs = vowi_load_relaxed(&s->refs);
+
+    if (vowi_likely((refs & VOWI_HAS_RECORD) == 0))
+        return;
+    if ((refs & VOWI_KIND) == VOWI_BARE)
+        drop_stop_hook(s);
+    else
+        vowi_unbind(t, s);
 }
 
 /*
@@ -88,7 +103,7 @@ vowi_settle(struct vowi_thread *t, struct vow_state *s)
         t->returning = false; /* more than one: others may want to help */
     if (vowi_unlikely(rejected))
         note_rejected(s);
-    drop_stop_hook(s);
+    drop_record(t, s);
     deliver_all(t, n, 0);
 }
 
@@ -111,7 +126,7 @@ vowi_abandon(struct vowi_thread *t, struct vow_state *s)
     vowi_set_error(s, vow_error_of(VOW_E_BROKEN));
     vowi_mark_seen(s);
     deliver_all(t, vowi_publish(s, VOWI_FOLLOWING), VOWI_ABANDONED);
-    drop_stop_hook(s);
+    drop_record(t, s);
 }
 
 /* ---- passing on ----------------------------------------------------------------------- */

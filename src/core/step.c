@@ -70,6 +70,14 @@ call_settled(struct turn *turn)
     return vow_ok(VOW_NIL);
 }
 
+/* Never called: such steps are skipped. */
+static vow_result
+call_nothing(struct turn *turn)
+{
+    (void)turn;
+    return vow_forward();
+}
+
 /* ---- running ------------------------------------------------------------------------ */
 
 static bool is_skipped(struct vowi_hook *hook);
@@ -219,6 +227,18 @@ run_finally(vow_task *task, int why)
 }
 
 static void
+run_pass(vow_task *task, int why)
+{
+    run_step(task, why, call_nothing);
+}
+
+static void
+run_shield(vow_task *task, int why)
+{
+    run_step(task, why, call_nothing);
+}
+
+static void
 run_settled(vow_task *task, int why)
 {
     struct vowi_thread *t = vowi_self();
@@ -244,6 +264,8 @@ static const struct kind {
     [VOWI_HANDLE] = {run_handle, call_handle},
     [VOWI_FINALLY] = {run_finally, call_finally},
     [VOWI_WATCH] = {run_settled, call_settled},
+    [VOWI_PASS] = {run_pass, call_nothing},
+    [VOWI_SHIELD] = {run_shield, call_nothing},
 };
 
 #define KINDS (sizeof kinds / sizeof *kinds)
@@ -270,6 +292,12 @@ vowi_is_hook(const struct vowi_node *n)
     return vowi_hook_index(n) < KINDS;
 }
 
+bool
+vowi_is_shield(const struct vowi_node *n)
+{
+    return n->run == run_shield;
+}
+
 /* Whether a step's function has nothing to do with how its source settled. */
 static bool
 is_skipped(struct vowi_hook *hook)
@@ -281,6 +309,8 @@ is_skipped(struct vowi_hook *hook)
         return error != NULL;
     if (run == run_catch)
         return error == NULL;
+    if (run == run_pass || run == run_shield)
+        return true;
     if (run == run_catch_if)
         return !vow_error_is(
             error, vowi_container_of(hook, struct vowi_step_if, step.hook)->code);

@@ -14,12 +14,20 @@ enum vowi_step_kind {
     VOWI_CATCH_IF,
     VOWI_HANDLE,
     VOWI_FINALLY,
-    VOWI_WATCH /* vow_on_settled: no step, but it hangs and runs like one */
+    VOWI_WATCH, /* vow_on_settled: no step, but it hangs and runs like one */
+    VOWI_PASS,  /* calls nothing: settles as its source does */
+    VOWI_SHIELD /* the same, and requests to stop end here */
 };
 
 /* Consumes the source; NULL is one that ran out of memory. */
 void vowi_hook_init(struct vowi_thread *t, struct vowi_hook *hook, vow_future *source,
                     vow_executor *on, enum vowi_step_kind kind);
+
+/* A step that its caller has yet to give a function, and to attach. NULL without memory,
+ * and then the source and the context are let go of. */
+struct vowi_step *vowi_step_new(struct vowi_thread *t, vow_future *source,
+                                vow_executor *on, enum vowi_step_kind kind, vow_value ctx,
+                                void *site);
 
 /* Hangs a hook on its source, or delivers it if that has settled. */
 void vowi_hook_attach(struct vowi_thread *t, struct vowi_hook *hook);
@@ -34,6 +42,9 @@ void vowi_step_attach(struct vowi_thread *t, struct vowi_step *step,
 /* Gives a step or a watch whose source has settled to where it runs. */
 void vowi_deliver(struct vowi_thread *t, struct vowi_node *n, int why);
 bool vowi_is_hook(const struct vowi_node *n);
+
+/* Asked of a node that hangs on its source. */
+bool vowi_is_shield(const struct vowi_node *n);
 
 /* A hook's run by a number that fits into a byte, and back. */
 unsigned char vowi_hook_index(const struct vowi_node *n);

@@ -8,7 +8,10 @@
  */
 #include "core/submit.h"
 
+#include <string.h>
+
 #include "base/mem.h"
+#include "core/bound.h"
 #include "core/cancel.h"
 #include "core/frame.h"
 #include "core/refs.h"
@@ -90,14 +93,15 @@ vowi_refusal(int why)
     return e != NULL ? e : vow_error_new_at(NULL, why, "%s", "the task was refused");
 }
 
+/* By whoever claimed it. With an error it does not run. */
 static inline void
-take_turn(struct vowi_thread *t, struct vow_state *s, vow_task_fn *fn, int why)
+take_turn(struct vowi_thread *t, struct vow_state *s, vow_task_fn *fn, vow_error *instead)
 {
     struct job_turn turn = {s, fn, s->outcome.as.value};
     vow_result r;
 
     vowi_set_value(s, VOW_NIL);
-    r = why == 0 ? call_job(t, &turn) : vow_err(vowi_refusal(why));
+    r = instead == NULL ? call_job(t, &turn) : vow_err(instead);
     if (turn.ctx.drop != NULL)
         vow_value_drop(turn.ctx);
     t->returning = true;
@@ -114,88 +118,180 @@ nothing_to_do(void *ctx)
 void
 vowi_take_task_turn(struct vowi_thread *t, struct vow_state *s, vow_task_fn *fn, int why)
 {
-    take_turn(t, s, fn != NULL ? fn : nothing_to_do, why);
+    take_turn(t, s, fn != NULL ? fn : nothing_to_do, why != 0 ? vowi_refusal(why) : NULL);
+}
+
+/* Why a job that has a token does not run although nobody refused it; NULL: it does. */
+static vow_error *
+too_late(struct vow_state *s)
+{
+    const vow_token *token = vowi_bound_to(s);
+
+    return vowi_token_fired(token) ? vow_error_ref(token->error) : NULL;
+}
+
+static inline void
+run(struct vowi_job *job, int why, bool bound)
+{
+    struct vowi_thread *t = vowi_self();
+    struct vow_state *s = &job->state;
+    bool outermost = vowi_enter(t);
+
+    if (vowi_claim(s)) {
+        vow_error *instead = why != 0 ? vowi_refusal(why) : NULL;
+
+        if (bound && why == 0)
+            instead = too_late(s);
+        take_turn(t, s, job->fn.run, instead);
+    } else {
+        vowi_hold_release(t, s); /* it was cancelled, or its waiter ran it */
+    }
+    vowi_leave(t, outermost);
 }
 
 static void
 run_job(vow_task *task, int why)
 {
-    struct vowi_thread *t = vowi_self();
-    struct vowi_job *job = vowi_container_of(task, struct vowi_job, as.task);
-    struct vow_state *s = &job->state;
-    bool outermost = vowi_enter(t);
+    run(vowi_container_of(task, struct vowi_job, as.task), why, false);
+}
 
-    if (vowi_claim(s))
-        take_turn(t, s, job->fn.run, why);
-    else
-        vowi_hold_release(t, s); /* it was cancelled, or its waiter ran it */
-    vowi_leave(t, outermost);
+/* The run of a job that has a token: so that the others need not look whether they do. */
+static void
+run_bound_job(vow_task *task, int why)
+{
+    run(vowi_container_of(task, struct vowi_job, as.task), why, true);
 }
 
 void
 vowi_run_job(struct vowi_job *job)
 {
-    run_job(&job->as.task, 0);
+    run(job, 0, true);
 }
 
 static struct vowi_job *
-job_new(vow_executor *on, const vow_submit_options *opt, vow_task_fn *fn, vow_value ctx,
-        void *site)
+job_new(vow_executor *on, vow_task_fn *fn, vow_value ctx, void *site)
 {
-    uint64_t refs = VOWI_CONSUMER | VOWI_HOLD | VOWI_ASKED | VOWI_TASK;
     struct vowi_job *job = vowi_alloc(sizeof *job);
-    void *extra = site;
 
-    if (job != NULL && opt != NULL && opt->name != NULL) {
-        extra = vowi_record_new(opt->name, site);
-        refs |= VOWI_HAS_RECORD;
-    }
-    if (job == NULL || extra == NULL) {
-        vowi_free(job, sizeof *job);
+    if (job == NULL)
         return NULL;
-    }
-    if (opt != NULL && (opt->flags & VOW_STOP_WHEN_UNWANTED))
-        refs |= VOWI_STOPPABLE;
-    task_init(&job->as.task, run_job, opt != NULL ? opt->priority : VOW_NORMAL);
+    task_init(&job->as.task, run_job, VOW_NORMAL);
     job->fn.run = fn;
     job->on = on;
     atomic_init(&job->state.word, 0);
-    atomic_init(&job->state.refs, refs);
+    atomic_init(&job->state.refs, VOWI_CONSUMER | VOWI_HOLD | VOWI_ASKED | VOWI_TASK);
     vowi_set_value(&job->state, ctx);
-    job->state.extra = extra;
+    job->state.extra = site;
     return job;
 }
 
+/* Gives a job to its executor. Returns its future. */
 static vow_future *
-submit(vow_executor *on, const vow_submit_options *opt, vow_task_fn *fn, vow_value ctx,
-       void *site)
+post_job(struct vowi_job *job)
 {
-    struct vowi_job *job;
-    int why;
+    int why = vow_post_task(job->on, &job->as.task);
 
-    on = unless_inline(on);
-    job = job_new(on, opt, fn, ctx, site);
-    if (job == NULL) {
-        vow_value_drop(ctx);
-        return NULL;
-    }
-    why = vow_post_task(on, &job->as.task);
     if (why != 0)
-        run_job(&job->as.task, why);
+        job->as.task.run(&job->as.task, why);
     return vowi_future(&job->state);
 }
 
 vow_future *
 vow_submit(vow_executor *on, vow_task_fn *fn, vow_value ctx)
 {
-    return submit(on, NULL, fn, ctx, __builtin_return_address(0));
+    struct vowi_job *job =
+        job_new(unless_inline(on), fn, ctx, __builtin_return_address(0));
+
+    if (job == NULL) {
+        vow_value_drop(ctx);
+        return NULL;
+    }
+    return post_job(job);
+}
+
+/* ---- with options ------------------------------------------------------------------- */
+
+/* What the caller knew of when it was compiled; the rest is the default. */
+static vow_submit_options
+read_options(const vow_submit_options *opt)
+{
+    vow_submit_options known = {.size = sizeof known};
+
+    if (opt != NULL)
+        memcpy(&known, opt, opt->size < sizeof known ? opt->size : sizeof known);
+    return known;
+}
+
+/* relaxed: nobody else knows the job. */
+static bool
+apply_options(struct vowi_job *job, const vow_submit_options *opt)
+{
+    struct vow_state *s = &job->state;
+    uint64_t refs = vowi_load_relaxed(&s->refs);
+
+    job->as.task.priority = (unsigned char)opt->priority;
+    if (opt->flags & VOW_STOP_WHEN_UNWANTED)
+        refs |= VOWI_STOPPABLE;
+    if (opt->name != NULL) {
+        struct vow_registration *r = vowi_record_new(opt->name, s->extra);
+
+        if (r == NULL)
+            return false;
+        s->extra = r;
+        refs |= VOWI_HAS_RECORD;
+    }
+    vowi_store_relaxed(&s->refs, refs);
+    if (opt->token == NULL)
+        return true;
+    job->as.task.run = run_bound_job;
+    return vowi_bind_prepare(s, opt->token);
+}
+
+/* A job that nobody knows goes, with its record. */
+static void
+discard_job(struct vowi_job *job)
+{
+    /* relaxed: nobody else knows it */
+    if (vowi_load_relaxed(&job->state.refs) & VOWI_HAS_RECORD)
+        vowi_record_free(vowi_self(), &job->state);
+    vowi_free(job, sizeof *job);
+}
+
+/* If its token has fired already the job is settled here, and is not posted. */
+static vow_future *
+post_bound_job(struct vowi_job *job)
+{
+    struct vowi_thread *t = vowi_self();
+    struct vow_state *s = &job->state;
+    bool outermost = vowi_enter(t);
+    vow_future *f = vowi_future(s);
+
+    vowi_bind(t, s);
+    if (vowi_settled(s))
+        vowi_hold_release(t, s); /* the queue's */
+    else
+        post_job(job);
+    vowi_leave(t, outermost);
+    return f;
 }
 
 vow_future *
 vow_submit_with(vow_executor *on, const vow_submit_options *opt, vow_task_fn *fn,
                 vow_value ctx)
 {
-    return submit(on, opt, fn, ctx, __builtin_return_address(0));
+    vow_submit_options known = read_options(opt);
+    struct vowi_job *job =
+        job_new(unless_inline(on), fn, ctx, __builtin_return_address(0));
+
+    if (job != NULL && !apply_options(job, &known)) {
+        discard_job(job);
+        job = NULL;
+    }
+    if (job == NULL) {
+        vow_value_drop(ctx);
+        return NULL;
+    }
+    return known.token != NULL ? post_bound_job(job) : post_job(job);
 }
 
 /* ---- many --------------------------------------------------------------------------- */
@@ -261,7 +357,7 @@ jobs_new(vow_executor *on, vow_task_fn *fn, const vow_value *ctxs, size_t n,
     vow_task **last = &first;
 
     for (size_t i = 0; i < n; i++) {
-        struct vowi_job *job = job_new(on, NULL, fn, ctxs[i], site);
+        struct vowi_job *job = job_new(on, fn, ctxs[i], site);
 
         if (job == NULL) {
             free_jobs(first);

@@ -4,11 +4,9 @@
 #include "core/block.h"
 #include "core/step.h"
 
-/* A step that its caller has yet to give a function. NULL without memory, and then
- * the source and the context are let go of. */
-static struct vowi_step *
-step_new(struct vowi_thread *t, vow_future *source, vow_executor *on,
-         enum vowi_step_kind kind, vow_value ctx, void *site)
+struct vowi_step *
+vowi_step_new(struct vowi_thread *t, vow_future *source, vow_executor *on,
+              enum vowi_step_kind kind, vow_value ctx, void *site)
 {
     bool is_if = kind == VOWI_CATCH_IF;
     struct vowi_step *step =
@@ -46,7 +44,7 @@ vow_then(vow_future *f, vow_executor *on, vow_then_fn *fn, vow_value ctx)
         vow_value_drop(ctx);
         return NULL;
     }
-    step = step_new(t, f, on, VOWI_THEN, ctx, __builtin_return_address(0));
+    step = vowi_step_new(t, f, on, VOWI_THEN, ctx, __builtin_return_address(0));
     if (step == NULL)
         return NULL;
     step->hook.fn.then = fn;
@@ -58,7 +56,7 @@ vow_catch(vow_future *f, vow_executor *on, vow_catch_fn *fn, vow_value ctx)
 {
     struct vowi_thread *t = vowi_self();
     struct vowi_step *step =
-        step_new(t, f, on, VOWI_CATCH, ctx, __builtin_return_address(0));
+        vowi_step_new(t, f, on, VOWI_CATCH, ctx, __builtin_return_address(0));
 
     if (step == NULL)
         return NULL;
@@ -71,7 +69,7 @@ vow_catch_if(vow_future *f, int code, vow_executor *on, vow_catch_fn *fn, vow_va
 {
     struct vowi_thread *t = vowi_self();
     struct vowi_step *step =
-        step_new(t, f, on, VOWI_CATCH_IF, ctx, __builtin_return_address(0));
+        vowi_step_new(t, f, on, VOWI_CATCH_IF, ctx, __builtin_return_address(0));
 
     if (step == NULL)
         return NULL;
@@ -85,7 +83,7 @@ vow_handle(vow_future *f, vow_executor *on, vow_handle_fn *fn, vow_value ctx)
 {
     struct vowi_thread *t = vowi_self();
     struct vowi_step *step =
-        step_new(t, f, on, VOWI_HANDLE, ctx, __builtin_return_address(0));
+        vowi_step_new(t, f, on, VOWI_HANDLE, ctx, __builtin_return_address(0));
 
     if (step == NULL)
         return NULL;
@@ -98,7 +96,7 @@ vow_finally(vow_future *f, vow_executor *on, vow_fn *fn, vow_value ctx)
 {
     struct vowi_thread *t = vowi_self();
     struct vowi_step *step =
-        step_new(t, f, on, VOWI_FINALLY, ctx, __builtin_return_address(0));
+        vowi_step_new(t, f, on, VOWI_FINALLY, ctx, __builtin_return_address(0));
 
     if (step == NULL)
         return NULL;

@@ -156,33 +156,30 @@ token_unuse(struct vow_token *token)
 
 /* ---- ties -------------------------------------------------------------------------------- */
 
-bool
-vowi_tie_hang_locked(struct vowi_tie *tie)
+static enum vowi_tie_state
+hang_locked(struct vow_token *token, struct vowi_tie *tie)
 {
-    struct vow_token *token = tie->token;
-
+    if (tie->state == VOWI_TIE_REMOVED)
+        return VOWI_TIE_REMOVED;
     token->uses++;
     /* relaxed: written under this lock */
-    if (vowi_load_relaxed(&token->fired)) {
-        tie->state = VOWI_TIE_FIRED;
-        return false;
-    }
-    tie->state = VOWI_TIE_HANGS;
+    if (vowi_load_relaxed(&token->fired))
+        return VOWI_TIE_FIRED;
     vowi_list_push(&token->ties, &tie->link);
-    return true;
+    return VOWI_TIE_HANGS;
 }
 
-bool
+enum vowi_tie_state
 vowi_tie_hang(struct vowi_tie *tie)
 {
     struct vow_token *token = tie->token;
-    bool hangs = false;
+    enum vowi_tie_state state;
 
     vowi_spin_acquire(&token->lock);
-    if (tie->state == VOWI_TIE_IDLE)
-        hangs = vowi_tie_hang_locked(tie);
+    state = hang_locked(token, tie);
+    tie->state = (unsigned char)state;
     vowi_spin_release(&token->lock);
-    return hangs;
+    return state;
 }
 
 bool
@@ -286,6 +283,17 @@ vowi_token_fire(struct vow_token *token, vow_error *reason, vow_error *error, vo
         vow_error_unref(error);
     }
     return first;
+}
+
+void
+vowi_token_cancel(struct vow_token *token, const vow_error *error)
+{
+    const vow_error *reason = vow_error_cause(error);
+
+    if (reason == NULL)
+        reason = error;
+    if (!vowi_token_fired(token))
+        vowi_token_fire(token, vow_error_ref(reason), vow_error_ref(error), vow_now());
 }
 
 bool

@@ -111,17 +111,20 @@ struct vow_token *vowi_token_new(size_t n);
 bool vowi_token_fire(struct vow_token *token, vow_error *reason, vow_error *error,
                      vow_ns when);
 
+/* Fires a token with a VOW_E_CANCELLED whose cause, if any, is the reason. */
+void vowi_token_cancel(struct vow_token *token, const vow_error *error);
+
 /* The same from within fire: what hangs on it is told later, by who fires. Shares the
  * outcome of a token that has fired. */
 bool vowi_token_fire_as(struct vow_token *token, const struct vow_token *as,
                         struct vowi_firing *firing);
 
 /*
- * Hangs a tie, all zero but for its token and fire. False: the token has fired, and
- * fire will not be called: the caller does now what it would do; or the tie was
- * removed before. Which of them, its state says.
+ * Hangs a tie, all zero but for its token and fire. VOWI_TIE_HANGS; VOWI_TIE_FIRED: the
+ * token has, and fire will not be called: the caller does now what it would do;
+ * VOWI_TIE_REMOVED: its owner was faster.
  */
-bool vowi_tie_hang(struct vowi_tie *tie);
+enum vowi_tie_state vowi_tie_hang(struct vowi_tie *tie);
 
 /* Takes a tie off. Returns whether fire was not called and never will be. */
 bool vowi_tie_remove(struct vowi_tie *tie);
@@ -144,8 +147,5 @@ void vowi_token_release(struct vow_token *token);
 /* core/linked.c: takes a token off its parents and its clock; once, by whoever set
  * `unhooked`. */
 void vowi_token_unhook(struct vow_token *token);
-
-/* Hangs a new tie, or notes that the token has fired: returns which. */
-bool vowi_tie_hang_locked(struct vowi_tie *tie);
 
 #endif

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/ambient.c - what runs here looks whether it should stop.
+ *
+ * A task or a step should when it was asked to (vow_future_cancel, or a leave of all who
+ * wanted it), when a token it was given has fired, or when its executor was told to
+ * cancel. All three are flags that lie where the thread looks anyway: what runs without
+ * a token pays nothing for being able to ask.
+ *
+ * As a token, for registering on and for linking, it is made on demand, once, linked to
+ * the one it was given and to its executor's; it is in the record, and a request fires
+ * it. Of a request and the making of it, each sees the other: the request sets its flag
+ * before it looks for the token, under the lock bit; the maker puts the token there,
+ * under the lock bit, before it looks for the flag [asked].
+ */
+#include <vow/cancel.h>
+
+#include "base/mem.h"
+#include "core/ambient.h"
+#include "core/bound.h"
+#include "core/executor.h"
+#include "core/frame.h"
+#include "core/refs.h"
+
+/* What runs here: a task's or a step's state; NULL: something without one, or nothing. */
+static struct vow_state *
+running_here(const struct vowi_thread *t)
+{
+    return t->frames != NULL ? t->frames->state : NULL;
+}
+
+static bool
+is_asked(struct vow_state *s)
+{
+    return s != NULL && (vowi_load_acquire(&s->refs) & VOWI_STOPPING) != 0; /* [asked] */
+}
+
+/* The first of its tokens that has fired; NULL: none has. */
+static vow_token *
+fired_here(const struct vowi_thread *t, struct vow_state *s)
+{
+    vow_token *given = s != NULL ? vowi_bound_to(s) : NULL;
+    vow_token *stopping = vowi_executor_stopping(t->executor);
+
+    if (vowi_token_fired(given))
+        return given;
+    return vowi_token_fired(stopping) ? stopping : NULL;
+}
+
+bool
+vow_cancelled(void)
+{
+    const struct vowi_thread *t = vowi_self();
+    struct vow_state *s = running_here(t);
+
+    return is_asked(s) || fired_here(t, s) != NULL;
+}
+
+vow_result
+vow_check_cancelled(void)
+{
+    const struct vowi_thread *t = vowi_self();
+    struct vow_state *s = running_here(t);
+    const vow_token *fired;
+
+    if (is_asked(s))
+        return vow_err(vowi_reason_to_stop(s));
+    fired = fired_here(t, s);
+    return fired != NULL ? vow_err(vow_error_ref(fired->error)) : vow_ok(VOW_NIL);
+}
+
+/* ---- as a token ---------------------------------------------------------------------------- */
+
+static vow_token *
+make_own(const struct vowi_thread *t, struct vow_state *s)
+{
+    vow_token *parents[] = {vowi_bound_to(s), vowi_executor_stopping(t->executor)};
+    vow_token *own = vow_token_any(parents, 2);
+
+    if (own != NULL && !vowi_install_own(s, own)) {
+        vow_token_unref(own);
+        return NULL;
+    }
+    if (own != NULL && is_asked(s)) {
+        vow_error *error = vowi_reason_to_stop(s);
+
+        vowi_token_cancel(own, error);
+        vow_error_unref(error);
+    }
+    return own;
+}
+
+vow_token *
+vowi_ambient_token(void)
+{
+    struct vowi_thread *t = vowi_self();
+    struct vow_state *s = running_here(t);
+    const struct vow_registration *r;
+
+    if (s == NULL)
+        return vowi_executor_stopping(t->executor);
+    r = vowi_record_of_own(s);
+    return r != NULL && r->own != NULL ? r->own : make_own(t, s);
+}
+
+vow_token *
+vow_token_current(void)
+{
+    return vow_token_ref(vowi_ambient_token());
+}
