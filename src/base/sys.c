@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* base/sys.c - the table of fallible system calls. */
+/* base/sys.c - calls that can fail, with what they want before and after. */
 #include "base/sys.h"
 
 #include "base/check.h"

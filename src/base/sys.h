@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * base/sys.h - every call of libc and the kernel that can fail, in one place, so
- * that a test can make each of them fail. Return 0 or an errno value.
+ * base/sys.h - calls of libc that can fail and that several files make: they start a
+ * thread, make a mutex or a condition, read the clock. Return 0 or an errno value.
+ *
+ * A call that only one file makes is in that file: memory (base/mem.c), a thread's key
+ * (base/thread.c), sleep (sync/park.c), the numbers of CPUs (executors/cpu.c), names for
+ * reports and threads. The fault sweeps make each of them fail where it stands, and know
+ * from the built library that they left none out (tests/faults/calls.txt).
  */
 #ifndef VOWI_BASE_SYS_H
 #define VOWI_BASE_SYS_H

@@ -54,6 +54,7 @@ fault_begin(const struct fault_plan *p)
     record->first = 0;
     atomic_store(&record->calls, 0);
     atomic_store(&record->failed, 0);
+    atomic_store(&record->lasting, false);
     atomic_store(&in_force, true);
 }
 
@@ -67,6 +68,12 @@ bool
 fault_happened(void)
 {
     return atomic_load(&record->failed) != 0;
+}
+
+bool
+fault_is_lasting(void)
+{
+    return atomic_load(&record->lasting);
 }
 
 /* ---- which one ------------------------------------------------------------------ */
@@ -96,6 +103,8 @@ count_call(const int *codes, unsigned count, bool *first)
     if (plan.at == 0 || !fails(call, code))
         return 0;
     *first = atomic_fetch_add(&record->failed, 1) == 0;
+    if (code != EINTR)
+        atomic_store(&record->lasting, true);
     return code;
 }
 

@@ -47,6 +47,7 @@ struct fault_plan {
 struct fault_record {
     atomic_size_t calls;  /**< counted while the plan was in force */
     atomic_size_t failed; /**< of them, made to fail */
+    atomic_bool lasting;  /**< one of these for more than a signal */
     unsigned codes;       /**< in how many ways the first of them could have failed */
     size_t first;         /**< the site of the first */
 };
@@ -75,6 +76,9 @@ void fault_end(void);
 
 /** Returns whether a call was made to fail since fault_begin. */
 bool fault_happened(void);
+
+/** Returns whether one of them was more than interrupted, so that no repetition helps. */
+bool fault_is_lasting(void);
 
 /** For an allocator's hook: returns whether this call is to fail. */
 bool fault_in_hook(void);
