@@ -81,14 +81,15 @@ note_surplus_locked(struct vowi_pool *p)
     vowi_store_relaxed(&p->surplus, runnable > p->threads ? runnable - p->threads : 0);
 }
 
-/* A spare that replaces nobody any more rests. Returns false if it is to exit. */
+/* A spare that replaces nobody any more rests. Its deque is empty: it found no task, and
+ * it alone puts some there. Returns false if it is to exit. */
 bool
 vowi_worker_rest(struct vowi_pool *p, struct vowi_worker *w)
 {
     bool exits;
 
-    if (!w->spare || vowi_load_relaxed(&p->surplus) == 0 || /* relaxed: a hint */
-        vowi_deque_count(&w->deque) > 0)
+    vowi_assert(vowi_deque_count(&w->deque) == 0);
+    if (!w->spare || vowi_load_relaxed(&p->surplus) == 0) /* relaxed: a hint */
         return true;
     if (w->searching)
         vowi_worker_stop_searching(p, w);

@@ -319,8 +319,6 @@ post_each(vow_executor *on, vow_task *task)
 static int
 post_list(vow_executor *on, vow_task *first, size_t n)
 {
-    if (n == 0)
-        return 0;
     if (on != NULL && on->ops->post_many != NULL)
         return on->ops->post_many(on, first, n);
     return post_each(on, first);
