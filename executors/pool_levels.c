@@ -87,11 +87,15 @@ vowi_level_take(struct vowi_pool *p, unsigned level)
     return task;
 }
 
+/* The caller has ended the inbox. A post that found it open has the lock, or had it: so
+ * this takes it once before it looks at the hints. */
 vow_task *
 vowi_level_take_any(struct vowi_pool *p)
 {
     vow_task *task = NULL;
 
+    vowi_lock_acquire(&p->level_lock);
+    vowi_lock_release(&p->level_lock);
     for (unsigned i = 0; task == NULL && i < VOWI_LEVELS; i++)
         task = vowi_level_take(p, by_urgency[i]);
     return task;

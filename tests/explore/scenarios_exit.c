@@ -9,7 +9,7 @@
 #include "explore.h"
 
 static vow_executor *pool;
-static vow_future *f, *g;
+static vow_future *f, *g, *h;
 static vow_promise *p;
 static int dropped, code;
 
@@ -95,6 +95,31 @@ SCENARIO(exit_last_worker, 0, "the only worker exits, and none can be had in its
     outcome("codes %d %d, dropped %d", code, code_of(g), dropped);
     vow_unref(f);
     vow_unref(g);
+    explore_calmly(ends);
+}
+
+static void
+submits_urgent(void)
+{
+    g = vow_submit_with(pool, &VOW_SUBMIT_OPTIONS(.priority = VOW_HIGH), returns,
+                        VOW_NIL);
+}
+
+SCENARIO(exit_and_urgent, 0, "urgent work comes while the only worker is lost",
+         EXPECTED("settled", "it runs, or ends with the pool"))
+{
+    explore_calmly(make_1);
+    explore_no_more_threads();
+    f = vow_submit(pool, exits, VOW_NIL);
+    h = vow_submit(pool, returns, VOW_NIL);
+    run_threads(submits_urgent);
+    code_of(f);
+    code_of(h);
+    code_of(g);
+    outcome("settled");
+    vow_unref(f);
+    vow_unref(g);
+    vow_unref(h);
     explore_calmly(ends);
 }
 
