@@ -70,6 +70,7 @@ begin(void)
 #ifdef __linux__
     pthread_setname_np(pthread_self(), "vow/timers");
 #endif
+    vowi_sys_sleep_exactly();
     vow_executor_enter(vowi_timer_thread());
 }
 

@@ -2,6 +2,10 @@
 /* base/sys.c - calls that can fail, with what they want before and after. */
 #include "base/sys.h"
 
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+
 #include "base/check.h"
 
 int
@@ -49,4 +53,12 @@ vowi_sys_monotonic(void)
     if (clock_gettime(CLOCK_MONOTONIC, &t) != 0)
         vowi_fatal("the monotonic clock cannot be read");
     return t;
+}
+
+void
+vowi_sys_sleep_exactly(void)
+{
+#ifdef __linux__
+    prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
+#endif
 }

@@ -25,4 +25,8 @@ int vowi_sys_cond_init(pthread_cond_t *cond);
 
 struct timespec vowi_sys_monotonic(void);
 
+/* Has the kernel end this thread's sleeps on time, and not up to 50 us later so as to wake
+ * for several at once. If it does not, they end later. */
+void vowi_sys_sleep_exactly(void);
+
 #endif

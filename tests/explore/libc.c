@@ -150,6 +150,14 @@ model_assert_fail(const char *what, const char *file, unsigned line, const char 
 /* ---- what is not there ------------------------------------------------------------------------ */
 
 int
+model_prctl(int option, unsigned long arg)
+{
+    (void)option;
+    (void)arg;
+    return 0;
+}
+
+int
 model_pthread_setname_np(pthread_t t, const char *name)
 {
     (void)t;
