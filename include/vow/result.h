@@ -142,7 +142,8 @@ void vow_value_drop(vow_value v);
     X(FORKED, 4105, "the executor belongs to the parent process")                        \
     X(EMPTY, 4106, "nothing to choose from")                                             \
     X(AGGREGATE, 4107, "several operations failed")                                      \
-    X(INVALID, 4108, "that makes no sense here")
+    X(INVALID, 4108, "that makes no sense here")                                         \
+    X(LOST, 4109, "another one was chosen")
 
 /** @cond the headers' own */
 #define VOW_ERROR_ENUM(name, code, message) VOW_E_##name = code,
@@ -269,6 +270,38 @@ const char *vow_error_where(const vow_error *e);
  * @contract    any thread; never blocks; no memory; runs no user code
  */
 bool vow_error_is(const vow_error *e, int code);
+
+/**
+ * Returns which input of a combinator an error came from: of vow_when_all, say, the
+ * one that failed. Such an error has the code and the message of its cause, which
+ * is the input's own error.
+ *
+ * @param e   borrowed; may be NULL
+ * @return    the index, the nearest along the causes; -1 if there is none
+ * @contract  any thread; never blocks; no memory; runs no user code
+ */
+int64_t vow_error_index(const vow_error *e);
+
+/**
+ * Returns how many places an error has that stands for several: as many as there
+ * were inputs. Those are VOW_E_AGGREGATE.
+ *
+ * @param e   borrowed; may be NULL
+ * @return    the number of places; 0 if it stands for no others
+ * @contract  any thread; never blocks; no memory; runs no user code
+ */
+size_t vow_error_count(const vow_error *e);
+
+/**
+ * Returns one of the errors that an error stands for.
+ *
+ * @param e   borrowed; may be NULL
+ * @param i   the index of an input
+ * @return    borrowed from @p e; NULL if that input had not failed, or there is no
+ *            such place
+ * @contract  any thread; never blocks; no memory; runs no user code
+ */
+const vow_error *vow_error_at(const vow_error *e, size_t i);
 
 /**
  * Says whether trying again makes sense, and how long to wait first. Before the

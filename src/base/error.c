@@ -27,29 +27,15 @@
 #define MOST      (UINT32_C(1) << 30)
 #define SATURATED (UINT32_C(3) << 30)
 
-#define NO_HINT ((vow_ns)-1)
+#define NO_HINT VOWI_NO_HINT
 
-struct note {
-    struct note *next; /* older */
-    size_t size;       /* of the whole block */
-    const char *value; /* behind the key */
+struct vowi_note {
+    struct vowi_note *next; /* older */
+    size_t size;            /* of the whole block */
+    const char *value;      /* behind the key */
     char key[];
 };
 
-struct vow_error {
-    _Atomic uint32_t refs;
-    int code;
-    size_t size; /* of the block, the message included; 0: built in */
-    const char *where;
-    const vow_error *cause;
-    const char *message;
-
-    /* Written only before others see the error. */
-    struct note *notes; /* newest first */
-    vow_ns retry_after; /* NO_HINT, or the least time to wait */
-    bool has_payload;
-    vow_value payload;
-};
 _Static_assert(offsetof(struct vow_error, refs) == 0, "a test sets the count");
 
 static const vow_error built_in[] = {
@@ -162,10 +148,10 @@ let_go(vow_error *e)
 }
 
 static void
-free_notes(struct note *n)
+free_notes(struct vowi_note *n)
 {
     while (n != NULL) {
-        struct note *next = n->next;
+        struct vowi_note *next = n->next;
 
         vowi_free(n, n->size);
         n = next;
@@ -180,7 +166,10 @@ vow_error_unref(vow_error *e)
         vow_value payload = e->payload;
 
         free_notes(e->notes);
-        vowi_free(e, e->size);
+        if (e->kind != NULL)
+            e->kind->gone(e);
+        else
+            vowi_free(e, e->size);
         vow_value_drop(payload);
         e = cause;
     }
@@ -376,13 +365,13 @@ vow_error_retry_after(const vow_error *e)
 
 /* ---- notes --------------------------------------------------------------- */
 
-static struct note *
+static struct vowi_note *
 make_note(const char *key, const char *value)
 {
     size_t key_size = strlen(key) + 1;
     size_t value_size = strlen(value) + 1;
-    size_t size = sizeof(struct note) + key_size + value_size;
-    struct note *n = vowi_alloc(size);
+    size_t size = sizeof(struct vowi_note) + key_size + value_size;
+    struct vowi_note *n = vowi_alloc(size);
 
     if (n == NULL)
         return NULL;
@@ -397,7 +386,7 @@ make_note(const char *key, const char *value)
 vow_error *
 vow_error_with(vow_error *e, const char *key, const char *value)
 {
-    struct note *n;
+    struct vowi_note *n;
     vow_error *noted;
 
     if (e == NULL || key == NULL || value == NULL)
@@ -415,10 +404,10 @@ vow_error_with(vow_error *e, const char *key, const char *value)
     return noted;
 }
 
-static const struct note *
+static const struct vowi_note *
 find_note(const vow_error *e, const char *key)
 {
-    const struct note *n = e->notes;
+    const struct vowi_note *n = e->notes;
 
     while (n != NULL && strcmp(n->key, key) != 0)
         n = n->next;
@@ -429,7 +418,7 @@ const char *
 vow_error_note(const vow_error *e, const char *key)
 {
     for (; e != NULL && key != NULL; e = e->cause) {
-        const struct note *n = find_note(e, key);
+        const struct vowi_note *n = find_note(e, key);
 
         if (n != NULL)
             return n->value;
@@ -494,13 +483,15 @@ print_one(const vow_error *e, FILE *stream)
         fprintf(stream, " at %s", e->where);
     fputs(": ", stream);
     print_text(e->message, stream);
-    for (const struct note *n = e->notes; n != NULL; n = n->next) {
+    for (const struct vowi_note *n = e->notes; n != NULL; n = n->next) {
         fputs(" [", stream);
         print_text(n->key, stream);
         fputc('=', stream);
         print_text(n->value, stream);
         fputc(']', stream);
     }
+    if (e->position != 0)
+        fprintf(stream, " [input %" PRId64 "]", e->position - 1);
     if (e->retry_after != NO_HINT)
         fprintf(stream, " [retry after %" PRId64 " ns]", e->retry_after);
     fputc('\n', stream);

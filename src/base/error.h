@@ -10,6 +10,8 @@
 
 #include <vow/result.h>
 
+#include "base/atomic.h"
+
 /** Why waiting is forbidden somewhere, and what to do instead. */
 #define VOWI_WAITS(X)                                                                    \
     X(SERIAL, "a task of a serial executor waits for what may be queued behind it: "     \
@@ -32,6 +34,51 @@ enum vowi_wait_place {
  * @contract     any thread; never blocks; no memory
  */
 const vow_error *vowi_error_of_wait(enum vowi_wait_place place);
+
+/* No hint whether to try again. */
+#define VOWI_NO_HINT ((vow_ns)-1)
+
+struct vowi_note;
+
+/** What an error that lies in another object's block has of that object. */
+struct vowi_error_kind {
+    /** The last reference has gone: the block is needed no more by it. */
+    void (*gone)(vow_error *e);
+    /** How many errors it stands for; NULL: for its cause alone. */
+    size_t (*count)(const vow_error *e);
+    /** The one at a place; NULL if there is none. */
+    const vow_error *(*at)(const vow_error *e, size_t i);
+};
+
+struct vow_error {
+    _Atomic uint32_t refs;
+    int code;
+    size_t size; /* of the block, the message included; 0: built in */
+    const char *where;
+    const vow_error *cause;
+    const char *message;
+    const struct vowi_error_kind *kind; /* NULL: a block of its own */
+    int64_t position;                   /* of the input that failed, from 1; 0: none */
+
+    /* Written only before others see the error. */
+    struct vowi_note *notes; /* newest first */
+    vow_ns retry_after;      /* VOWI_NO_HINT, or the least time to wait */
+    bool has_payload;
+    vow_value payload;
+};
+
+/**
+ * Makes an error in the caller's storage, with one reference. It says what its cause
+ * says; without one, what the built-in error of the code says.
+ *
+ * @param e      where; it must stay until kind->gone
+ * @param kind   borrowed for ever
+ * @param code   a code of the library, if there is no cause; else that of the cause
+ * @param cause  shared; may be NULL
+ * @contract     one thread; never blocks; no memory
+ */
+void vowi_error_place(vow_error *e, const struct vowi_error_kind *kind, int code,
+                      const vow_error *cause);
 
 /**
  * Makes an error from a va_list; otherwise vow_error_wrap_at. A format of NULL is
