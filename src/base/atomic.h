@@ -32,6 +32,8 @@ extern _Thread_local unsigned long vowi_rmw_count;
 
 #define vowi_add_relaxed(p, v)                                                           \
     VOWI_RMW(atomic_fetch_add_explicit((p), (v), memory_order_relaxed))
+#define vowi_add_acq_rel(p, v)                                                           \
+    VOWI_RMW(atomic_fetch_add_explicit((p), (v), memory_order_acq_rel))
 #define vowi_add_seq_cst(p, v)                                                           \
     VOWI_RMW(atomic_fetch_add_explicit((p), (v), memory_order_seq_cst))
 #define vowi_sub_relaxed(p, v)                                                           \

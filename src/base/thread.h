@@ -56,6 +56,11 @@ struct vowi_thread {
     unsigned depth;    /* steps running on this stack, plus deferrals */
     unsigned deferred; /* of them, vow_defer_begin without its end */
 
+    /* core/join.c: entries whose inputs are to be left, oldest first. */
+    struct vowi_node *leave_first;
+    struct vowi_node *leave_last;
+    bool leaving;
+
     /* core/future.c: settled states whose values wait to be dropped, and one that is
      * settling, whose hold the first step on it may take over. */
     struct vow_state *reclaim;

@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "core/arrive.h"
 #include "core/bound.h"
 #include "core/delay.h"
 #include "core/executor.h"
@@ -381,11 +382,16 @@ stop_one(struct vowi_thread *t, struct vow_state *s, const vow_error *error)
         return NULL;
     if (vowi_load_acquire(&s->word) & VOWI_FOLLOWING) /* [lock] */
         return vowi_upstream(s);
-    if (vowi_kind(s) == VOWI_BARE) {
+    switch (vowi_kind(s)) {
+    case VOWI_BARE:
         stop_promise(t, s, vow_error_ref(error));
         return NULL;
+    case VOWI_JOIN:
+        vowi_join_stop(t, s, error);
+        return NULL;
+    default:
+        return stop_job_or_step(t, s, error);
     }
-    return stop_job_or_step(t, s, error);
 }
 
 void
@@ -399,6 +405,17 @@ vowi_request_stop(struct vowi_thread *t, struct vow_state *s, vow_error *error)
         s = next;
     }
     vow_error_unref(error);
+}
+
+void
+vowi_give_up(struct vowi_thread *t, struct vow_state *s, const vow_error *error)
+{
+    vowi_mark_seen(s);
+    if (error != NULL && !vowi_consumer_leave(s))
+        return;
+    if (error != NULL)
+        vowi_request_stop(t, s, vow_error_ref(error));
+    vowi_consumer_unref(t, s);
 }
 
 vow_error *

@@ -14,6 +14,13 @@ void vowi_request_stop(struct vowi_thread *t, struct vow_state *s, vow_error *er
 /* VOW_E_CANCELLED with a reason behind it, if there is memory. Consumes the reason. */
 vow_error *vowi_cancelled_error(vow_error *reason);
 
+/*
+ * Gives up a consumer's reference, for one who has no use for the outcome any more: an
+ * error counts as handled, and if nobody else wants it the work is asked to stop. The
+ * error is shared; NULL: it is not asked.
+ */
+void vowi_give_up(struct vowi_thread *t, struct vow_state *s, const vow_error *error);
+
 /* A record for a name or a hook; NULL without memory. */
 struct vow_registration *vowi_record_new(const char *name, const void *site);
 

@@ -12,7 +12,9 @@
  */
 #include "core/refs.h"
 
+#include "base/error.h"
 #include "base/mem.h"
+#include "core/arrive.h"
 #include "core/block.h"
 #include "core/cancel.h"
 #include "core/trampoline.h"
@@ -44,18 +46,30 @@ free_block(struct vowi_thread *t, struct vow_state *s)
     case VOWI_SLEEP:
         vowi_free_on(t, vowi_delay(s), VOWI_SLEEP_SIZE);
         break;
-    default:
+    case VOWI_STEP_IF:
         vowi_free_on(t, vowi_step(s), sizeof(struct vowi_step_if));
+        break;
+    default:
+        vowi_join_free(t, s);
     }
 }
 
-/* Drops a value, then those of the states that its drop has freed. */
+static void
+drop_outcome(struct vow_state *s)
+{
+    if (s->outcome.as.other.kind == vowi_is_error)
+        vow_error_unref(s->outcome.as.other.as.error);
+    else
+        vow_value_drop(s->outcome.as.value);
+}
+
+/* Drops an outcome, then those of the states that its drop has freed. */
 static void
 reclaim(struct vowi_thread *t, struct vow_state *s)
 {
     t->reclaiming = true;
     while (s != NULL) {
-        vow_value_drop(s->outcome.as.value);
+        drop_outcome(s);
         free_block(t, s);
         s = t->reclaim;
         if (s != NULL)
@@ -65,6 +79,15 @@ reclaim(struct vowi_thread *t, struct vow_state *s)
     t->reclaiming = false;
 }
 
+/* An error that keeps other states, as a value may. */
+static bool
+stands_for_others(const struct vow_state *s)
+{
+    const vow_error *error = s->outcome.as.other.as.error;
+
+    return error != NULL && error->kind != NULL;
+}
+
 void
 vowi_state_free(struct vowi_thread *t, struct vow_state *s)
 {
@@ -72,7 +95,7 @@ vowi_state_free(struct vowi_thread *t, struct vow_state *s)
 
     if (kind == NULL) {
         free_block(t, s);
-    } else if (kind == vowi_is_error) {
+    } else if (kind == vowi_is_error && !stands_for_others(s)) {
         vow_error_unref(s->outcome.as.other.as.error);
         free_block(t, s);
     } else if (kind == vowi_is_alias) {

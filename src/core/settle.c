@@ -10,6 +10,7 @@
  */
 #include "core/settle.h"
 
+#include "core/arrive.h"
 #include "core/block.h"
 #include "core/bound.h"
 #include "core/cancel.h"
@@ -29,7 +30,9 @@ deliver(struct vowi_thread *t, struct vowi_node *n, int why)
         return;
     }
     n->as.newer = NULL; /* the word is a task's again: flags, priority, why */
-    if (vowi_is_reader(n)) {
+    if (vowi_is_arrival(n)) {
+        vowi_arrive(t, n, why);
+    } else if (vowi_is_reader(n)) {
         vowi_wake_reader(n);
     } else if (vowi_is_hook(n)) {
         vowi_deliver(t, n, why);

@@ -86,10 +86,10 @@ void vowi_is_alias(void *unused);
 
 #define VOWI_CONSUMER  ((uint64_t)1)
 #define VOWI_PROMISE   ((uint64_t)1 << 28)
-#define VOWI_HOLD      ((uint64_t)1 << 51)
+#define VOWI_HOLD      ((uint64_t)1 << 50)
 #define VOWI_CONSUMERS (VOWI_PROMISE - 1)
 #define VOWI_PROMISES  (VOWI_HOLD - VOWI_PROMISE)
-#define VOWI_HOLDS     ((uint64_t)15 << 51)
+#define VOWI_HOLDS     ((uint64_t)31 << 50)
 #define VOWI_COUNTS    (((uint64_t)1 << 55) - 1)
 
 /* From here on references are not counted any more: the state lives for ever. */
@@ -105,6 +105,7 @@ void vowi_is_alias(void *unused);
 #define VOWI_STEP_IF   ((uint64_t)3 << VOWI_KIND_BITS)
 #define VOWI_DELAY     ((uint64_t)4 << VOWI_KIND_BITS)
 #define VOWI_SLEEP     ((uint64_t)5 << VOWI_KIND_BITS)
+#define VOWI_JOIN      ((uint64_t)6 << VOWI_KIND_BITS) /* claimed from the start */
 
 #define VOWI_HAS_RECORD ((uint64_t)1 << 58)
 #define VOWI_ASKED      ((uint64_t)1 << 59) /* a future was handed out */
@@ -166,7 +167,7 @@ vowi_kind(struct vow_state *s)
 static inline bool
 vowi_is_step(struct vow_state *s)
 {
-    return (vowi_kind(s) & VOWI_STEP) != 0;
+    return (vowi_kind(s) & (VOWI_STEP | VOWI_DELAY)) == VOWI_STEP; /* STEP, STEP_IF */
 }
 
 static inline bool

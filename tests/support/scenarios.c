@@ -771,6 +771,82 @@ serial_cancelled_before_its_turn(struct drop_set *d)
     vow_manual_unref(m);
 }
 
+/* Two promises settle, one with a value and one with an error. */
+static void
+settle_two(vow_promise *p, vow_promise *q, struct drop_set *d)
+{
+    vow_promise_reject(q, vow_error_new(EIO, "one of two"));
+    vow_promise_fulfill(p, drop_set_new(d));
+    vow_promise_unref(p);
+    vow_promise_unref(q);
+}
+
+static void
+all_of_several(struct drop_set *d)
+{
+    vow_promise *p = vow_promise_new();
+    vow_promise *q = vow_promise_new();
+    vow_future *f =
+        vow_when_all(VOW_FUTURES(vow_promise_future(p), vow_promise_future(q)));
+
+    f = vow_when_all_settled(VOW_FUTURES(f, vow_resolved(drop_set_new(d)), NULL));
+    settle_two(p, q, d);
+    finish(f, 0);
+    finish(vow_when_all(VOW_FUTURES(vow_resolved(drop_set_new(d)))), 0);
+    finish(vow_when_all(NULL, 0), 0);
+}
+
+static void
+first_of_several(struct drop_set *d)
+{
+    vow_promise *p = vow_promise_new();
+    vow_promise *q = vow_promise_new();
+    vow_future *loser = vow_promise_future(p);
+    vow_future *f = vow_when_any(VOW_FUTURES(vow_ref(loser), vow_promise_future(q)));
+    vow_future *g =
+        vow_any(VOW_FUTURES(vow_ref(loser), vow_rejected(vow_error_new(1, "x"))));
+    vow_future *h = vow_race(VOW_FUTURES(loser, vow_rejected(vow_error_new(EIO, "y"))));
+
+    finish(h, EIO);
+    settle_two(p, q, d);
+    finish(f, 0);
+    if (g != NULL && code_of(g) != 0)
+        assert_true(p == NULL);
+    vow_unref(g);
+    finish(vow_any(VOW_FUTURES(vow_rejected(vow_error_new(EIO, "z")), NULL)),
+           VOW_E_AGGREGATE);
+}
+
+static void
+some_of_several(struct drop_set *d)
+{
+    vow_promise *p = vow_promise_new();
+    vow_future *f = vow_some(2, VOW_FUTURES(vow_resolved(drop_set_new(d)),
+                                            vow_rejected(vow_error_new(EIO, "x")),
+                                            vow_promise_future(p)));
+
+    vow_promise_fulfill(p, drop_set_new(d));
+    vow_promise_unref(p);
+    if (f != NULL && code_of(f) == VOW_E_AGGREGATE) /* two had no memory */
+        assert_true(scenario_failed());
+    vow_unref(f);
+}
+
+static void
+several_on_a_pool(struct drop_set *d)
+{
+    vow_executor *pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 2));
+    vow_future *f[3];
+
+    for (int i = 0; i < 3; i++)
+        f[i] = vow_submit(pool, task_value, drop_set_new(d));
+    finish(vow_race_with(&VOW_COMBINE_OPTIONS(.flags = VOW_WAIT), f, 3), 0);
+    for (int i = 0; i < 3; i++)
+        f[i] = vow_submit(pool, task_value, drop_set_new(d));
+    finish(vow_when_all(f, 3), 0);
+    pool_close(pool, VOW_DRAIN);
+}
+
 static int
 refuse_post(vow_executor *self, vow_task *task)
 {

@@ -63,6 +63,10 @@ struct scenario {
     X(serial_on_pool)                                                                    \
     X(serial_on_manual)                                                                  \
     X(serial_cancelled_before_its_turn)                                                  \
+    X(all_of_several)                                                                    \
+    X(first_of_several)                                                                  \
+    X(some_of_several)                                                                   \
+    X(several_on_a_pool)                                                                 \
     X(own_executor_that_refuses)
 
 /** All of them, in that order; the last has no name. */

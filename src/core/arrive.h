@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/arrive.h - what core itself has to do with the states that are joins.
+ */
+#ifndef VOWI_CORE_ARRIVE_H
+#define VOWI_CORE_ARRIVE_H
+
+#include "base/thread.h"
+#include "core/state.h"
+
+/* The run of an entry while it hangs on an input; never called. */
+void vowi_join_hangs(vow_task *task, int why);
+
+static inline bool
+vowi_is_arrival(const struct vowi_node *n)
+{
+    return n->run == vowi_join_hangs;
+}
+
+/* An input has settled; why is 0, or VOWI_ABANDONED. Settles nothing here: if this
+ * decides, the rest goes to the trampoline. */
+void vowi_arrive(struct vowi_thread *t, struct vowi_node *n, int why);
+
+/* A request that a join stop. The error is shared. The caller has a reference. */
+void vowi_join_stop(struct vowi_thread *t, struct vow_state *s, const vow_error *error);
+
+/* Nobody refers to its state any more. */
+void vowi_join_free(struct vowi_thread *t, struct vow_state *s);
+
+#endif

@@ -1,0 +1,553 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/join.c - one future that settles when enough of many have.
+ *
+ * A join hangs on each of its inputs by an entry. An arrival is handled where its
+ * input is delivered, in place: it counts, and that is all, unless it decides; so who
+ * decides is the order in which inputs settle, whatever waits on a trampoline. The
+ * rest, for the one arrival that decides or is the last, goes through the trampoline.
+ *
+ * All of it is in one word, `left`:
+ *
+ *     OUT         each input that has not arrived; the thread that starts the join;
+ *                 whoever concludes or cuts it
+ *     HOLD        what else needs the block: the state, the outcome, the sweep
+ *     ARMED       all entries hang, or have arrived: vowi_join_start is through
+ *     DECIDED     one arrival, or a request to stop, decides; the others just leave
+ *     READY       `by` says which arrival that was, before ARMED was there
+ *
+ * It comes to one of two ends.
+ *
+ *   Complete. Nobody is OUT any more and nothing is DECIDED: whoever was the last is
+ *   alone with the join, since a request to stop comes too late then.
+ *
+ *   Cut. One sets DECIDED and stays OUT meanwhile. If the join is not ARMED yet
+ *   it leaves what follows to vowi_join_start, by READY. What follows: the outcome is
+ *   concluded; every entry is taken off its input; the state settles; and each input
+ *   is left, which may be a request that it stop. An entry that could not be taken off
+ *   has arrived or is about to: its thread may read the input as long as it is OUT. So
+ *   inputs of such entries are let go of by whoever is the last: the sweep.
+ *
+ * With VOWI_WAIT the entries stay on their inputs, without a reference each, and the
+ * sweep settles the state.
+ *
+ * Leaving an input may stop another join, and so on: the entries to be left are in a
+ * list of the thread, and only the outermost works on it.
+ *
+ * Edges:
+ *     [left]   what each thread did with the join, to the one that ends it, and what
+ *              started it, to whoever decides
+ */
+#include "core/join.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "core/arrive.h"
+#include "core/cancel.h"
+#include "core/refs.h"
+#include "core/settle.h"
+#include "core/step.h"
+#include "core/trampoline.h"
+#include "core/word.h"
+
+#define OUT     ((uint64_t)1)
+#define HOLD    ((uint64_t)1 << 56)
+#define DECIDED ((uint64_t)1 << 63)
+#define ARMED   ((uint64_t)1 << 62)
+#define READY   ((uint64_t)1 << 61)
+#define OUTS    (HOLD - 1)
+#define HOLDS   (HOLD * 3)
+
+#define ABANDONED 4u /* in the flags: as core/settle.h has it */
+
+struct vowi_entry {
+    _Alignas(16) struct vowi_node node;
+    struct vowi_join *join;
+};
+
+/* One block: this, the entries, the inputs, and what is the combinator's own. */
+struct vowi_join {
+    struct vow_state state;
+    _Atomic(uint64_t) left;
+    const struct vowi_join_kind *kind;
+    struct vowi_entry *entries;
+    vow_future **inputs;
+    void *own;
+    size_t n;
+    size_t hung; /* entries from here on were never hung: it was decided before */
+    size_t by;
+    size_t size;
+    vow_error *reason; /* why inputs are left; while it is cut */
+    unsigned flags;
+    bool kept; /* the outcome lies in the block */
+};
+
+#if UINTPTR_MAX == UINT64_MAX
+static_assert(sizeof(struct vowi_entry) == 32, "an input costs this, and a pointer");
+#endif
+
+/* ---- the block ------------------------------------------------------------------------ */
+
+static struct vowi_join *
+join_of(struct vow_state *s)
+{
+    return vowi_container_of(s, struct vowi_join, state);
+}
+
+static struct vowi_entry *
+entry_of(struct vowi_node *n)
+{
+    return vowi_container_of(n, struct vowi_entry, node);
+}
+
+static size_t
+index_of(const struct vowi_entry *e)
+{
+    return (size_t)(e - e->join->entries);
+}
+
+/* Gives up holds; the last frees the block. */
+static void
+release(struct vowi_thread *t, struct vowi_join *j, uint64_t holds)
+{
+    uint64_t left = vowi_load_acquire(&j->left); /* [left] */
+
+    if ((left & (HOLDS | OUTS)) != holds)
+        left = vowi_sub_acq_rel(&j->left, holds); /* [left] */
+    if ((left & (HOLDS | OUTS)) != holds)
+        return;
+    vow_error_unref(j->reason);
+    vowi_free_on(t, j, j->size);
+}
+
+void
+vowi_join_free(struct vowi_thread *t, struct vow_state *s)
+{
+    release(t, join_of(s), HOLD);
+}
+
+void
+vowi_join_release(struct vowi_join *j)
+{
+    release(vowi_self(), j, HOLD);
+}
+
+static size_t
+rounded(size_t size)
+{
+    return (size + 15) & ~(size_t)15;
+}
+
+struct vowi_join *
+vowi_join_new(const struct vowi_join_kind *kind, size_t n, size_t own, unsigned flags)
+{
+    size_t head = rounded(sizeof(struct vowi_join)) + rounded(own);
+    size_t size;
+    struct vowi_join *j;
+
+    if (n >= (SIZE_MAX / 2 - head) / (sizeof(struct vowi_entry) + sizeof(vow_future *)))
+        return NULL;
+    size = head + n * (sizeof(struct vowi_entry) + sizeof(vow_future *));
+    j = vowi_alloc(size);
+    if (j == NULL)
+        return NULL;
+    memset(j, 0, head);
+    j->kind = kind;
+    j->own = (char *)j + rounded(sizeof *j);
+    j->entries = (struct vowi_entry *)(void *)((char *)j + head);
+    j->inputs = (vow_future **)(void *)(j->entries + n);
+    j->n = n;
+    j->by = VOWI_ALL;
+    j->size = size;
+    j->reason = vowi_error_cancelled_by(vow_error_of(VOW_E_LOST));
+    j->flags = flags;
+    return j;
+}
+
+void *
+vowi_join_own(struct vowi_join *j)
+{
+    return j->own;
+}
+
+size_t
+vowi_join_count(const struct vowi_join *j)
+{
+    return j->n;
+}
+
+vow_future **
+vowi_join_inputs(struct vowi_join *j)
+{
+    return j->inputs;
+}
+
+void
+vowi_join_fulfill(struct vowi_join *j, vow_value v)
+{
+    vowi_set_value(&j->state, v);
+}
+
+void
+vowi_join_reject(struct vowi_join *j, vow_error *e)
+{
+    vowi_set_error(&j->state, e);
+}
+
+void
+vowi_join_pass(struct vowi_join *j, size_t i)
+{
+    vowi_pass_through(vowi_state_or_nomem(j->inputs[i]), &j->state);
+}
+
+/* ---- leaving the inputs ----------------------------------------------------------------- */
+
+static void depart(struct vowi_thread *t, struct vowi_join *j);
+
+static void
+push_leave(struct vowi_thread *t, struct vowi_entry *e)
+{
+    e->node.next = NULL;
+    if (t->leave_first == NULL)
+        t->leave_first = &e->node;
+    else
+        t->leave_last->next = &e->node;
+    t->leave_last = &e->node;
+}
+
+/*
+ * Takes every entry off its input, as far as it still hangs there, and puts it on the
+ * list of those to be left. It is OUT until then.
+ */
+static void
+unhang(struct vowi_thread *t, struct vowi_join *j)
+{
+    for (size_t i = 0; i < j->n; i++) {
+        struct vowi_entry *e = &j->entries[i];
+        vow_future *f = j->inputs[i];
+
+        if (i >= j->hung || (f != NULL && vowi_detach_node(vowi_state(f), &e->node)))
+            push_leave(t, e);
+    }
+}
+
+static bool
+hang(struct vowi_entry *e, struct vow_state *s)
+{
+    e->node.next = NULL;
+    e->node.run = vowi_join_hangs;
+    e->node.as.newer = NULL;
+    return vowi_attach(s, &e->node);
+}
+
+/*
+ * Leaves the input of an entry that hangs nowhere. With VOWI_WAIT it hangs there again
+ * first: without a reference, since what is pending is kept by whoever settles it.
+ */
+static void
+leave(struct vowi_thread *t, struct vowi_entry *e)
+{
+    struct vowi_join *j = e->join;
+    size_t i = index_of(e);
+    vow_future *f = j->inputs[i];
+    vow_error *reason = vow_error_ref(j->reason);
+    bool ask = (j->flags & VOWI_KEEP_OTHERS) == 0;
+    bool hangs;
+
+    j->inputs[i] = NULL;
+    hangs = (j->flags & VOWI_WAIT) != 0 && f != NULL && hang(e, vowi_state(f));
+    if (f != NULL)
+        vowi_give_up(t, vowi_state(f), ask ? reason : NULL);
+    vow_error_unref(reason);
+    if (!hangs)
+        depart(t, j);
+}
+
+static void
+leave_all(struct vowi_thread *t)
+{
+    if (t->leaving)
+        return;
+    t->leaving = true;
+    while (t->leave_first != NULL) {
+        struct vowi_entry *e = entry_of(t->leave_first);
+
+        t->leave_first = e->node.next;
+        leave(t, e);
+    }
+    t->leaving = false;
+}
+
+/* ---- the end -------------------------------------------------------------------------- */
+
+/* relaxed: nobody else has to do with the join any more [left]. */
+static void
+complete(struct vowi_thread *t, struct vowi_join *j)
+{
+    bool kept = j->kind->conclude(j, VOWI_ALL);
+
+    vowi_store_relaxed(&j->left, DECIDED | (kept ? 2 * HOLD : HOLD));
+    vowi_settle_held(t, &j->state);
+}
+
+/* Every entry of a join that was cut has arrived. */
+static void
+sweep(struct vowi_thread *t, struct vowi_join *j)
+{
+    for (size_t i = 0; i < j->n; i++) {
+        vow_future *f = j->inputs[i];
+
+        if (f != NULL)
+            vowi_give_up(t, vowi_state(f), NULL);
+    }
+    if (j->flags & VOWI_WAIT)
+        vowi_settle_held(t, &j->state);
+    release(t, j, j->kept ? HOLD : 2 * HOLD);
+}
+
+static void
+depart(struct vowi_thread *t, struct vowi_join *j)
+{
+    if ((vowi_sub_acq_rel(&j->left, OUT) & OUTS) == OUT) /* [left] */
+        sweep(t, j);
+}
+
+static void
+settle(struct vowi_thread *t, struct vowi_join *j)
+{
+    if (j->flags & ABANDONED) {
+        vowi_abandon(t, &j->state);
+        vowi_hold_release(t, &j->state);
+    } else {
+        vowi_settle_held(t, &j->state);
+    }
+}
+
+/* The outcome is there. The caller is OUT until the end of this. */
+static void
+cut(struct vowi_thread *t, struct vowi_join *j)
+{
+    bool wait = (j->flags & VOWI_WAIT) != 0;
+
+    if (!wait || (j->flags & VOWI_KEEP_OTHERS) == 0)
+        unhang(t, j);
+    if (!wait)
+        settle(t, j);
+    depart(t, j);
+    leave_all(t);
+}
+
+/* Says the outcome of a join that is decided, and cuts it. */
+static void
+conclude(struct vowi_thread *t, struct vowi_join *j, int why)
+{
+    if (why == VOWI_ABANDONED) /* no step may run, so it must not just fail */
+        j->flags = (j->flags & ~VOWI_WAIT) | ABANDONED;
+    else
+        j->kept = j->kind->conclude(j, j->by);
+    cut(t, j);
+}
+
+/* ---- arriving ----------------------------------------------------------------------------- */
+
+static struct vowi_join *
+join_of_task(vow_task *task)
+{
+    union vowi_task *as = vowi_container_of(task, union vowi_task, task);
+
+    return entry_of(&as->node)->join;
+}
+
+static void
+run_complete(vow_task *task, int why)
+{
+    struct vowi_thread *t = vowi_self();
+    bool outermost = vowi_enter(t);
+
+    (void)why; /* others have arrived as well: it was not all theirs to abandon */
+    complete(t, join_of_task(task));
+    vowi_leave(t, outermost);
+}
+
+static void
+run_conclude(vow_task *task, int why)
+{
+    struct vowi_thread *t = vowi_self();
+    bool outermost = vowi_enter(t);
+
+    conclude(t, join_of_task(task), why);
+    vowi_leave(t, outermost);
+}
+
+static void
+run_sweep(vow_task *task, int why)
+{
+    struct vowi_thread *t = vowi_self();
+    bool outermost = vowi_enter(t);
+
+    (void)why;
+    sweep(t, join_of_task(task));
+    vowi_leave(t, outermost);
+}
+
+static void
+later(struct vowi_thread *t, struct vowi_entry *e, vowi_run_fn *run, int why)
+{
+    e->node.run = run;
+    e->node.as.queued.why = why;
+    vowi_later(t, &e->node);
+}
+
+/* Whether an input that has settled decides. */
+static bool
+decides(struct vowi_join *j, size_t i)
+{
+    struct vow_state *s = vowi_state_or_nomem(j->inputs[i]);
+    bool failed = vowi_error_in(s) != NULL;
+
+    if (failed)
+        vowi_mark_seen(s);
+    if (j->kind->decides & (failed ? VOWI_BY_ERROR : VOWI_BY_VALUE))
+        return true;
+    return j->kind->counts != NULL && j->kind->counts(j, i, failed);
+}
+
+/* Decides, unless another one does; left is what was there before. */
+static bool
+decide(struct vowi_join *j, size_t i, uint64_t *left)
+{
+    if ((*left & DECIDED) || !decides(j, i))
+        return false;
+    *left = vowi_or_acq_rel(&j->left, DECIDED); /* [left] */
+    if (*left & DECIDED)
+        return false;
+    j->by = i;
+    if ((*left & ARMED) == 0)
+        *left = vowi_or_acq_rel(&j->left, READY); /* [left] */
+    return true;
+}
+
+/* Its last act is to be OUT no more, or to pass that on to what comes later. */
+static void
+arrive(struct vowi_thread *t, struct vowi_entry *e, int why)
+{
+    struct vowi_join *j = e->join;
+    uint64_t left = vowi_load_acquire(&j->left); /* [left] */
+
+    if (decide(j, index_of(e), &left)) {
+        if (left & ARMED)
+            later(t, e, run_conclude, why);
+        return; /* else vowi_join_start does it, and is OUT for it */
+    }
+    left = vowi_sub_acq_rel(&j->left, OUT); /* [left] */
+    if ((left & OUTS) == OUT)
+        later(t, e, left & DECIDED ? run_sweep : run_complete, why);
+}
+
+void
+vowi_arrive(struct vowi_thread *t, struct vowi_node *n, int why)
+{
+    arrive(t, entry_of(n), why);
+}
+
+/* Only marks what hangs on an input. */
+void
+vowi_join_hangs(vow_task *task, int why)
+{
+    (void)task;
+    (void)why;
+}
+
+/* ---- starting and stopping ------------------------------------------------------------------ */
+
+static void
+hang_input(struct vowi_thread *t, struct vowi_join *j, size_t i)
+{
+    struct vowi_entry *e = &j->entries[i];
+
+    if (j->inputs[i] == NULL || !hang(e, vowi_state(j->inputs[i])))
+        arrive(t, e, 0);
+}
+
+/* relaxed: a hint, for the order matters to nobody. */
+static bool
+is_decided(struct vowi_join *j)
+{
+    return (vowi_load_relaxed(&j->left) & DECIDED) != 0;
+}
+
+static void
+hang_inputs(struct vowi_thread *t, struct vowi_join *j)
+{
+    bool all = (j->flags & VOWI_WAIT) != 0;
+    size_t i = 0;
+
+    for (; i < j->n && (all || !is_decided(j)); i++) {
+        j->entries[i].join = j;
+        hang_input(t, j, i);
+    }
+    j->hung = i;
+    for (; i < j->n; i++)
+        j->entries[i].join = j;
+}
+
+/* All hang or have arrived: the start is OUT no more, or does what it has to. */
+static void
+arm(struct vowi_thread *t, struct vowi_join *j)
+{
+    uint64_t left = vowi_add_acq_rel(&j->left, ARMED - OUT); /* [left] */
+
+    if (left & READY)
+        conclude(t, j, 0);
+    else if ((left & DECIDED) == 0 && (left & OUTS) == OUT)
+        complete(t, j);
+}
+
+vow_future *
+vowi_join_start(struct vowi_join *j, vow_future *const *fs, const void *site)
+{
+    struct vowi_thread *t = vowi_self();
+    uint64_t left = HOLDS + (j->n + 1) * OUT;
+    bool outermost = vowi_enter(t);
+
+    if (j->kind->at_once)
+        left = (left + OUT) | DECIDED | READY;
+    atomic_init(&j->left, left);
+    atomic_init(&j->state.word, VOWI_CLAIMED);
+    atomic_init(&j->state.refs, VOWI_CONSUMER | VOWI_HOLD | VOWI_ASKED | VOWI_JOIN);
+    vowi_set_value(&j->state, VOW_NIL);
+    j->state.extra = vow_ptr(site).as.ptr;
+    if (j->n != 0)
+        memcpy(j->inputs, fs, j->n * sizeof *fs);
+    hang_inputs(t, j);
+    arm(t, j);
+    vowi_leave(t, outermost);
+    return vowi_future(&j->state);
+}
+
+/* Claims what is neither decided nor complete; the caller is OUT then. */
+static bool
+claim(struct vowi_join *j)
+{
+    uint64_t left = vowi_load_acquire(&j->left); /* [left] */
+
+    do {
+        if ((left & DECIDED) || (left & OUTS) == 0)
+            return false;
+    } while (!vowi_cas_acq_rel(&j->left, &left, (left | DECIDED) + OUT)); /* [left] */
+    return true;
+}
+
+void
+vowi_join_stop(struct vowi_thread *t, struct vow_state *s, const vow_error *error)
+{
+    struct vowi_join *j = join_of(s);
+
+    if (!claim(j))
+        return;
+    j->reason = vow_error_ref(error);
+    vowi_set_error(s, vow_error_ref(error));
+    cut(t, j);
+}
