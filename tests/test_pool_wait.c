@@ -63,6 +63,34 @@ get_value(void *f)
     return vow_ok(vow_i64(vow_get(f).value.as.i64));
 }
 
+/* ---- what hangs on what it runs ----------------------------------------------------------- */
+
+static vow_result
+add_one(vow_value in, void *ctx)
+{
+    (void)ctx;
+    return vow_ok(vow_i64(in.as.i64 + 1));
+}
+
+static vow_result
+get_inline_step(void *pool)
+{
+    vow_future *f = vow_submit(pool, seven, VOW_NIL);
+
+    f = vow_then(f, NULL, add_one, VOW_NIL);
+    f = vow_then(f, pool, add_one, VOW_NIL);
+    f = vow_then(f, NULL, add_one, VOW_NIL);
+    return vow_ok(vow_i64(value_of(f)));
+}
+
+VOW_CASE(worker_waits_for_inline_steps_of_what_it_runs)
+{
+    vow_executor *pool = pool_new(1, 1);
+
+    assert_int_equal(value_of(vow_submit(pool, get_inline_step, vow_ptr(pool))), 10);
+    pool_free(pool);
+}
+
 /* ---- what a thief took ----------------------------------------------------------------- */
 
 struct theft {
@@ -374,6 +402,7 @@ int
 main(void)
 {
     const struct CMUnitTest cases[] = {
+        vow_test(worker_waits_for_inline_steps_of_what_it_runs),
         vow_test(waiter_runs_what_the_thief_left_behind),
         vow_test(waiter_with_work_of_its_own_runs_what_the_thief_left_behind),
         vow_test(waiter_for_a_thief_that_left_nothing_sleeps),

@@ -201,7 +201,7 @@ help_until_settled(struct vowi_thread *t, struct vow_state *s)
         return;
     t->helping++;
     while (!vowi_settled(s) && help_once(t, s))
-        ;
+        vowi_drain_all(t); /* inline steps on what has just run */
     t->helping--;
 }
 
