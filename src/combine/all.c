@@ -28,9 +28,10 @@ conclude(struct vowi_join *j, size_t by)
     return true;
 }
 
-static const struct vowi_join_kind all_kind = {.decides = VOWI_BY_ERROR,
-                                               .conclude = conclude};
-static const struct vowi_join_kind settled_kind = {.conclude = conclude};
+static const struct vowi_join_kind all_kind = {
+    .needs_all = true, .decides = VOWI_BY_ERROR, .conclude = conclude};
+static const struct vowi_join_kind settled_kind = {.needs_all = true,
+                                                   .conclude = conclude};
 
 vow_future *
 vow_when_all(vow_future *const *fs, size_t n)

@@ -24,6 +24,14 @@ void vowi_arrive(struct vowi_thread *t, struct vowi_node *n, int why);
 /* A request that a join stop. The error is shared. The caller has a reference. */
 void vowi_join_stop(struct vowi_thread *t, struct vow_state *s, const vow_error *error);
 
+/*
+ * For one who waits for a pending join, and may run what it needs: an input that has
+ * not settled, referenced; NULL if there is none left to try. Each is given until it
+ * is skipped.
+ */
+struct vow_state *vowi_join_needs(struct vowi_thread *t, struct vow_state *s);
+void vowi_join_skip(struct vow_state *s);
+
 /* Nobody refers to its state any more. */
 void vowi_join_free(struct vowi_thread *t, struct vow_state *s);
 

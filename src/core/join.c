@@ -12,6 +12,7 @@
  *     OUT         each input that has not arrived; the thread that starts the join;
  *                 whoever concludes or cuts it
  *     HOLD        what else needs the block: the state, the outcome, the sweep
+ *     HELPER      threads that look for an input to run; each is OUT as well
  *     ARMED       all entries hang, or have arrived: vowi_join_start is through
  *     DECIDED     one arrival, or a request to stop, decides; the others just leave
  *     READY       `by` says which arrival that was, before ARMED was there
@@ -34,12 +35,17 @@
  * Leaving an input may stop another join, and so on: the entries to be left are in a
  * list of the thread, and only the outermost works on it.
  *
+ * A thread that waits for all inputs may run them. It looks at the inputs as a HELPER;
+ * while there is one nothing completes, and who cuts the join waits, since it looks at
+ * no more than a few at a time. Once DECIDED is set there are no new ones.
+ *
  * Edges:
  *     [left]   what each thread did with the join, to the one that ends it, and what
  *              started it, to whoever decides
  */
 #include "core/join.h"
 
+#include <sched.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -53,11 +59,13 @@
 #include "core/word.h"
 
 #define OUT     ((uint64_t)1)
+#define HELPER  ((uint64_t)1 << 48)
 #define HOLD    ((uint64_t)1 << 56)
 #define DECIDED ((uint64_t)1 << 63)
 #define ARMED   ((uint64_t)1 << 62)
 #define READY   ((uint64_t)1 << 61)
-#define OUTS    (HOLD - 1)
+#define OUTS    (HELPER - 1)
+#define HELPERS (HELPER * 255)
 #define HOLDS   (HOLD * 3)
 
 #define ABANDONED 4u /* in the flags: as core/settle.h has it */
@@ -78,6 +86,7 @@ struct vowi_join {
     size_t n;
     size_t hung; /* entries from here on were never hung: it was decided before */
     size_t by;
+    _Atomic(size_t) helped; /* inputs before it are not worth a look */
     size_t size;
     vow_error *reason; /* why inputs are left; while it is cut */
     unsigned flags;
@@ -339,10 +348,22 @@ cut(struct vowi_thread *t, struct vowi_join *j)
     leave_all(t);
 }
 
+static void
+wait_for_helpers(struct vowi_join *j)
+{
+    for (unsigned round = 1; vowi_load_acquire(&j->left) & HELPERS;
+         round++) { /* [left] */
+        vowi_relax();
+        if (round % 64 == 0)
+            sched_yield();
+    }
+}
+
 /* Says the outcome of a join that is decided, and cuts it. */
 static void
 conclude(struct vowi_thread *t, struct vowi_join *j, int why)
 {
+    wait_for_helpers(j);
     if (why == VOWI_ABANDONED) /* no step may run, so it must not just fail */
         j->flags = (j->flags & ~VOWI_WAIT) | ABANDONED;
     else
@@ -514,6 +535,7 @@ vowi_join_start(struct vowi_join *j, vow_future *const *fs, const void *site)
 
     if (j->kind->at_once)
         left = (left + OUT) | DECIDED | READY;
+    atomic_init(&j->helped, 0);
     atomic_init(&j->left, left);
     atomic_init(&j->state.word, VOWI_CLAIMED);
     atomic_init(&j->state.refs, VOWI_CONSUMER | VOWI_HOLD | VOWI_ASKED | VOWI_JOIN);
@@ -547,7 +569,85 @@ vowi_join_stop(struct vowi_thread *t, struct vow_state *s, const vow_error *erro
 
     if (!claim(j))
         return;
+    wait_for_helpers(j);
     j->reason = vow_error_ref(error);
     vowi_set_error(s, vow_error_ref(error));
     cut(t, j);
+}
+
+/* ---- helping ----------------------------------------------------------------------------- */
+
+enum { LOOKS = 64 }; /* at so many inputs does a helper look at a time */
+
+static bool
+help_begin(struct vowi_join *j)
+{
+    uint64_t left = vowi_load_acquire(&j->left); /* [left] */
+
+    do {
+        if ((left & DECIDED) || (left & ARMED) == 0 || (left & OUTS) == 0 ||
+            (left & HELPERS) == HELPERS)
+            return false;
+    } while (!vowi_cas_acq_rel(&j->left, &left, left + HELPER + OUT)); /* [left] */
+    return true;
+}
+
+static void
+help_end(struct vowi_thread *t, struct vowi_join *j)
+{
+    uint64_t left = vowi_sub_acq_rel(&j->left, HELPER + OUT); /* [left] */
+    bool outermost;
+
+    if ((left & OUTS) != OUT)
+        return;
+    outermost = vowi_enter(t);
+    if (left & DECIDED)
+        sweep(t, j);
+    else
+        complete(t, j);
+    vowi_leave(t, outermost);
+}
+
+/* relaxed: where to look is a hint. Returns an input that is pending, referenced. */
+static struct vow_state *
+look(struct vowi_join *j)
+{
+    size_t i = vowi_load_relaxed(&j->helped);
+    size_t end = j->n - i > LOOKS ? i + LOOKS : j->n;
+    struct vow_state *found = NULL;
+
+    for (; i < end && found == NULL; i++)
+        if (j->inputs[i] != NULL && !vowi_settled(vowi_state(j->inputs[i])))
+            found = vowi_state(j->inputs[i]);
+    if (found != NULL)
+        vowi_consumer_ref(found);
+    vowi_store_relaxed(&j->helped, found != NULL ? i - 1 : i);
+    return found;
+}
+
+struct vow_state *
+vowi_join_needs(struct vowi_thread *t, struct vow_state *s)
+{
+    struct vowi_join *j = join_of(s);
+    struct vow_state *found = NULL;
+
+    if (!j->kind->needs_all)
+        return NULL;
+    /* relaxed: a hint */
+    while (found == NULL && vowi_load_relaxed(&j->helped) < j->n && help_begin(j)) {
+        found = look(j);
+        help_end(t, j);
+    }
+    return found;
+}
+
+/* relaxed: a hint, which another thread's may replace. */
+void
+vowi_join_skip(struct vow_state *s)
+{
+    struct vowi_join *j = join_of(s);
+    size_t i = vowi_load_relaxed(&j->helped);
+
+    if (i < j->n)
+        vowi_store_relaxed(&j->helped, i + 1);
 }

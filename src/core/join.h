@@ -39,6 +39,7 @@ struct vowi_join;
 
 struct vowi_join_kind {
     bool at_once;     /* it is decided before anything arrives */
+    bool needs_all;   /* who waits for it waits for each input: it may run those */
     unsigned decides; /* the first input with a value, or with an error, decides */
 
     /* NULL, or asked about each arrival that does not decide by the above, as long as

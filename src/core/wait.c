@@ -15,6 +15,7 @@
 #include <sched.h>
 
 #include "base/time.h"
+#include "core/arrive.h"
 #include "core/block.h"
 #include "core/deadlock.h"
 #include "core/executor.h"
@@ -180,6 +181,28 @@ help_with(struct vowi_thread *t, struct vow_state *s)
     return task != NULL && (on->ops->help(on, task) || run_in_place(t, s));
 }
 
+static bool help_once(struct vowi_thread *t, struct vow_state *s);
+
+/* A join that needs all its inputs: to run any of them helps. */
+static bool
+help_with_inputs(struct vowi_thread *t, struct vow_state *join)
+{
+    struct vow_state *input;
+    bool helped = false;
+
+    if (t->helping >= VOWI_HELP_DEPTH)
+        return false;
+    t->helping++;
+    while (!helped && (input = vowi_join_needs(t, join)) != NULL) {
+        helped = help_once(t, input);
+        vowi_consumer_unref(t, input);
+        if (!helped)
+            vowi_join_skip(join);
+    }
+    t->helping--;
+    return helped;
+}
+
 static bool
 help_once(struct vowi_thread *t, struct vow_state *s)
 {
@@ -189,7 +212,10 @@ help_once(struct vowi_thread *t, struct vow_state *s)
     if (vowi_kind(s) == VOWI_TASK && !vowi_is_following(s))
         return help_with(t, s); /* the common case, without looking upstream */
     needed = first_needed(t, s);
-    helped = help_with(t, needed);
+    if (vowi_kind(needed) == VOWI_JOIN)
+        helped = help_with_inputs(t, needed);
+    else
+        helped = help_with(t, needed);
     vowi_consumer_unref(t, needed);
     return helped;
 }

@@ -492,3 +492,98 @@ SCENARIO(nested_arrive, 0, "a race of a when_all of two, and one more",
     check_drops(3);
     require(dropped == 3);
 }
+
+/* ---- helping ------------------------------------------------------------------------------------- */
+
+static vow_task *kept;
+
+static int
+keep(vow_executor *self, vow_task *task)
+{
+    (void)self;
+    kept = task;
+    return 0;
+}
+
+static bool
+has_no_help(vow_executor *self, vow_task *awaited)
+{
+    (void)self;
+    (void)awaited;
+    return false;
+}
+
+static const vow_executor_ops one_task = {.size = sizeof(vow_executor_ops),
+                                          .name = "one task",
+                                          .post = keep,
+                                          .help = has_no_help};
+static vow_executor own = {.ops = &one_task};
+static int ran;
+
+static vow_result
+runs(void *ctx)
+{
+    (void)ctx;
+    ran++;
+    return vow_ok(VOW_NIL);
+}
+
+/* A thread of an executor that waits for all: it runs the task that is one of them. */
+static void
+helps_and_gets(void)
+{
+    vow_executor *before = vow_executor_enter(&own);
+
+    vow_get(f);
+    vow_executor_enter(before);
+}
+
+static void
+make_with_task(void)
+{
+    q = vow_promise_new();
+    pair[0] = vow_submit(&own, runs, VOW_NIL);
+    pair[1] = vow_promise_future(q);
+    f = vow_when_all(pair, 2);
+}
+
+static void
+end_task(void)
+{
+    kept->run(kept, VOW_E_CLOSED); /* it was run by its waiter, or cancelled */
+}
+
+SCENARIO(help_arrive, 0, "a waiter runs one input while the other one settles",
+         EXPECTED("done, ran 1", "by the waiter"))
+{
+    make_with_task();
+    run_threads(helps_and_gets, fulfills_q);
+    end_task();
+    outcome("%s, ran %d", how_it_ended(), ran);
+    vow_unref(f);
+    check_drops(2);
+    require(dropped == 1);
+}
+
+SCENARIO(help_cancel, 0, "a waiter looks for what to run as the join is cancelled",
+         EXPECTED("cancelled, ran 1", "it had begun"),
+         EXPECTED("cancelled, ran 0", "it came too late"))
+{
+    make_with_task();
+    run_threads(helps_and_gets, cancels);
+    end_task();
+    vow_promise_unref(q);
+    outcome("%s, ran %d", how_it_ended(), ran);
+    vow_unref(f);
+}
+
+SCENARIO(help_fail, 0, "a waiter looks for what to run as an input fails",
+         EXPECTED("failed, ran 1", "it had begun"),
+         EXPECTED("failed, ran 0", "it came too late"))
+{
+    make_with_task();
+    run_threads(helps_and_gets, rejects_q);
+    end_task();
+    outcome("%s, ran %d", how_it_ended(), ran);
+    vow_unref(f);
+}
