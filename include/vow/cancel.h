@@ -215,6 +215,22 @@ vow_removal vow_registration_remove_wait(vow_registration *r);
 vow_token *vow_token_any(vow_token *const *tokens, size_t n) VOW_MUST_USE;
 
 /**
+ * Returns a token that fires at a time, with VOW_E_TIMEDOUT as its reason: never before,
+ * and as soon after as timers on that clock are fired. It goes with its last reference,
+ * timer and all. To have a deadline beside other reasons, link it (vow_token_any).
+ *
+ * @param clock  borrowed while the token is held and has not fired; NULL: the clock in
+ *               force here (vow_now)
+ * @param when   a time; VOW_FOREVER never comes; past: the token has fired already
+ * @return       owned; NULL if memory ran out, or there is no thread to be had that fires
+ *               timers
+ * @contract     any thread; never blocks; allocates; runs no user code but the clock's
+ *               now(). Callbacks and inline steps run where timers on that clock do: a
+ *               thread of the default pool, a loop, a test
+ */
+vow_token *vow_token_deadline(vow_clock *clock, vow_ns when) VOW_MUST_USE;
+
+/**
  * Returns whether the task or step that runs on this thread should stop: its token has
  * fired, vow_future_cancel asked for that (or everybody who wanted its outcome left), or
  * its executor was closed with VOW_CANCEL_QUEUED. Cheap enough to ask once a chunk.

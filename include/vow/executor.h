@@ -282,6 +282,12 @@ typedef struct vow_submit_options {
      * vow_cancelled(). NULL: none.
      */
     vow_token *token;
+    /**
+     * A time on the clock of the executor or, if that has none, on the one in force here
+     * (vow_now); then the task is asked to stop in the same way, with VOW_E_TIMEDOUT as
+     * the reason. 0: none.
+     */
+    vow_ns deadline;
 } vow_submit_options;
 
 /** Flags of a promise or a submitted task. */

@@ -272,10 +272,8 @@ settle_cancelled(struct vowi_thread *t, struct vow_state *s, vow_error *error)
 
 /* With a promise reference and an error, both consumed. */
 static void
-call_hook(struct vowi_thread *t, struct vow_registration *r, struct vow_state *s,
-          vow_error *error)
+call_hook(struct vowi_thread *t, struct vow_registration *r, vow_error *error)
 {
-    r->state = s;
     r->reason = error;
     r->as.node.as.newer = NULL;
     if (r->on == NULL)
@@ -300,7 +298,7 @@ stop_promise(struct vowi_thread *t, struct vow_state *s, vow_error *error)
     }
     r = hook_of(s);
     if (r != NULL && promise_ref_if_any(s)) {
-        call_hook(t, r, s, error);
+        call_hook(t, r, error);
     } else if (r != NULL) {
         vowi_hook_drop(s);
         vow_error_unref(error);

@@ -156,7 +156,7 @@ vow_executor_init(vow_executor *self, const vow_executor_ops *ops)
         return VOW_E_NOMEM;
     home->closed = vow_promise_new();
     home->closing = vow_promise_future(home->closed);
-    home->stopping = vowi_token_new(VOWI_NO_PARENTS);
+    home->stopping = vowi_token_new();
     if (home->closed == NULL || home->stopping == NULL) {
         vow_token_unref(home->stopping);
         vow_unref(home->closing);

@@ -257,6 +257,31 @@ discard_job(struct vowi_job *job)
     vowi_free(job, sizeof *job);
 }
 
+/* A job as the options say; NULL without memory. */
+static struct vowi_job *
+job_new_with(vow_executor *on, const vow_submit_options *opt, vow_task_fn *fn,
+             vow_value ctx, void *site)
+{
+    struct vowi_job *job = job_new(on, fn, ctx, site);
+
+    if (job == NULL || apply_options(job, opt))
+        return job;
+    discard_job(job);
+    return NULL;
+}
+
+/* Makes a deadline a token, linked to the one that is there. False: no memory. */
+static bool
+fold_deadline(vow_executor *on, vow_submit_options *opt)
+{
+    vow_clock *clock = NULL;
+
+    if (on != NULL && on->ops->clock != NULL)
+        clock = on->ops->clock(on);
+    opt->token = vowi_token_until(opt->token, clock, opt->deadline);
+    return opt->token != NULL;
+}
+
 /* If its token has fired already the job is settled here, and is not posted. */
 static vow_future *
 post_bound_job(struct vowi_job *job)
@@ -275,23 +300,32 @@ post_bound_job(struct vowi_job *job)
     return f;
 }
 
+static vow_future *
+submit_with(vow_executor *on, vow_submit_options *opt, vow_task_fn *fn, vow_value ctx,
+            void *site)
+{
+    bool folds = opt->deadline != 0 && opt->deadline != VOW_FOREVER;
+    struct vowi_job *job = NULL;
+    vow_future *f = NULL;
+
+    if (!folds || fold_deadline(on, opt))
+        job = job_new_with(on, opt, fn, ctx, site);
+    if (job == NULL)
+        vow_value_drop(ctx);
+    else
+        f = opt->token != NULL ? post_bound_job(job) : post_job(job);
+    if (folds)
+        vow_token_unref(opt->token); /* the job has it by now */
+    return f;
+}
+
 vow_future *
 vow_submit_with(vow_executor *on, const vow_submit_options *opt, vow_task_fn *fn,
                 vow_value ctx)
 {
     vow_submit_options known = read_options(opt);
-    struct vowi_job *job =
-        job_new(unless_inline(on), fn, ctx, __builtin_return_address(0));
 
-    if (job != NULL && !apply_options(job, &known)) {
-        discard_job(job);
-        job = NULL;
-    }
-    if (job == NULL) {
-        vow_value_drop(ctx);
-        return NULL;
-    }
-    return known.token != NULL ? post_bound_job(job) : post_job(job);
+    return submit_with(unless_inline(on), &known, fn, ctx, __builtin_return_address(0));
 }
 
 /* ---- many --------------------------------------------------------------------------- */

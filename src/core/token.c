@@ -27,45 +27,60 @@ token_of(const vow_source *s)
 /* ---- memory ------------------------------------------------------------------------------ */
 
 static size_t
-size_of(size_t parents)
+size_of(size_t parents, bool timed)
 {
-    size_t size = sizeof(struct vow_token);
-
-    if (parents != VOWI_NO_PARENTS)
-        size += sizeof(struct vowi_upward) + parents * sizeof(struct vowi_bond);
-    return size;
+    return sizeof(struct vow_token) + sizeof(struct vowi_upward) +
+           parents * sizeof(struct vowi_bond) + (timed ? sizeof(struct vowi_alarm) : 0);
 }
 
-struct vow_token *
-vowi_token_new(size_t n)
+static struct vow_token *
+token_alloc(size_t size)
 {
-    struct vow_token *token;
+    struct vow_token *token = vowi_alloc(size);
 
-    if (n != VOWI_NO_PARENTS && n > SIZE_MAX / 2 / sizeof(struct vowi_bond))
-        return NULL;
-    token = vowi_alloc(size_of(n));
     if (token == NULL)
         return NULL;
-    memset(token, 0, size_of(n));
+    memset(token, 0, size);
     token->uses = 1;
     token->holds = 1;
     vowi_list_init(&token->ties);
-    if (n != VOWI_NO_PARENTS) {
-        token->upward = (struct vowi_upward *)(void *)(token + 1);
-        token->upward->deadline = VOW_FOREVER;
-        token->upward->n = n;
-    }
+    return token;
+}
+
+struct vow_token *
+vowi_token_new(void)
+{
+    return token_alloc(sizeof(struct vow_token));
+}
+
+struct vow_token *
+vowi_token_new_linked(size_t n, bool timed)
+{
+    struct vow_token *token;
+    struct vowi_upward *up;
+
+    if (n > SIZE_MAX / 2 / sizeof(struct vowi_bond))
+        return NULL;
+    token = token_alloc(size_of(n, timed));
+    if (token == NULL)
+        return NULL;
+    up = (struct vowi_upward *)(void *)(token + 1);
+    up->deadline = VOW_FOREVER;
+    up->n = n;
+    up->alarm = timed ? (struct vowi_alarm *)(void *)&up->bonds[n] : NULL;
+    token->upward = up;
+    token->building = true;
     return token;
 }
 
 static void
 token_free(struct vow_token *token)
 {
-    size_t n = token->upward != NULL ? token->upward->n : VOWI_NO_PARENTS;
+    const struct vowi_upward *up = token->upward;
     vow_error *reason = token->reason;
     vow_error *error = token->error;
 
-    vowi_free(token, size_of(n));
+    vowi_free(token, up != NULL ? size_of(up->n, up->alarm != NULL) : sizeof *token);
     vow_error_unref(reason);
     vow_error_unref(error);
 }
@@ -316,7 +331,7 @@ vowi_token_fire_as(struct vow_token *token, const struct vow_token *as,
 vow_source *
 vow_source_new(void)
 {
-    return (vow_source *)(void *)vowi_token_new(VOWI_NO_PARENTS);
+    return (vow_source *)(void *)vowi_token_new();
 }
 
 vow_source *

@@ -56,13 +56,20 @@ struct vowi_bond {
     struct vow_token *child;
 };
 
+/* By which a token fires at its deadline. */
+struct vowi_alarm {
+    vow_timer timer; /* armed with a hold of the token; its home is held until unhooked */
+    struct vow_token *token;
+};
+
 /* Behind a token that fires by itself, in the same block. Does not change once
  * it is built. */
 struct vowi_upward {
     vow_ns deadline; /* the earliest of its own and its parents' */
     vow_clock *clock;
-    struct vow_token *next; /* without uses, to be taken off its parents after it */
-    size_t n;               /* bonds there is room for */
+    struct vowi_alarm *alarm; /* behind the bonds; NULL: none */
+    struct vow_token *next;   /* without uses, to be taken off its parents after it */
+    size_t n;                 /* bonds there is room for */
     size_t hung; /* of them, those that were ever hung; while it is built, its maker's */
     struct vowi_bond bonds[];
 };
@@ -102,10 +109,15 @@ vowi_token_fired(const struct vow_token *t)
     return t != NULL && vowi_load_acquire(&t->fired); /* [fired] */
 }
 
-/* A token that nothing fires yet; with room for n parents, or NO_PARENTS. NULL without
- * memory. */
-#define VOWI_NO_PARENTS SIZE_MAX
-struct vow_token *vowi_token_new(size_t n);
+/* A token that only its source will fire; NULL without memory. */
+struct vow_token *vowi_token_new(void);
+
+/* One that is being built, with room for n parents, and for an alarm; likewise. */
+struct vow_token *vowi_token_new_linked(size_t n, bool timed);
+
+/* One that fires with a parent, which may be NULL, or at a time on a clock; likewise, or if
+ * no timer can be had. */
+struct vow_token *vowi_token_until(vow_token *parent, vow_clock *clock, vow_ns when);
 
 /* Fires a token, unless it has: consumes both errors. Returns whether it did. */
 bool vowi_token_fire(struct vow_token *token, vow_error *reason, vow_error *error,

@@ -285,3 +285,299 @@ SCENARIO(token_child_by_two, 0, "both parents of a linked token fire",
     unmake();
     outcome("ran %d, dropped %d", ran, dropped);
 }
+
+/* ---- work with a token ------------------------------------------------------------------------ */
+
+static vow_promise *p;
+static vow_future *f, *g;
+static int code, told;
+
+/* A static executor with room for one task, which a thread takes when it likes. */
+static vow_task *shelved;
+
+static int
+shelf_post(vow_executor *self, vow_task *task)
+{
+    (void)self;
+    shelved = task;
+    return 0;
+}
+
+static const vow_executor_ops shelf_ops = {
+    .size = sizeof(vow_executor_ops), .name = "shelf", .post = shelf_post};
+static vow_executor shelf = {.ops = &shelf_ops};
+
+static void
+runs_shelved(void)
+{
+    shelved->run(shelved, 0);
+}
+
+static vow_result
+works(void *ctx)
+{
+    notes(ctx);
+    return vow_ok(VOW_NIL);
+}
+
+static vow_result
+works_and_looks(void *ctx)
+{
+    told = vow_cancelled();
+    require(!told || vow_token_cancelled(token));
+    return works(ctx);
+}
+
+static void
+ends_work(void)
+{
+    code = vow_error_code(vow_get(f).error);
+    vow_unref(f);
+    unmake();
+}
+
+SCENARIO(token_task_starts, 0, "a task starts while its token fires",
+         EXPECTED("ran 1 told 0, code 0, dropped 1", "before"),
+         EXPECTED("ran 1 told 1, code 0, dropped 1", "it sees it"),
+         EXPECTED("ran 0 told 0, code 4096, dropped 1", "too late"))
+{
+    make();
+    f = vow_submit_with(&shelf, &VOW_SUBMIT_OPTIONS(.token = token), works_and_looks,
+                        vow_own(&dropped, drops));
+    run_threads(runs_shelved, cancels);
+    ends_work();
+    outcome("ran %d told %d, code %d, dropped %d", ran, told, code, dropped);
+}
+
+static void
+submits(void)
+{
+    f = vow_submit_with(&shelf, &VOW_SUBMIT_OPTIONS(.token = token), works,
+                        vow_own(&dropped, drops));
+}
+
+SCENARIO(token_task_submit, 0, "a task is submitted while its token fires",
+         EXPECTED("queued 1, ran 0, code 4096, dropped 1", "settled while it was queued"),
+         EXPECTED("queued 0, ran 0, code 4096, dropped 1", "or before"))
+{
+    int queued;
+
+    make();
+    run_threads(submits, cancels);
+    queued = shelved != NULL;
+    if (queued)
+        runs_shelved();
+    ends_work();
+    outcome("queued %d, ran %d, code %d, dropped %d", queued, ran, code, dropped);
+}
+
+static void
+fulfills(void)
+{
+    vow_promise_fulfill(p, vow_own(&won_2, drops_count));
+    vow_promise_unref(p);
+}
+
+SCENARIO(token_with_token_settle, 0,
+         "a future that a token cuts short settles as it fires",
+         EXPECTED("code 0, freed 1", "the outcome first"),
+         EXPECTED("code 4096, freed 1", "or the token"))
+{
+    make();
+    p = vow_promise_new();
+    f = vow_with_token(vow_promise_future(p), token);
+    run_threads(fulfills, cancels);
+    ends_work();
+    outcome("code %d, freed %d", code, won_2);
+}
+
+static void
+cuts_short(void)
+{
+    f = vow_with_token(f, token);
+}
+
+SCENARIO(token_with_token_all, 0,
+         "it is made while its source settles and its token fires",
+         EXPECTED("code 0, freed 1", "the outcome first"),
+         EXPECTED("code 4096, freed 1", "or the token"))
+{
+    make();
+    p = vow_promise_new();
+    f = vow_promise_future(p);
+    run_threads(cuts_short, fulfills, cancels);
+    ends_work();
+    outcome("code %d, freed %d", code, won_2);
+}
+
+/* Registers on its own token, as work that can be interrupted does. */
+static vow_result
+registers_on_own(void *ctx)
+{
+    (void)ctx;
+    child = vow_token_current();
+    r = vow_token_on_cancel(child, NULL, notes, VOW_NIL);
+    return vow_ok(VOW_NIL);
+}
+
+static void
+asks(void)
+{
+    vow_future_cancel(f, NULL);
+}
+
+SCENARIO(token_own_request, 0, "a task makes its own token while it is asked to stop",
+         EXPECTED("registered 1, ran 1, code 0", "it is told"),
+         EXPECTED("registered 1, ran 0, code 0", "it had returned"),
+         EXPECTED("registered 0, ran 0, code 4096", "it never started"))
+{
+    make();
+    f = vow_submit(&shelf, registers_on_own, VOW_NIL);
+    run_threads(runs_shelved, asks);
+    vow_registration_remove(r);
+    vow_token_unref(child);
+    ends_work();
+    outcome("registered %d, ran %d, code %d", r != NULL, ran, code);
+}
+
+/* ---- leaving -------------------------------------------------------------------------------------- */
+
+static vow_result
+passes(vow_value in, void *ctx)
+{
+    (void)ctx;
+    return vow_ok(in);
+}
+
+static void
+leaves_f(void)
+{
+    vow_future_cancel(f, NULL);
+}
+
+static void
+leaves_g(void)
+{
+    vow_future_cancel(g, NULL);
+}
+
+static void
+is_asked(vow_promise *promise, const vow_error *reason, void *ctx)
+{
+    (void)promise;
+    (void)reason;
+    (void)ctx;
+    ran++;
+}
+
+SCENARIO(token_leave_leave, 0, "both consumers of a future leave it at once",
+         EXPECTED("asked 1", "the last one asks it to stop"),
+         FORBIDDEN("asked 0", "each left it to the other"))
+{
+    vow_future *source;
+
+    p = vow_promise_new();
+    source = vow_promise_future(p);
+    vow_promise_on_cancel(p, NULL, is_asked, VOW_NIL);
+    f = vow_then(vow_ref(source), NULL, passes, VOW_NIL);
+    g = vow_then(source, NULL, passes, VOW_NIL);
+    run_threads(leaves_f, leaves_g);
+    vow_promise_unref(p);
+    vow_unref(f);
+    vow_unref(g);
+    outcome("asked %d", ran);
+}
+
+static void
+removes_hook(void)
+{
+    removal = (int)vow_registration_remove(r);
+}
+
+static void
+hook(vow_promise *promise, const vow_error *reason, void *ctx)
+{
+    (void)promise;
+    (void)reason;
+    notes(ctx);
+}
+
+SCENARIO(token_hook_remove, 0, "a promise's hook is removed while it is asked for",
+         EXPECTED("removal 0, ran 0, dropped 1", "in time"),
+         EXPECTED("removal 2, ran 1, dropped 1", "on its way"),
+         EXPECTED("removal 1, ran 1, dropped 1", "too late"))
+{
+    p = vow_promise_new();
+    f = vow_promise_future(p);
+    r = vow_promise_on_cancel(p, NULL, hook, vow_own(&dropped, drops));
+    run_threads(removes_hook, asks);
+    vow_promise_unref(p);
+    vow_unref(f);
+    outcome("removal %d, ran %d, dropped %d", removal, ran, dropped);
+}
+
+static void
+settles(void)
+{
+    vow_promise_fulfill(p, VOW_NIL);
+}
+
+SCENARIO(token_hook_remove_settle, 0, "a promise's hook is removed while it settles",
+         EXPECTED("removal 0, ran 0, dropped 1", "dropped once"))
+{
+    p = vow_promise_new();
+    f = vow_promise_future(p);
+    r = vow_promise_on_cancel(p, NULL, hook, vow_own(&dropped, drops));
+    run_threads(removes_hook, settles);
+    vow_promise_unref(p);
+    vow_unref(f);
+    outcome("removal %d, ran %d, dropped %d", removal, ran, dropped);
+}
+
+/* ---- deadlines --------------------------------------------------------------------------------------- */
+
+static vow_manual *m;
+
+static void
+advances(void)
+{
+    vow_manual_advance(m, 10);
+}
+
+static void
+makes_deadline(void)
+{
+    m = vow_manual_new();
+    child = vow_token_deadline(vow_manual_clock(m), 5);
+}
+
+SCENARIO(token_deadline_goes, 0, "a token goes as its deadline comes",
+         EXPECTED("done", "and leaves nothing"))
+{
+    makes_deadline();
+    run_threads(drops_child, advances);
+    vow_manual_unref(m);
+    outcome("done");
+}
+
+SCENARIO(token_deadline_cancel, 0, "a deadline comes as another reason does",
+         EXPECTED("ran 1, reason 4097", "the deadline"),
+         EXPECTED("ran 1, reason 4096", "or the other"))
+{
+    vow_token *tokens[2];
+    vow_token *any;
+
+    make();
+    makes_deadline();
+    tokens[0] = token;
+    tokens[1] = child;
+    any = vow_token_any(tokens, 2);
+    vow_token_unref(child);
+    r = vow_token_on_cancel(any, NULL, notes, VOW_NIL);
+    run_threads(cancels, advances);
+    vow_registration_remove(r);
+    outcome("ran %d, reason %d", ran, vow_error_code(vow_token_reason(any)));
+    vow_token_unref(any);
+    vow_manual_unref(m);
+    unmake();
+}

@@ -538,6 +538,68 @@ tokens_left_alone(struct drop_set *d)
     tokens_free(&t);
 }
 
+/* Asks as work does that can be stopped, and registers on the token of its own. */
+static vow_result
+look_and_return(void *ctx)
+{
+    vow_token *own = vow_token_current();
+    vow_registration *r = vow_token_on_cancel(own, NULL, nothing, VOW_NIL);
+    vow_result stop = vow_check_cancelled();
+
+    drop_ran(ctx);
+    assert_true(stop.error == NULL || vow_cancelled());
+    vow_registration_remove(r);
+    vow_token_unref(own);
+    return stop;
+}
+
+static void
+tasks_with_a_token(struct drop_set *d)
+{
+    vow_manual *m = vow_manual_new();
+    vow_executor *on = vow_manual_executor(m);
+    vow_source *s = vow_source_new();
+    vow_token *t = vow_source_token(s);
+    vow_submit_options opt = VOW_SUBMIT_OPTIONS(.token = t, .name = "short");
+    vow_future *f = vow_submit_with(on, &opt, look_and_return, drop_set_new(d));
+    vow_future *g;
+
+    if (m != NULL)
+        vow_manual_run(m);
+    g = vow_submit_with(on, &opt, look_and_return, drop_set_new(d));
+    g = vow_shield(vow_with_token(g, t));
+    vow_source_cancel(s, vow_error_new(EINTR, "x"));
+    if (m != NULL)
+        vow_manual_run(m);
+    finish(f, 0);
+    if (g != NULL && s != NULL && m != NULL)
+        finish(g, VOW_E_CANCELLED);
+    else
+        vow_unref(g);
+    vow_token_unref(t);
+    vow_source_unref(s);
+    vow_manual_unref(m);
+}
+
+static void
+deadlines_on_manual(struct drop_set *d)
+{
+    vow_manual *m = vow_manual_new();
+    vow_token *t = m != NULL ? vow_token_deadline(vow_manual_clock(m), 10) : NULL;
+    vow_submit_options opt = VOW_SUBMIT_OPTIONS(.token = t, .deadline = 5);
+    vow_registration *r = vow_token_on_cancel(t, NULL, nothing, drop_set_new(d));
+    vow_future *f;
+
+    if (m != NULL) {
+        f = vow_submit_with(vow_manual_executor(m), &opt, task_value, drop_set_new(d));
+        vow_manual_advance(m, 20);
+        finish(f, 0);
+    }
+    vow_registration_remove(r);
+    vow_token_unref(t);
+    vow_manual_unref(m);
+}
+
 static void
 unwanted(struct drop_set *d)
 {

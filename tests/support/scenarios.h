@@ -50,6 +50,8 @@ struct scenario {
     X(cancelled_in_a_queue)                                                              \
     X(tokens_cancelled)                                                                  \
     X(tokens_left_alone)                                                                 \
+    X(tasks_with_a_token)                                                                \
+    X(deadlines_on_manual)                                                               \
     X(unwanted)                                                                          \
     X(abandoned)                                                                         \
     X(dropped_unread)                                                                    \
