@@ -53,9 +53,11 @@ pool_close(vow_executor *self, vow_close_mode mode)
     if (mode == VOW_CANCEL_QUEUED) {
         vowi_store_seq_cst(&p->cancelling, true);
         vowi_or_acq_rel(&p->inbox, VOWI_INBOX_CLOSED | VOWI_INBOX_ENDED);
+        vowi_bound_turn_away(p);
         vowi_pool_cancel_queued(p);
     } else {
         vowi_or_acq_rel(&p->inbox, VOWI_INBOX_CLOSED);
+        vowi_bound_turn_away(p);
     }
     vowi_lock_acquire(&p->lock);
     p->closing = true;
@@ -123,22 +125,39 @@ static const vow_executor_ops pool_ops = {
     .close = pool_close,
     .join = join,
     .destroy = destroy,
+    .caller_runs = vowi_pool_caller_runs,
 };
+
+/* What the caller's struct has; the rest, which it does not know of, is zero. */
+static vow_pool_options
+known_options(const vow_pool_options *opt)
+{
+    static const vow_pool_options defaults;
+    vow_pool_options known = defaults;
+
+    if (opt != NULL)
+        memcpy(&known, opt, opt->size < sizeof known ? opt->size : sizeof known);
+    return known;
+}
+
+static bool
+are_valid(const vow_pool_options *opt)
+{
+    return opt->threads <= MAX_THREADS && opt->spares <= MAX_THREADS &&
+           opt->when_full <= VOW_FULL_DROP_OLDEST;
+}
 
 static void
 configure(struct vowi_pool *p, const vow_pool_options *opt)
 {
-    static const vow_pool_options defaults;
-    const char *name;
-
-    if (opt == NULL)
-        opt = &defaults;
-    name = opt->name != NULL ? opt->name : "vow";
     p->threads = opt->threads != 0 ? opt->threads : vow_cpu_count();
     p->spares = opt->spares != 0 ? opt->spares : DEFAULT_SPARES;
     p->slots = p->threads + p->spares;
+    p->limit = opt->queue_limit;
+    p->when_full = opt->when_full;
+    p->posters_end = &p->posters;
     p->stack_size = opt->stack_size;
-    snprintf(p->name, sizeof p->name, "%.10s", name);
+    snprintf(p->name, sizeof p->name, "%.10s", opt->name != NULL ? opt->name : "vow");
 }
 
 /* All but the threads. On failure errno says why and nothing is left. */
@@ -215,14 +234,15 @@ start_threads(struct vowi_pool *p)
 vow_executor *
 vow_pool_new(const vow_pool_options *opt)
 {
+    vow_pool_options known = known_options(opt);
     struct vowi_pool *p;
     int rc;
 
-    if (opt != NULL && (opt->threads > MAX_THREADS || opt->spares > MAX_THREADS)) {
+    if (!are_valid(&known)) {
         errno = EINVAL;
         return NULL;
     }
-    p = pool_prepare(opt);
+    p = pool_prepare(&known);
     if (p == NULL || vow_executor_init(&p->executor, &pool_ops) != 0) {
         if (p != NULL)
             pool_free(p);

@@ -64,6 +64,15 @@
 #define VOWI_LEVELS 5 /* of an enum vow_priority, which is their index */
 
 struct vowi_pool;
+struct vowi_poster;
+
+/* What waits at one priority. */
+struct vowi_level {
+    struct vowi_fifo admitted; /* whatever the limit is */
+    struct vowi_fifo counted;  /* new work from outside, of a pool with a limit */
+    size_t count;              /* of the second */
+    bool counted_next;
+};
 
 struct vowi_worker {
     struct vowi_deque deque;
@@ -95,6 +104,8 @@ struct vowi_pool {
     /* Set before the first worker starts. */
     unsigned threads, spares;
     unsigned slots; /* both, as they were asked for */
+    size_t limit;   /* of what waits from outside; 0: none */
+    vow_when_full when_full;
     size_t stack_size;
     char name[16];
     struct vowi_worker **workers; /* of slots entries, count in use */
@@ -114,7 +125,10 @@ struct vowi_pool {
     _Atomic(vow_task *) injected; /* written under inject_lock; read as a hint */
 
     _Alignas(VOWI_CACHE_LINE) struct vowi_lock level_lock;
-    struct vowi_fifo level[VOWI_LEVELS]; /* guarded by level_lock */
+    struct vowi_level level[VOWI_LEVELS]; /* guarded by level_lock, as what follows */
+    size_t queued;                        /* what is counted, at all levels */
+    struct vowi_poster *posters;          /* who waits for room, first come first */
+    struct vowi_poster **posters_end;
 
     struct vowi_lock lock;
     struct vowi_worker *asleep;  /* guarded by lock; last asleep first */
@@ -166,9 +180,31 @@ int vowi_level_post(struct vowi_pool *p, vow_task *first, uintptr_t unless);
 vow_task *vowi_level_take(struct vowi_pool *p, unsigned level);
 vow_task *vowi_level_take_any(struct vowi_pool *p);
 
+/* Under level_lock: adds a task that is counted, or always admitted. */
+void vowi_level_push_locked(struct vowi_pool *p, vow_task *task, bool counted);
+
+/* Under level_lock: how many of the counted are no more urgent than a task; and takes
+ * the oldest of the least urgent, of which there must be one. */
+size_t vowi_level_counted_locked(const struct vowi_pool *p, const vow_task *task);
+vow_task *vowi_level_drop_locked(struct vowi_pool *p);
+
 /* A pick while some levels have tasks. */
 vow_task *vowi_worker_pick_by_level(struct vowi_pool *p, struct vowi_worker *w,
                                     uint32_t waiting);
+
+/* ---- pool_bound.c -------------------------------------------------------------------- */
+
+/* Posts n new tasks from outside to a pool with a limit; all or none. */
+int vowi_bound_post(struct vowi_pool *p, vow_task *first, size_t n);
+
+/* Under level_lock: queues what there is room for; then, without it, to be woken. */
+struct vowi_poster *vowi_bound_admit_locked(struct vowi_pool *p);
+void vowi_bound_wake(struct vowi_poster *poster);
+
+/* Ends all waits for room with VOW_E_CLOSED. After the inbox was closed. */
+void vowi_bound_turn_away(struct vowi_pool *p);
+
+bool vowi_pool_caller_runs(vow_executor *self);
 
 /* ---- pool_idle.c -------------------------------------------------------------------- */
 

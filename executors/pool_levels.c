@@ -38,14 +38,49 @@ level_of(const vow_task *task)
 }
 
 /* [idle]: before the load in vowi_pool_wake. */
-static void
-push_locked(struct vowi_pool *p, vow_task *task)
+void
+vowi_level_push_locked(struct vowi_pool *p, vow_task *task, bool counted)
 {
     unsigned level = level_of(task);
+    struct vowi_level *l = &p->level[level];
     uint32_t levels = vowi_load_relaxed(&p->levels); /* relaxed: written under the lock */
 
-    vowi_fifo_push(&p->level[level], task);
+    if (counted) {
+        l->count++;
+        p->queued++;
+    }
+    vowi_fifo_push(counted ? &l->counted : &l->admitted, task);
     vowi_store_seq_cst(&p->levels, levels | BIT(level));
+}
+
+/* Takes from one of the lists of a level, which is not empty. [idle] */
+static vow_task *
+pop_locked(struct vowi_pool *p, unsigned level, bool counted)
+{
+    struct vowi_level *l = &p->level[level];
+    vow_task *task = vowi_fifo_pop(counted ? &l->counted : &l->admitted);
+    uint32_t levels = vowi_load_relaxed(&p->levels); /* relaxed: written under the lock */
+
+    if (counted) {
+        l->count--;
+        p->queued--;
+    }
+    if (l->counted.first == NULL && l->admitted.first == NULL)
+        vowi_store_seq_cst(&p->levels, levels & ~BIT(level));
+    return task;
+}
+
+/* Where both lists of a level have tasks they take turns. */
+static vow_task *
+take_locked(struct vowi_pool *p, unsigned level)
+{
+    struct vowi_level *l = &p->level[level];
+    bool counted = l->counted.first != NULL && (l->counted_next || !l->admitted.first);
+
+    if (!counted && l->admitted.first == NULL)
+        return NULL;
+    l->counted_next = !counted;
+    return pop_locked(p, level, counted);
 }
 
 int
@@ -60,7 +95,7 @@ vowi_level_post(struct vowi_pool *p, vow_task *first, uintptr_t unless)
     while (rc == 0 && first != NULL) {
         vow_task *next = first->next;
 
-        push_locked(p, first);
+        vowi_level_push_locked(p, first, false);
         first = next;
     }
     vowi_lock_release(&p->level_lock);
@@ -72,18 +107,21 @@ vowi_level_post(struct vowi_pool *p, vow_task *first, uintptr_t unless)
 vow_task *
 vowi_level_take(struct vowi_pool *p, unsigned level)
 {
+    struct vowi_poster *admitted = NULL;
     vow_task *task;
-    uint32_t levels;
 
     /* relaxed: a hint; whoever goes to sleep asks again in order */
     if ((vowi_load_relaxed(&p->levels) & BIT(level)) == 0)
         return NULL;
     vowi_lock_acquire(&p->level_lock);
-    task = vowi_fifo_pop(&p->level[level]);
-    levels = vowi_load_relaxed(&p->levels); /* relaxed: written under the lock */
-    if (p->level[level].first == NULL)
-        vowi_store_seq_cst(&p->levels, levels & ~BIT(level)); /* [idle] */
+    task = take_locked(p, level);
+    if (p->posters != NULL)
+        admitted = vowi_bound_admit_locked(p);
     vowi_lock_release(&p->level_lock);
+    if (admitted != NULL) {
+        vowi_bound_wake(admitted);
+        vowi_pool_wake(p);
+    }
     return task;
 }
 
@@ -99,6 +137,31 @@ vowi_level_take_any(struct vowi_pool *p)
     for (unsigned i = 0; task == NULL && i < VOWI_LEVELS; i++)
         task = vowi_level_take(p, by_urgency[i]);
     return task;
+}
+
+/* ---- dropping --------------------------------------------------------------------------- */
+
+size_t
+vowi_level_counted_locked(const struct vowi_pool *p, const vow_task *task)
+{
+    size_t count = 0;
+
+    for (unsigned i = VOWI_LEVELS; i-- > 0;) {
+        count += p->level[by_urgency[i]].count;
+        if (by_urgency[i] == level_of(task))
+            break;
+    }
+    return count;
+}
+
+vow_task *
+vowi_level_drop_locked(struct vowi_pool *p)
+{
+    unsigned i = VOWI_LEVELS - 1;
+
+    while (p->level[by_urgency[i]].count == 0)
+        i--;
+    return pop_locked(p, by_urgency[i], true);
 }
 
 /* ---- picking ------------------------------------------------------------------------- */

@@ -43,12 +43,17 @@ push_inbox(struct vowi_pool *p, vow_task *first, vow_task *last, uintptr_t unles
     return 0;
 }
 
+static bool
+is_step(const vow_task *task)
+{
+    return (task->flags & VOW_TASK_STEP) != 0;
+}
+
 /* A pool that drains takes no new work, but steps of what it has taken. */
 static uintptr_t
 refusal(const vow_task *task)
 {
-    return task->flags & VOW_TASK_STEP ? VOWI_INBOX_ENDED
-                                       : VOWI_INBOX_CLOSED | VOWI_INBOX_ENDED;
+    return is_step(task) ? VOWI_INBOX_ENDED : VOWI_INBOX_CLOSED | VOWI_INBOX_ENDED;
 }
 
 /*
@@ -63,6 +68,18 @@ is_next(const struct vowi_thread *t, struct vowi_worker *w)
            t->executor == &w->pool->executor && vowi_deque_count(&w->deque) <= 0;
 }
 
+/* Without memory for its deque a worker puts its task where those from outside are. */
+static int
+overflow(struct vowi_pool *p, vow_task *task)
+{
+    task->next = NULL;
+    if (p->limit != 0)
+        return vowi_level_post(p, task, 0);
+    push_inbox(p, task, task, 0);
+    vowi_pool_wake(p);
+    return 0;
+}
+
 static int
 post_own(struct vowi_pool *p, struct vowi_worker *w, vow_task *task)
 {
@@ -70,10 +87,8 @@ post_own(struct vowi_pool *p, struct vowi_worker *w, vow_task *task)
 
     if (vowi_load_relaxed(&p->cancelling)) /* relaxed: what slips in ends likewise */
         return VOW_E_CLOSED;
-    if (VOWI_BUGGIFY("the deque refuses") || !vowi_deque_push(&w->deque, task, loud)) {
-        push_inbox(p, task, task, 0);
-        loud = true;
-    }
+    if (VOWI_BUGGIFY("the deque refuses") || !vowi_deque_push(&w->deque, task, loud))
+        return overflow(p, task);
     if (loud)
         vowi_pool_wake(p);
     return 0;
@@ -87,17 +102,31 @@ refusal_here(const struct vowi_pool *p, const vow_task *task)
     return vowi_pool_worker(p) != NULL ? VOWI_INBOX_ENDED : refusal(task);
 }
 
+/* Of a priority, or for a pool with a limit: only a worker's own normal work takes the
+ * usual way then. */
+static int
+post_by_level(struct vowi_pool *p, vow_task *task)
+{
+    struct vowi_worker *w = vowi_pool_worker(p);
+
+    if (w != NULL && task->priority == VOW_NORMAL)
+        return post_own(p, w, task);
+    task->next = NULL;
+    if (p->limit != 0 && w == NULL && !is_step(task))
+        return vowi_bound_post(p, task, 1);
+    return vowi_level_post(p, task, refusal_here(p, task));
+}
+
 int
 vowi_pool_post(vow_executor *self, vow_task *task)
 {
     struct vowi_pool *p = pool_of(self);
-    struct vowi_worker *w = vowi_pool_worker(p);
+    struct vowi_worker *w;
     int rc;
 
-    if (vowi_unlikely(task->priority != VOW_NORMAL)) {
-        task->next = NULL;
-        return vowi_level_post(p, task, refusal_here(p, task));
-    }
+    if (vowi_unlikely(task->priority != VOW_NORMAL || p->limit != 0))
+        return post_by_level(p, task);
+    w = vowi_pool_worker(p);
     if (w != NULL)
         return post_own(p, w, task);
     rc = push_inbox(p, task, task, refusal(task));
@@ -124,25 +153,35 @@ reverse(vow_task *task, unsigned *priorities)
     return reversed;
 }
 
+/* As post_by_level, but a worker's own list is shared as well. */
+static int
+post_many_by_level(struct vowi_pool *p, vow_task *first, size_t n)
+{
+    if (p->limit != 0 && vowi_pool_worker(p) == NULL && !is_step(first))
+        return vowi_bound_post(p, first, n);
+    return vowi_level_post(p, first, refusal_here(p, first));
+}
+
 int
 vowi_pool_post_many(vow_executor *self, vow_task *first, size_t n)
 {
     struct vowi_pool *p = pool_of(self);
-    uintptr_t unless = refusal_here(p, first);
     unsigned priorities;
-    vow_task *newest = reverse(first, &priorities);
-    int rc = VOW_E_CLOSED;
+    vow_task *newest;
+    int rc;
 
-    (void)n;
-    if (priorities == VOW_NORMAL)
-        rc = push_inbox(p, newest, first, unless);
+    if (p->limit != 0)
+        return post_many_by_level(p, first, n);
+    newest = reverse(first, &priorities);
+    rc = priorities == VOW_NORMAL ? push_inbox(p, newest, first, refusal_here(p, first))
+                                  : VOW_E_CLOSED;
     if (rc == 0) {
         vowi_pool_wake(p);
         return 0;
     }
     first->next = NULL;
     reverse(newest, &priorities); /* as it was: the list is the caller's again */
-    return priorities == VOW_NORMAL ? rc : vowi_level_post(p, first, unless);
+    return priorities == VOW_NORMAL ? rc : post_many_by_level(p, first, n);
 }
 
 /* ---- picking ------------------------------------------------------------------------------ */

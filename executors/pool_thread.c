@@ -162,6 +162,7 @@ lose_worker(struct vowi_pool *p, int why)
               p->name);
     if (last) {
         vowi_or_acq_rel(&p->inbox, VOWI_INBOX_CLOSED | VOWI_INBOX_ENDED);
+        vowi_bound_turn_away(p);
         vowi_pool_cancel_queued(p);
     }
     exit_pool(p, true);

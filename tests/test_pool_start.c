@@ -8,6 +8,7 @@
 
 #include <errno.h>
 
+#include "../executors/pool_internal.h"
 #include "base/sys.h"
 #include "support/drops.h"
 
@@ -104,6 +105,15 @@ count_task(void *ctx)
 
     atomic_fetch_add(count, 1);
     return vow_ok(VOW_NIL);
+}
+
+static int
+code_of_and_drop(vow_future *f)
+{
+    int code = code_of(f);
+
+    vow_unref(f);
+    return code;
 }
 
 static vow_executor *
@@ -369,6 +379,82 @@ VOW_CASE(pool_that_loses_its_only_thread_while_it_drains_is_done)
     vow_executor_unref(pool);
 }
 
+/* A pool with a limit, and a thread that waits for room. */
+
+static void *
+post_and_wait(void *arg)
+{
+    vow_executor *pool = arg;
+    static atomic_int count;
+    vow_future *f = vow_submit(pool, count_task, vow_ptr(&count));
+
+    return (void *)(intptr_t)code_of_and_drop(f);
+}
+
+static vow_executor *
+full_pool(struct leaver *l, vow_future **f, vow_future **queued)
+{
+    static atomic_int count;
+    vow_executor *pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 1, .queue_limit = 1));
+
+    assert_non_null(pool);
+    *f = vow_submit(pool, leave_thread, vow_ptr(l));
+    await_flag(&l->entered, 1);
+    *queued = vow_submit(pool, count_task, vow_ptr(&count));
+    return pool;
+}
+
+VOW_CASE(pool_that_lost_its_only_thread_turns_waiting_posters_away)
+{
+    struct leaver l = {.open = 0};
+    vow_future *f, *queued;
+    vow_executor *pool = full_pool(&l, &f, &queued);
+    struct vowi_pool *p = vowi_container_of(pool, struct vowi_pool, executor);
+    bool waits = false;
+    pthread_t thread;
+    void *code;
+
+    assert_int_equal(pthread_create(&thread, NULL, post_and_wait, pool), 0);
+    while (!waits) {
+        vowi_lock_acquire(&p->level_lock);
+        waits = p->posters != NULL;
+        vowi_lock_release(&p->level_lock);
+    }
+    fault_set(&thread_fault, 1, true, EAGAIN);
+    atomic_store(&l.open, 1);
+    pthread_join(thread, &code);
+    fault_set(&thread_fault, 0, false, 0);
+
+    assert_int_equal((intptr_t)code, VOW_E_CLOSED);
+    assert_int_equal(code_of_and_drop(queued), VOW_E_CLOSED);
+    assert_int_equal(code_of_and_drop(f), VOW_E_BROKEN);
+    vow_unref(vow_executor_close(pool, VOW_DRAIN));
+    assert_int_equal(vow_executor_join(pool), 0);
+    vow_executor_unref(pool);
+}
+
+/* Without a mutex to sleep on it looks again and again: to wait must not fail. */
+VOW_CASE(poster_that_cannot_sleep_waits_for_room_all_the_same)
+{
+    struct leaver l = {.open = 0};
+    vow_future *f, *queued;
+    vow_executor *pool = full_pool(&l, &f, &queued);
+    pthread_t thread;
+    void *code;
+
+    fault_set(&mutex_fault, 1, true, ENOMEM);
+    assert_int_equal(pthread_create(&thread, NULL, post_and_wait, pool), 0);
+    await_flag(&mutex_fault.failed, 1);
+    atomic_store(&l.open, 1);
+    pthread_join(thread, &code);
+    fault_set(&mutex_fault, 0, false, 0);
+
+    assert_int_equal((intptr_t)code, 0);
+    assert_int_equal(code_of_and_drop(queued), 0);
+    assert_int_equal(code_of_and_drop(f), VOW_E_BROKEN);
+    use_pool(pool);
+}
+
 int
 main(void)
 {
@@ -382,6 +468,8 @@ main(void)
         vow_test(pool_that_lost_one_of_two_threads_works_with_the_other),
         vow_test(pool_that_lost_its_only_thread_is_closed),
         vow_test(pool_that_loses_its_only_thread_while_it_drains_is_done),
+        vow_test(pool_that_lost_its_only_thread_turns_waiting_posters_away),
+        vow_test(poster_that_cannot_sleep_waits_for_room_all_the_same),
     };
 
     vow_on_warning(count_warning, NULL);

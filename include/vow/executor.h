@@ -145,6 +145,12 @@ struct vow_executor_ops {
      * they end when they are due.
      */
     void (*revoke)(vow_executor *self, vow_executor *on);
+    /**
+     * Asked when post or post_many gave VOW_E_LIMIT to vow_submit and its kin:
+     * returns whether the caller is to run the work itself, as if it had been
+     * submitted inline. NULL: no; the future is rejected with VOW_E_LIMIT.
+     */
+    bool (*caller_runs)(vow_executor *self);
 };
 
 /** A place where work runs. Yours has it as its first member. */

@@ -37,6 +37,29 @@ enum vow_pool_bound {
     VOW_POOL_IDLE_WITHIN = 64    /**< VOW_IDLE */
 };
 
+/** What a pool with a limit does with new work from outside while it is full. */
+typedef enum vow_when_full {
+    /**
+     * Whoever posts waits for room, in the order of coming; closing the pool ends the
+     * wait with VOW_E_CLOSED. On a thread of any executor, and between vow_defer_begin
+     * and vow_defer_end: as VOW_FULL_REJECT, so that nobody waits who may have to make
+     * the room.
+     */
+    VOW_FULL_BLOCK = 0,
+    /**
+     * vow_submit and its kin run the work in the caller, as on vow_inline(); vow_post
+     * and vow_post_task give VOW_E_LIMIT.
+     */
+    VOW_FULL_RUN = 1,
+    VOW_FULL_REJECT = 2, /**< VOW_E_LIMIT */
+    /**
+     * The oldest that waits is never run: it gets VOW_E_LIMIT, on the thread that
+     * posts. Of several priorities the least urgent, but none that is more urgent than
+     * the newcomer, which otherwise gets VOW_E_LIMIT itself.
+     */
+    VOW_FULL_DROP_OLDEST = 3
+} vow_when_full;
+
 /** How to make a pool; see VOW_POOL_OPTIONS. 0 in any field is its default. */
 typedef struct vow_pool_options {
     size_t size;       /**< of this struct: the macro sets it */
@@ -44,6 +67,14 @@ typedef struct vow_pool_options {
     const char *name;  /**< threads are called name/0, name/1 ...; default "vow" */
     size_t stack_size; /**< of a worker, in bytes; default: the system's */
     unsigned spares;   /**< threads added at most while workers wait; default 64 */
+    /**
+     * How many tasks from outside may wait; what runs does not count. 0: no limit.
+     * Continuations, and what the pool's own workers submit, are always admitted and
+     * do not count. A task that was cancelled counts until a worker has passed it. Of
+     * vow_submit_many all are admitted at once, or none; more than the limit never.
+     */
+    size_t queue_limit;
+    vow_when_full when_full; /**< what happens then; default VOW_FULL_BLOCK */
 } vow_pool_options;
 
 /** Options for vow_pool_new: &VOW_POOL_OPTIONS(.threads = 4). */

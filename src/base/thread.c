@@ -65,6 +65,16 @@ vowi_thread_idle(struct vowi_thread *t)
     release_credit(t);
 }
 
+/* relaxed: set before there was an executor on which to wait. */
+void
+vowi_thread_drain(struct vowi_thread *t)
+{
+    void (*drain)(struct vowi_thread *) = vowi_load_relaxed(&vowi_globals.drain);
+
+    if (drain != NULL && t->fifo_head != NULL)
+        drain(t);
+}
+
 _Noreturn void
 vowi_fatal(const char *message)
 {

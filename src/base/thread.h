@@ -109,6 +109,9 @@ bool vowi_thread_register(struct vowi_thread *t);
 /* Gives back what this thread keeps for others: called before it sleeps long. */
 void vowi_thread_idle(struct vowi_thread *t);
 
+/* Runs the inline steps that wait on this thread: called before it sleeps long. */
+void vowi_thread_drain(struct vowi_thread *t);
+
 struct vowi_globals {
     /* base/mem.c */
     vow_allocator allocator;
@@ -117,8 +120,10 @@ struct vowi_globals {
     /* base/time.c */
     _Atomic(vow_clock *) clock;
 
-    /* base/thread.c: core's way of giving back prepaid holds. */
+    /* base/thread.c: core's way of giving back prepaid holds, and of running what waits
+     * on a thread's trampoline. */
     void (*_Atomic release_credit)(struct vowi_thread *t);
+    void (*_Atomic drain)(struct vowi_thread *t);
     pthread_once_t key_once;
     pthread_key_t key;
     bool has_key;

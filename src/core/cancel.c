@@ -276,6 +276,7 @@ call_hook(struct vowi_thread *t, struct vow_registration *r, vow_error *error)
 {
     r->reason = error;
     r->as.node.as.newer = NULL;
+    r->as.task.flags = VOW_TASK_STEP; /* nobody who cancels waits for room */
     if (r->on == NULL)
         vowi_later(t, &r->as.node);
     else if (r->on->ops->post(r->on, &r->as.task) != 0)

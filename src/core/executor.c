@@ -25,6 +25,7 @@
 #include "base/mem.h"
 #include "core/timer.h"
 #include "core/token.h"
+#include "core/trampoline.h"
 
 #ifndef VOWI_CREDIT
 #define VOWI_CREDIT 64
@@ -147,6 +148,8 @@ vow_executor_init(vow_executor *self, const vow_executor_ops *ops)
 {
     struct home *home;
 
+    vowi_store_relaxed(&vowi_globals.drain,
+                       vowi_drain_all); /* relaxed: always this one */
     self->ops = ops;
     self->library = NULL;
     if (ops == NULL || ops->post == NULL)

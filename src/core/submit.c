@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "core/bound.h"
 #include "core/cancel.h"
+#include "core/executor.h"
 #include "core/frame.h"
 #include "core/refs.h"
 #include "core/result.h"
@@ -185,13 +186,30 @@ job_new(vow_executor *on, vow_task_fn *fn, vow_value ctx, void *site)
     return job;
 }
 
+/* Whether an executor that is full wants the work done where it comes from. */
+static bool
+caller_runs(vow_executor *on)
+{
+    return vowi_executor_op(on, caller_runs) != NULL && on->ops->caller_runs(on);
+}
+
+/* As an inline executor would: that is what it has from here on. */
+static void
+run_in_caller(struct vowi_job *job)
+{
+    job->on = NULL;
+    post_inline(&job->as.task);
+}
+
 /* Gives a job to its executor. Returns its future. */
 static vow_future *
 post_job(struct vowi_job *job)
 {
     int why = vow_post_task(job->on, &job->as.task);
 
-    if (why != 0)
+    if (why == VOW_E_LIMIT && caller_runs(job->on))
+        run_in_caller(job);
+    else if (why != 0)
         job->as.task.run(&job->as.task, why);
     return vowi_future(&job->state);
 }
@@ -359,6 +377,17 @@ post_list(vow_executor *on, vow_task *first, size_t n)
 }
 
 static void
+run_all_in_caller(vow_task *task)
+{
+    while (task != NULL) {
+        vow_task *next = task->next;
+
+        run_in_caller(vowi_container_of(task, struct vowi_job, as.task));
+        task = next;
+    }
+}
+
+static void
 drop_all(const vow_value *ctxs, size_t n, vow_future **out)
 {
     for (size_t i = 0; i < n; i++) {
@@ -418,6 +447,10 @@ vow_submit_many(vow_executor *on, vow_task_fn *fn, const vow_value *ctxs, size_t
         return 0;
     if (first != NULL) {
         why = post_list(on, first, n);
+        if (why == VOW_E_LIMIT && caller_runs(on)) {
+            run_all_in_caller(first);
+            why = 0;
+        }
         if (why == 0)
             return 0;
         free_jobs(first);

@@ -292,6 +292,72 @@ SCENARIO(pool_high_cancel, 0,
     outcome("ran %d, refused %d", ran, refused);
 }
 
+/* ---- a limit -------------------------------------------------------------------------------- */
+
+/* A pool of one worker and a limit of one, which the idle task fills. */
+static void
+make_full(vow_when_full when_full)
+{
+    pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 1, .spares = 1, .queue_limit = 1,
+                                          .when_full = when_full));
+    require(pool != NULL);
+}
+
+static void
+make_blocking(void)
+{
+    make_full(VOW_FULL_BLOCK);
+}
+
+static void
+make_dropping(void)
+{
+    make_full(VOW_FULL_DROP_OLDEST);
+}
+
+SCENARIO(pool_full_post, 0, "two tasks are posted to a pool that has room for one",
+         EXPECTED("ran 2, refused 0", "the second waits for room, or there is room"))
+{
+    explore_calmly(make_blocking);
+    run_threads(posts_high, posts_idle);
+    explore_calmly(closes_and_joins);
+    outcome("ran %d, refused %d", ran, refused);
+}
+
+SCENARIO(pool_full_close, 0, "a task is posted to a full pool that is closed",
+         EXPECTED("ran 2, refused 0", "admitted first"),
+         EXPECTED("ran 1, refused 1", "closed first, or while it waited"))
+{
+    explore_calmly(make_blocking);
+    posts_idle();
+    run_threads(posts_high, closes);
+    explore_calmly(joins);
+    outcome("ran %d, refused %d", ran, refused);
+}
+
+SCENARIO(pool_full_cancel, 0, "a task is posted to a full pool that is cancelled",
+         EXPECTED("ran 2, refused 0", "both were picked first"),
+         EXPECTED("ran 1, refused 1", "one was"),
+         EXPECTED("ran 0, refused 2", "none was"))
+{
+    explore_calmly(make_blocking);
+    posts_idle();
+    run_threads(posts_high, cancels_queued);
+    explore_calmly(joins);
+    outcome("ran %d, refused %d", ran, refused);
+}
+
+SCENARIO(pool_drop_pick, 0, "the oldest is dropped for a task, or picked",
+         EXPECTED("ran 2, refused 0", "picked first"),
+         EXPECTED("ran 1, refused 1", "dropped first"))
+{
+    explore_calmly(make_dropping);
+    posts_idle();
+    posts_high();
+    explore_calmly(closes_and_joins);
+    outcome("ran %d, refused %d", ran, refused);
+}
+
 /* ---- waiting on a worker ------------------------------------------------------------------- */
 
 static vow_result
