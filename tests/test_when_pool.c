@@ -130,10 +130,9 @@ VOW_CASE(worker_runs_what_combinators_in_one_another_need)
 static vow_result
 wait_for_race(void *ctx)
 {
-    struct tree *self = ctx;
-    struct tree leaf = {self->pool, 0, 0, NULL};
-    vow_future *f = vow_race(VOW_FUTURES(vow_submit(self->pool, grow, vow_ptr(&leaf)),
-                                         vow_submit(self->pool, grow, vow_ptr(&leaf))));
+    struct tree *self = ctx; /* a leaf; and it outlives the loser, which may run on */
+    vow_future *f = vow_race(VOW_FUTURES(vow_submit(self->pool, grow, vow_ptr(self)),
+                                         vow_submit(self->pool, grow, vow_ptr(self))));
     int64_t value = vow_get(f).value.as.i64;
 
     vow_unref(f);
