@@ -26,6 +26,7 @@
 #define VOW_BREAKER_H
 
 #include <vow/base.h>
+#include <vow/classify.h>
 #include <vow/executor.h>
 #include <vow/future.h>
 #include <vow/result.h>
@@ -84,8 +85,9 @@ typedef struct vow_breaker_options {
     unsigned probes;        /**< calls at once while half open; default 1 */
     unsigned probe_results; /**< results that decide; default: probes */
     vow_ns probe_timeout;   /**< default: open_for */
-    vow_is_failure_fn *is_failure;    /**< default: all errors but those named above */
-    void *is_failure_ctx;             /**< borrowed */
+    vow_is_failure_fn *is_failure; /**< default: all errors but those named above */
+    void *is_failure_ctx;          /**< borrowed */
+    const vow_classes *classes;    /**< instead of is_failure: borrowed; see classify.h */
     vow_breaker_change_fn *on_change; /**< default: nobody is told */
     void *on_change_ctx;              /**< borrowed */
     vow_clock *clock; /**< borrowed; default: the clock in force at each call */

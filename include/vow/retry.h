@@ -25,6 +25,8 @@
 #include <limits.h>
 
 #include <vow/base.h>
+#include <vow/cancel.h>
+#include <vow/classify.h>
 #include <vow/executor.h>
 #include <vow/future.h>
 #include <vow/result.h>
@@ -117,6 +119,75 @@ void vow_budget_deposit(vow_budget *b);
  * @contract  any thread; never blocks; no memory; runs the clock's now()
  */
 bool vow_budget_withdraw(vow_budget *b) VOW_MUST_USE;
+
+/** Says whether an attempt that failed is worth another; @p error is lent. */
+typedef bool vow_should_retry_fn(const vow_error *error, unsigned attempt, void *ctx);
+
+/** One attempt that has ended; lent to an observer. */
+typedef struct vow_attempt {
+    unsigned number;        /**< 1 is the first */
+    const vow_error *error; /**< lent; NULL: it worked */
+    vow_ns took;            /**< from its start to its end, time in queues included */
+    bool retries;           /**< another one follows */
+    vow_ns pause;           /**< after so long, if another one follows */
+} vow_attempt;
+
+/** Told of each attempt that has ended, one at a time, before what follows from it. */
+typedef void vow_retry_observer_fn(const vow_attempt *attempt, void *ctx);
+
+/** How to try again; see VOW_RETRY_OPTIONS. 0 in any field is its default. */
+typedef struct vow_retry_options {
+    size_t size;            /**< of this struct: the macro sets it */
+    unsigned max_attempts;  /**< the first included; default 4 */
+    vow_backoff backoff;    /**< default: exponential */
+    vow_jitter jitter;      /**< default: full */
+    vow_ns base_delay;      /**< the first pause before jitter; default 100 ms */
+    vow_ns max_delay;       /**< of a pause; default 20 s */
+    double factor;          /**< of exponential pauses; default 2 */
+    vow_ns attempt_timeout; /**< an attempt that takes longer has failed; default: none */
+    vow_ns deadline;        /**< all of it ends by that time; default: never */
+    vow_should_retry_fn *should_retry; /**< default: see vow_retry */
+    void *should_retry_ctx;            /**< borrowed as long as ctx is kept */
+    const vow_classes *classes;        /**< instead of should_retry: borrowed likewise */
+    vow_token *token;   /**< shared: the call is cancelled when it fires; default: none */
+    vow_budget *budget; /**< shared; default: no limit but max_attempts */
+    vow_clock *clock;   /**< borrowed; default: the clock in force at the call */
+    uint64_t seed;      /**< of the jitter; default: a different one each time */
+    vow_retry_observer_fn *observer; /**< default: nobody is told */
+    void *observer_ctx;              /**< borrowed as long as ctx is kept */
+} vow_retry_options;
+
+/** Options for vow_retry: &VOW_RETRY_OPTIONS(.max_attempts = 5). */
+#define VOW_RETRY_OPTIONS(...)                                                           \
+    (vow_retry_options)                                                                  \
+    {                                                                                    \
+        .size = sizeof(vow_retry_options), __VA_ARGS__                                   \
+    }
+
+/**
+ * Runs @p fn on @p on until it works, or there is no sense or no leave to go on.
+ *
+ * Without should_retry, each error is worth another attempt but VOW_E_CANCELLED,
+ * VOW_E_OPEN and VOW_E_NOMEM. An error that says how long to wait first
+ * (vow_error_retry) makes the pause that long, if it would be shorter. No pause begins
+ * that would not end before the deadline. The error of more than one attempt has the
+ * code and, as its cause, the error of the last; its note "attempts" says how many, its
+ * note "retry" why no more: "attempts", "error", "deadline" or "budget".
+ *
+ * @param on   shared until the last attempt has ended; NULL is inline: attempts run here,
+ *             those after a pause where timers on the clock are fired (vow_sleep)
+ * @param opt  borrowed for the call; NULL is the defaults
+ * @param fn   called once for each attempt, one at a time
+ * @param ctx  consumed: a pointer or VOW_NIL, passed to each attempt; dropped after the
+ *             last one returned and before the future settles, but for a future that was
+ *             cancelled, or an attempt that timed out: those may still wind down
+ * @return     owned; NULL if memory ran out, and then @p fn never runs; rejected with
+ *             VOW_E_INVALID if an option makes no sense: a time or a factor below 0
+ * @contract   any thread; never blocks (a bounded executor may); allocates, for each
+ *             attempt as well; may run @p fn before it returns if @p on is inline
+ */
+vow_future *vow_retry(vow_executor *on, const vow_retry_options *opt, vow_task_fn *fn,
+                      vow_value ctx) VOW_MUST_USE;
 
 VOW_END_DECLS
 

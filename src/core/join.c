@@ -211,6 +211,20 @@ vowi_join_pass(struct vowi_join *j, size_t i)
     vowi_pass_through(vowi_state_or_nomem(j->inputs[i]), &j->state);
 }
 
+void
+vowi_join_leave_because(struct vowi_join *j, vow_error *reason)
+{
+    vow_error_unref(j->reason);
+    j->reason = reason;
+}
+
+void
+vowi_join_discard(struct vowi_join *j)
+{
+    vow_error_unref(j->reason);
+    vowi_free(j, j->size);
+}
+
 /* ---- leaving the inputs ----------------------------------------------------------------- */
 
 static void depart(struct vowi_thread *t, struct vowi_join *j);

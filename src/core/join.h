@@ -75,6 +75,13 @@ void vowi_join_fulfill(struct vowi_join *j, vow_value v);
 void vowi_join_reject(struct vowi_join *j, vow_error *e);
 void vowi_join_pass(struct vowi_join *j, size_t i); /* what input i settled as */
 
+/* In conclude: why the inputs that are left are left, if not because they have lost. A
+ * VOW_E_CANCELLED, consumed. */
+void vowi_join_leave_because(struct vowi_join *j, vow_error *reason);
+
+/* Frees a join that was never started. */
+void vowi_join_discard(struct vowi_join *j);
+
 /* The outcome that lay in the block has gone. */
 void vowi_join_release(struct vowi_join *j);
 

@@ -257,6 +257,9 @@ outcome_of(const vow_breaker *b, const vow_error *error)
         return VOW_OUTCOME_SUCCESS;
     if (o->is_failure != NULL && o->is_failure(error, o->is_failure_ctx))
         return VOW_OUTCOME_FAILURE;
+    if (o->is_failure == NULL && o->classes != NULL)
+        return vow_classify(o->classes, error) == VOW_CLASS_IGNORE ? VOW_OUTCOME_CANCELLED
+                                                                   : VOW_OUTCOME_FAILURE;
     if (is_of_ours(vow_error_code(error)))
         return VOW_OUTCOME_CANCELLED;
     return o->is_failure != NULL ? VOW_OUTCOME_SUCCESS : VOW_OUTCOME_FAILURE;

@@ -4,7 +4,15 @@
 
 #include "base/time.h"
 
-#define ROUNDING 1e-6 /* of a token */
+/* Whether so many are wanting that somebody has to wait for them: less than half of a
+ * nanosecond's worth, or a rounding of what came in pieces, is not. */
+static bool
+is_wanting(const struct vowi_bucket *b, double tokens)
+{
+    double missing = tokens - b->left;
+
+    return missing > 0.5 * b->per_ns && missing > 1e-12 * b->depth;
+}
 
 void
 vowi_bucket_init(struct vowi_bucket *b, double per_second, double depth, vow_ns now)
@@ -35,7 +43,7 @@ vowi_bucket_move(struct vowi_bucket *b, vow_ns now)
 bool
 vowi_bucket_take(struct vowi_bucket *b, double tokens)
 {
-    if (b->left + ROUNDING < tokens)
+    if (is_wanting(b, tokens))
         return false;
     b->left -= tokens;
     return true;
@@ -47,7 +55,7 @@ vowi_bucket_wait(const struct vowi_bucket *b, double tokens)
     double wait = (tokens - b->left) / b->per_ns;
     vow_ns whole;
 
-    if (tokens - b->left <= ROUNDING)
+    if (!is_wanting(b, tokens))
         return 0;
     if (!(wait < 0x1p62))
         return VOW_FOREVER;

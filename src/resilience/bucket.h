@@ -28,8 +28,7 @@ void vowi_bucket_move(struct vowi_bucket *b, vow_ns now);
 /* Adds tokens, at most up to the depth. */
 void vowi_bucket_add(struct vowi_bucket *b, double tokens);
 
-/* Takes tokens if they are there: up to a millionth of one may be wanting, since what came
- * in pieces is rounded. */
+/* Takes tokens if they are there. */
 bool vowi_bucket_take(struct vowi_bucket *b, double tokens);
 
 /* How long until so many are there, if nobody takes any; VOW_FOREVER: never. */

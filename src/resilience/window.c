@@ -100,8 +100,8 @@ static void
 add_to_ring(struct vowi_window *w, bool failed, bool slow)
 {
     unsigned char *oldest = &w->ring[w->next];
-    struct vowi_sums gone = {*oldest & COUNTS, (*oldest & FAILED) / FAILED,
-                             (*oldest & SLOW) / SLOW};
+    struct vowi_sums gone = {(*oldest & COUNTS) != 0, (*oldest & FAILED) != 0,
+                             (*oldest & SLOW) != 0};
 
     subtract(&w->sums, &gone);
     *oldest = (unsigned char)(COUNTS | (failed ? FAILED : 0) | (slow ? SLOW : 0));

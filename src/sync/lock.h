@@ -25,6 +25,8 @@ enum vowi_rank {
     VOWI_RANK_BREAKER,   /* resilience/breaker.c: one breaker */
     VOWI_RANK_BUDGET,    /* resilience/budget.c: one budget */
     VOWI_RANK_RETRY,     /* resilience/retry.c: one call */
+    VOWI_RANK_HEDGE,     /* resilience/hedge.c: one call */
+    VOWI_RANK_LATENCY,   /* resilience/latency.c: one record */
     VOWI_RANK_CACHE,     /* resilience/cache.c: one cache */
     VOWI_RANK_LIMIT,     /* resilience/bulkhead.c, rate.c: one limiter */
     VOWI_RANK_REMOVALS,  /* core/registration.c: who waits for a callback to return */

@@ -82,6 +82,175 @@ cache_of_values(struct drop_set *d)
     vow_singleflight_unref(s);
 }
 
+/* Time stands still, or there is nothing to be seen. */
+static void
+in_virtual_time(struct drop_set *d, void (*run)(vow_manual *m, struct drop_set *d))
+{
+    vow_manual *m = vow_manual_new();
+
+    if (m != NULL)
+        run(m, d);
+    vow_manual_unref(m);
+}
+
+/* Any outcome, but none that hangs. */
+static void
+settle_all(vow_manual *m, vow_future **f, size_t n)
+{
+    vow_manual_advance(m, vow_seconds(100));
+    for (size_t i = 0; i < n; i++) {
+        assert_int_not_equal(vow_future_status(f[i]), VOW_PENDING);
+        vow_ignore(f[i]);
+    }
+}
+
+static vow_result
+fail_at_first(void *ctx)
+{
+    return ++*(int *)ctx == 1 ? vow_fail(EIO, "not yet") : vow_ok(VOW_NIL);
+}
+
+static void
+bulkhead_with_a_queue_in(vow_manual *m, struct drop_set *d)
+{
+    vow_bulkhead *b = vow_bulkhead_new(
+        &VOW_BULKHEAD_OPTIONS(.limit = 1, .queue = 1, .queue_timeout = vow_seconds(1),
+                              .clock = vow_manual_clock(m)));
+    vow_future *f[3];
+
+    for (int i = 0; i < 3; i++)
+        f[i] = vow_bulkhead_call(b, vow_manual_executor(m), succeed, drop_set_new(d));
+    settle_all(m, f, 3);
+    vow_bulkhead_unref(b);
+}
+
+static void
+bulkhead_with_a_queue(struct drop_set *d)
+{
+    in_virtual_time(d, bulkhead_with_a_queue_in);
+}
+
+static void
+rate_limits_in(vow_manual *m, struct drop_set *d)
+{
+    vow_rate_limit *l[2] = {
+        vow_rate_limit_new(&VOW_RATE_LIMIT_OPTIONS(.calls = 1, .max_wait = vow_seconds(1),
+                                                   .clock = vow_manual_clock(m))),
+        vow_rate_limit_new(&VOW_RATE_LIMIT_OPTIONS(.calls = 1, .kind = VOW_RATE_WINDOW))};
+    vow_future *f[4];
+
+    for (int i = 0; i < 4; i++)
+        f[i] = vow_rate_limit_call(l[i / 2], NULL, succeed, drop_set_new(d));
+    settle_all(m, f, 4);
+    vow_rate_limit_unref(l[0]);
+    vow_rate_limit_unref(l[1]);
+}
+
+static void
+rate_limits(struct drop_set *d)
+{
+    in_virtual_time(d, rate_limits_in);
+}
+
+static void
+fallbacks(struct drop_set *d)
+{
+    expect(vow_fallback_value(vow_rejected(vow_error_of(VOW_E_LIMIT)), NULL,
+                              drop_set_new(d)),
+           0);
+}
+
+static void
+retries_and_hedges_in(vow_manual *m, struct drop_set *d)
+{
+    vow_clock *clock = vow_manual_clock(m);
+    vow_latency *l = vow_latency_new();
+    int tries = 0, hedges = 0;
+    vow_future *f[3];
+
+    f[0] =
+        vow_retry(vow_manual_executor(m),
+                  &VOW_RETRY_OPTIONS(.clock = clock, .attempt_timeout = vow_seconds(1)),
+                  fail_at_first, vow_ptr(&tries));
+    f[1] = vow_hedge(vow_manual_executor(m),
+                     &VOW_HEDGE_OPTIONS(.clock = clock, .latency = l), fail_at_first,
+                     vow_ptr(&hedges));
+    f[2] = vow_retry(NULL, &VOW_RETRY_OPTIONS(.clock = clock), succeed, drop_set_new(d));
+    settle_all(m, f, 3);
+    vow_latency_unref(l);
+}
+
+static void
+retries_and_hedges(struct drop_set *d)
+{
+    in_virtual_time(d, retries_and_hedges_in);
+}
+
+static vow_result
+fail_always(void *ctx)
+{
+    (void)ctx;
+    return vow_fail(EIO, "never");
+}
+
+static void
+too_late_in(vow_manual *m, struct drop_set *d)
+{
+    vow_clock *clock = vow_manual_clock(m);
+    const vow_timeout_options named = VOW_TIMEOUT_OPTIONS(.clock = clock, .name = "it");
+    vow_future *f[3];
+
+    f[0] = vow_retry(NULL, &VOW_RETRY_OPTIONS(.clock = clock, .max_attempts = 2),
+                     fail_always, drop_set_new(d));
+    f[1] = vow_timeout_with(&named, vow_sleep(clock, vow_seconds(9)), vow_seconds(1));
+    f[2] = vow_timeout_on(clock, vow_sleep(clock, vow_seconds(9)), 0);
+    settle_all(m, f, 3);
+}
+
+static void
+too_late(struct drop_set *d)
+{
+    in_virtual_time(d, too_late_in);
+}
+
+static void
+paces_in(vow_manual *m, struct drop_set *d)
+{
+    vow_pace *p = vow_debounce_new(&VOW_PACE_OPTIONS(.clock = vow_manual_clock(m)));
+    vow_future *f[2];
+
+    for (int i = 0; i < 2; i++)
+        f[i] = vow_pace_call(p, vow_manual_executor(m), succeed, drop_set_new(d));
+    settle_all(m, f, 2);
+    vow_pace_unref(p);
+}
+
+static void
+paces(struct drop_set *d)
+{
+    in_virtual_time(d, paces_in);
+}
+
+static void
+policy_with_chaos_in(vow_manual *m, struct drop_set *d)
+{
+    vow_chaos *c = vow_chaos_new(
+        &VOW_CHAOS_OPTIONS(.delay_rate = 1, .seed = 1, .clock = vow_manual_clock(m)));
+    const vow_layer layers[] = {VOW_LAYER_CHAOS(c)};
+    vow_policy *p = c != NULL ? vow_policy_new(layers, 1) : NULL;
+    vow_future *f = vow_policy_call(p, NULL, succeed, drop_set_new(d));
+
+    settle_all(m, &f, 1);
+    vow_policy_unref(p);
+    vow_chaos_unref(c);
+}
+
+static void
+policy_with_chaos(struct drop_set *d)
+{
+    in_virtual_time(d, policy_with_chaos_in);
+}
+
 #define ROW(name) {#name, name},
 
 const struct scenario resilience_scenarios[] = {RESILIENCE_SCENARIOS(ROW){NULL, NULL}};

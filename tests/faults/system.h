@@ -43,7 +43,14 @@
     X(breaker_calls)                                                                     \
     X(breaker_by_time)                                                                   \
     X(budget_of_calls)                                                                   \
-    X(cache_of_values)
+    X(cache_of_values)                                                                   \
+    X(bulkhead_with_a_queue)                                                             \
+    X(rate_limits)                                                                       \
+    X(fallbacks)                                                                         \
+    X(retries_and_hedges)                                                                \
+    X(too_late)                                                                          \
+    X(paces)                                                                             \
+    X(policy_with_chaos)
 
 /** With tokens and threads. */
 #define TOKEN_SCENARIOS(X) X(callback_waited_for)

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/* resilience/chaos.c - faults drawn from a seed. */
+#include <errno.h>
+#include <string.h>
+
+#include <vow/chaos.h>
+#include <vow/delayed.h>
+
+#include "base/mem.h"
+#include "resilience/later.h"
+#include "resilience/random.h"
+#include "sync/lock.h"
+#include "sync/refs.h"
+
+struct vow_chaos {
+    struct vowi_refs refs;
+    vow_chaos_options options; /* with the defaults filled in; not written again */
+    struct vowi_lock lock;
+    struct vowi_random random; /* guarded by lock */
+};
+
+/* What is drawn for one call. */
+enum fate { RUNS, FAILS, HANGS, IS_LATE };
+
+static enum fate
+draw(vow_chaos *c, vow_ns *delay)
+{
+    const vow_chaos_options *o = &c->options;
+    double x, y;
+
+    vowi_lock_acquire(&c->lock);
+    x = vowi_random_unit(&c->random);
+    y = vowi_random_unit(&c->random);
+    vowi_lock_release(&c->lock);
+    *delay = (vow_ns)(y * (double)o->delay);
+    if ((x -= o->error_rate) < 0)
+        return FAILS;
+    if ((x -= o->hang_rate) < 0)
+        return HANGS;
+    return x < o->delay_rate ? IS_LATE : RUNS;
+}
+
+vow_future *
+vow_chaos_call(vow_chaos *c, vow_executor *on, vow_task_fn *fn, vow_value ctx)
+{
+    vow_ns delay = 0;
+
+    switch (c != NULL ? draw(c, &delay) : RUNS) {
+    case FAILS:
+        vow_value_drop(ctx);
+        return vow_rejected(
+            vow_error_new_at(NULL, c->options.error, "an error put in on purpose"));
+    case HANGS:
+        return vowi_call_after(vow_sleep(c->options.clock, VOW_FOREVER), on, fn, ctx);
+    case IS_LATE:
+        return vowi_call_after(vow_sleep(c->options.clock, delay), on, fn, ctx);
+    case RUNS:
+        break;
+    }
+    return vow_submit(on, fn, ctx);
+}
+
+static bool
+fill_and_check(vow_chaos_options *o)
+{
+    if (o->error == 0)
+        o->error = EIO;
+    if (o->delay == 0)
+        o->delay = vow_seconds(1);
+    return o->error_rate >= 0 && o->hang_rate >= 0 && o->delay_rate >= 0 &&
+           o->delay > 0 && o->error_rate + o->hang_rate + o->delay_rate <= 1;
+}
+
+vow_chaos *
+vow_chaos_new(const vow_chaos_options *opt)
+{
+    vow_chaos_options o = {0};
+    vow_chaos *c;
+
+    if (opt != NULL)
+        memcpy(&o, opt, opt->size < sizeof o ? opt->size : sizeof o);
+    if (!fill_and_check(&o)) {
+        errno = EINVAL;
+        return NULL;
+    }
+    c = vowi_alloc(sizeof *c);
+    if (c == NULL || vowi_lock_init(&c->lock, VOWI_RANK_LIMIT) != 0) {
+        vowi_free(c, sizeof *c);
+        errno = ENOMEM;
+        return NULL;
+    }
+    vowi_refs_init(&c->refs);
+    c->options = o;
+    c->random.state = o.seed != 0 ? o.seed : vowi_random_seed(c);
+    return c;
+}
+
+vow_chaos *
+vow_chaos_ref(vow_chaos *c)
+{
+    if (c != NULL)
+        vowi_refs_take(&c->refs);
+    return c;
+}
+
+void
+vow_chaos_unref(vow_chaos *c)
+{
+    if (c == NULL || !vowi_refs_drop(&c->refs))
+        return;
+    vowi_lock_fini(&c->lock);
+    vowi_free(c, sizeof *c);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* resilience/later.c - a call that waits for something. */
+#include "resilience/later.h"
+
+#include "base/mem.h"
+
+struct later {
+    vow_executor *on;
+    vow_task_fn *fn;
+    vow_value ctx;
+};
+
+static void
+drop_later(void *later)
+{
+    struct later *w = later;
+
+    vow_executor_unref(w->on);
+    vow_value_drop(w->ctx);
+    vowi_free(w, sizeof *w);
+}
+
+static vow_result
+call_now(vow_value in, void *later)
+{
+    struct later *w = later;
+    vow_value ctx = w->ctx;
+
+    (void)in;
+    w->ctx = VOW_NIL;
+    return vow_follow(vow_submit(w->on, w->fn, ctx));
+}
+
+vow_future *
+vowi_call_after(vow_future *f, vow_executor *on, vow_task_fn *fn, vow_value ctx)
+{
+    struct later *w = vowi_alloc(sizeof *w);
+
+    if (w == NULL) {
+        vow_value_drop(ctx);
+        vow_unref(f);
+        return NULL;
+    }
+    w->on = vow_executor_ref(on);
+    w->fn = fn;
+    w->ctx = ctx;
+    return vow_then(f, NULL, call_now, vow_own(w, drop_later));
+}

@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * resilience/policy.c - calls through layers.
+ *
+ * A call has one block, with a frame for each layer and one for the function: the frame is
+ * the context of whatever the layer before it calls. Going through a layer is calling
+ * its means with the next frame, inline; only the last one goes to the executor. So each
+ * means is used as it is from outside, and costs what it costs there.
+ *
+ * A frame as a context is a reference to the call. The last one drops the user's context.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include <vow/policy.h>
+#include <vow/timeout.h>
+
+#include "base/atomic.h"
+#include "base/mem.h"
+#include "base/warn.h"
+#include "sync/refs.h"
+
+struct layer {
+    vow_layer is;
+    vow_retry_options retry;
+    vow_hedge_options hedge;
+    _Atomic(uint64_t) entered; /* relaxed: a statistic */
+};
+
+struct vow_policy {
+    struct vowi_refs refs;
+    _Atomic(uint64_t) calls, ended, attempts; /* relaxed: statistics */
+    size_t n;
+    struct layer layers[];
+};
+
+struct frame {
+    struct call *call;
+    size_t layer;
+};
+
+struct call {
+    struct vowi_refs refs;
+    vow_policy *policy;
+    vow_executor *on;
+    vow_task_fn *fn;
+    vow_value ctx;
+    struct frame frames[];
+};
+
+/* ---- a call ----------------------------------------------------------------------------- */
+
+static size_t
+call_size(const vow_policy *p)
+{
+    return sizeof(struct call) + (p->n + 1) * sizeof(struct frame);
+}
+
+static void
+call_unref(struct call *c)
+{
+    vow_policy *p = c->policy;
+    vow_value ctx = c->ctx;
+
+    if (!vowi_refs_drop(&c->refs))
+        return;
+    vow_executor_unref(c->on);
+    vowi_free(c, call_size(p));
+    vowi_add_relaxed(&p->ended, 1); /* relaxed: a statistic */
+    vow_value_drop(ctx);
+    vow_policy_unref(p);
+}
+
+static void
+drop_frame(void *frame)
+{
+    call_unref(((struct frame *)frame)->call);
+}
+
+static vow_value
+context_of(struct frame *f)
+{
+    vowi_refs_take(&f->call->refs);
+    return vow_own(f, drop_frame);
+}
+
+static vow_future *enter(struct frame *f);
+
+/* What a layer calls: goes through the next one. */
+static vow_result
+go_on(void *frame)
+{
+    return vow_follow(enter(frame));
+}
+
+static vow_result
+run_function(void *frame)
+{
+    struct call *c = ((struct frame *)frame)->call;
+
+    return c->fn(c->ctx.as.ptr);
+}
+
+/* Goes through the layer of a frame. `next` is what is called within. */
+static vow_future *
+go_through(struct layer *l, struct frame *next)
+{
+    switch (l->is.kind) {
+    case VOW_LAYER_IS_TIMEOUT:
+        return vow_timeout(enter(next), l->is.time);
+    case VOW_LAYER_IS_FALLBACK:
+        return vow_fallback(enter(next), l->is.classes, NULL, l->is.fallback,
+                            vow_ptr(l->is.object));
+    case VOW_LAYER_IS_RETRY:
+        return vow_retry(NULL, &l->retry, go_on, context_of(next));
+    case VOW_LAYER_IS_HEDGE:
+        return vow_hedge(NULL, &l->hedge, go_on, context_of(next));
+    case VOW_LAYER_IS_BREAKER:
+        return vow_breaker_call(l->is.object, NULL, go_on, context_of(next));
+    case VOW_LAYER_IS_BULKHEAD:
+        return vow_bulkhead_call(l->is.object, NULL, go_on, context_of(next));
+    case VOW_LAYER_IS_RATE_LIMIT:
+        return vow_rate_limit_call(l->is.object, NULL, go_on, context_of(next));
+    case VOW_LAYER_IS_CHAOS:
+        return vow_chaos_call(l->is.object, NULL, go_on, context_of(next));
+    case VOW_LAYER_NONE:
+        break;
+    }
+    return enter(next);
+}
+
+static vow_future *
+enter(struct frame *f)
+{
+    struct call *c = f->call;
+    vow_policy *p = c->policy;
+
+    if (f->layer == p->n) {
+        vowi_add_relaxed(&p->attempts, 1); /* relaxed: a statistic */
+        return vow_submit(c->on, run_function, context_of(f));
+    }
+    vowi_add_relaxed(&p->layers[f->layer].entered, 1); /* relaxed: a statistic */
+    return go_through(&p->layers[f->layer], f + 1);
+}
+
+vow_future *
+vow_policy_call(vow_policy *p, vow_executor *on, vow_task_fn *fn, vow_value ctx)
+{
+    struct call *c;
+    vow_future *f;
+
+    if (p == NULL)
+        return vow_submit(on, fn, ctx);
+    c = vowi_alloc(call_size(p));
+    if (c == NULL) {
+        vow_value_drop(ctx);
+        return NULL;
+    }
+    vowi_refs_init(&c->refs);
+    c->policy = vow_policy_ref(p);
+    c->on = vow_executor_ref(on);
+    c->fn = fn;
+    c->ctx = ctx;
+    for (size_t i = 0; i <= p->n; i++)
+        c->frames[i] = (struct frame){c, i};
+    vowi_add_relaxed(&p->calls, 1); /* relaxed: a statistic */
+    f = enter(&c->frames[0]);
+    call_unref(c);
+    return f;
+}
+
+/* ---- making one ----------------------------------------------------------------------------- */
+
+static bool
+makes_sense(const vow_layer *l)
+{
+    switch (l->kind) {
+    case VOW_LAYER_NONE:
+        return true;
+    case VOW_LAYER_IS_TIMEOUT:
+        return l->time > 0;
+    case VOW_LAYER_IS_RETRY:
+        return l->retry != NULL;
+    case VOW_LAYER_IS_HEDGE:
+        return l->hedge != NULL;
+    case VOW_LAYER_IS_FALLBACK:
+        return l->fallback != NULL;
+    case VOW_LAYER_IS_BREAKER:
+    case VOW_LAYER_IS_BULKHEAD:
+    case VOW_LAYER_IS_RATE_LIMIT:
+    case VOW_LAYER_IS_CHAOS:
+        return l->object != NULL;
+    }
+    return false;
+}
+
+/* Takes, or gives back, what a layer shares. */
+static void
+take_share(struct layer *l)
+{
+    vow_token_ref(l->retry.token);
+    vow_budget_ref(l->retry.budget);
+    vow_token_ref(l->hedge.token);
+    vow_latency_ref(l->hedge.latency);
+    if (l->is.kind == VOW_LAYER_IS_BREAKER)
+        vow_breaker_ref(l->is.object);
+    else if (l->is.kind == VOW_LAYER_IS_BULKHEAD)
+        vow_bulkhead_ref(l->is.object);
+    else if (l->is.kind == VOW_LAYER_IS_RATE_LIMIT)
+        vow_rate_limit_ref(l->is.object);
+    else if (l->is.kind == VOW_LAYER_IS_CHAOS)
+        vow_chaos_ref(l->is.object);
+}
+
+static void
+give_back(struct layer *l)
+{
+    vow_token_unref(l->retry.token);
+    vow_budget_unref(l->retry.budget);
+    vow_token_unref(l->hedge.token);
+    vow_latency_unref(l->hedge.latency);
+    if (l->is.kind == VOW_LAYER_IS_BREAKER)
+        vow_breaker_unref(l->is.object);
+    else if (l->is.kind == VOW_LAYER_IS_BULKHEAD)
+        vow_bulkhead_unref(l->is.object);
+    else if (l->is.kind == VOW_LAYER_IS_RATE_LIMIT)
+        vow_rate_limit_unref(l->is.object);
+    else if (l->is.kind == VOW_LAYER_IS_CHAOS)
+        vow_chaos_unref(l->is.object);
+}
+
+static void
+copy_layer(struct layer *to, const vow_layer *from)
+{
+    to->is = *from;
+    if (from->retry != NULL)
+        memcpy(&to->retry, from->retry,
+               from->retry->size < sizeof to->retry ? from->retry->size
+                                                    : sizeof to->retry);
+    if (from->hedge != NULL)
+        memcpy(&to->hedge, from->hedge,
+               from->hedge->size < sizeof to->hedge ? from->hedge->size
+                                                    : sizeof to->hedge);
+    take_share(to);
+}
+
+/* ---- an order that is seldom meant ------------------------------------------------------------ */
+
+static bool
+retries_for_ever(const struct layer *l)
+{
+    return l->is.kind == VOW_LAYER_IS_RETRY && l->retry.max_attempts == VOW_RETRY_FOREVER;
+}
+
+static bool
+calls_again(const struct layer *l)
+{
+    return l->is.kind == VOW_LAYER_IS_RETRY || l->is.kind == VOW_LAYER_IS_HEDGE;
+}
+
+/* Two layers, the outer one first, with nothing that calls again between them or not. */
+static void
+warn_of_pair(const struct layer *outer, const struct layer *inner, bool again)
+{
+    if (outer->is.kind == VOW_LAYER_IS_BREAKER && retries_for_ever(inner))
+        vowi_warn(VOW_E_INVALID, "policy: a breaker outside of a retry without end never "
+                                 "sees a failure: put it inside");
+    if (outer->is.kind == VOW_LAYER_IS_BULKHEAD && inner->is.kind == VOW_LAYER_IS_RETRY)
+        vowi_warn(VOW_E_INVALID, "policy: a bulkhead outside of a retry keeps its place "
+                                 "through every pause: put it inside");
+    if (outer->is.kind == VOW_LAYER_IS_TIMEOUT &&
+        inner->is.kind == VOW_LAYER_IS_TIMEOUT && !again &&
+        inner->is.time >= outer->is.time)
+        vowi_warn(VOW_E_INVALID, "policy: the inner timeout is no shorter than the outer "
+                                 "one, and never comes");
+    if (outer->is.kind == VOW_LAYER_IS_BULKHEAD &&
+        inner->is.kind == VOW_LAYER_IS_BULKHEAD && outer->is.object == inner->is.object)
+        vowi_warn(VOW_E_INVALID, "policy: the same bulkhead twice: calls wait in it for "
+                                 "themselves");
+    if (outer->is.kind == VOW_LAYER_IS_BREAKER &&
+        inner->is.kind == VOW_LAYER_IS_BREAKER && outer->is.object == inner->is.object)
+        vowi_warn(VOW_E_INVALID,
+                  "policy: the same breaker twice: it counts each call twice");
+}
+
+static void
+warn_of_order(const vow_policy *p)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        bool again = false;
+
+        for (size_t k = i + 1; k < p->n; k++) {
+            warn_of_pair(&p->layers[i], &p->layers[k], again);
+            again = again || calls_again(&p->layers[k]);
+        }
+    }
+}
+
+static size_t
+policy_size(size_t n)
+{
+    return sizeof(vow_policy) + n * sizeof(struct layer);
+}
+
+vow_policy *
+vow_policy_new(const vow_layer *layers, size_t n)
+{
+    vow_policy *p = NULL;
+    bool bad = n > VOW_POLICY_LAYERS;
+
+    for (size_t i = 0; !bad && i < n; i++)
+        bad = !makes_sense(&layers[i]);
+    if (!bad)
+        p = vowi_alloc(policy_size(n));
+    if (p == NULL) {
+        errno = bad ? EINVAL : ENOMEM;
+        return NULL;
+    }
+    memset(p, 0, policy_size(n));
+    vowi_refs_init(&p->refs);
+    p->n = n;
+    for (size_t i = 0; i < n; i++)
+        copy_layer(&p->layers[i], &layers[i]);
+    warn_of_order(p);
+    return p;
+}
+
+vow_policy *
+vow_policy_ref(vow_policy *p)
+{
+    if (p != NULL)
+        vowi_refs_take(&p->refs);
+    return p;
+}
+
+void
+vow_policy_unref(vow_policy *p)
+{
+    if (p == NULL || !vowi_refs_drop(&p->refs))
+        return;
+    for (size_t i = 0; i < p->n; i++)
+        give_back(&p->layers[i]);
+    vowi_free(p, policy_size(p->n));
+}
+
+/* ---- asking ------------------------------------------------------------------------------------- */
+
+/* relaxed: statistics; ended first, so that it is not more than calls. */
+void
+vow_policy_read(const vow_policy *p, vow_policy_metrics *metrics)
+{
+    vow_policy_metrics m = {0};
+    size_t size = metrics->size < sizeof m ? metrics->size : sizeof m;
+
+    if (p != NULL) {
+        uint64_t ended = vowi_load_relaxed(&p->ended);
+
+        m.calls = vowi_load_relaxed(&p->calls);
+        m.running = m.calls - ended;
+        m.attempts = vowi_load_relaxed(&p->attempts);
+        m.layers = p->n;
+        for (size_t i = 0; i < p->n; i++)
+            m.entered[i] = vowi_load_relaxed(&p->layers[i].entered);
+    }
+    m.size = metrics->size;
+    memcpy(metrics, &m, size);
+}
+
+static void
+print_breaker(const vow_breaker *b, FILE *stream)
+{
+    static const char *const states[] = {"closed",      "open",          "half open",
+                                         "forced open", "forced closed", "count only"};
+    vow_breaker_metrics m = {.size = sizeof m};
+
+    vow_breaker_read(b, &m);
+    fprintf(stream,
+            ", %s, %" PRIu64 " succeeded, %" PRIu64 " failed, %" PRIu64
+            " refused, %" PRIu64 " trips",
+            states[m.state], m.successes, m.failures, m.refused, m.trips);
+}
+
+static void
+print_bulkhead(const vow_bulkhead *b, FILE *stream)
+{
+    vow_bulkhead_metrics m = {.size = sizeof m};
+
+    vow_bulkhead_read(b, &m);
+    fprintf(stream,
+            ", %" PRIu64 " running, %" PRIu64 " waiting, %" PRIu64 " refused, %" PRIu64
+            " timed out",
+            m.running, m.waiting, m.refused, m.timed_out);
+}
+
+static void
+print_rate_limit(const vow_rate_limit *l, FILE *stream)
+{
+    vow_rate_limit_metrics m = {.size = sizeof m};
+
+    vow_rate_limit_read(l, &m);
+    fprintf(stream, ", %" PRIu64 " at once, %" PRIu64 " delayed, %" PRIu64 " refused",
+            m.allowed, m.delayed, m.refused);
+}
+
+static void
+print_layer(const struct layer *l, FILE *stream)
+{
+    static const char *const names[] = {"none",     "timeout",    "retry",
+                                        "hedge",    "fallback",   "breaker",
+                                        "bulkhead", "rate limit", "chaos"};
+
+    fprintf(stream, "%s: %" PRIu64 " calls", names[l->is.kind],
+            vowi_load_relaxed(&l->entered)); /* relaxed: a statistic */
+    if (l->is.kind == VOW_LAYER_IS_BREAKER)
+        print_breaker(l->is.object, stream);
+    else if (l->is.kind == VOW_LAYER_IS_BULKHEAD)
+        print_bulkhead(l->is.object, stream);
+    else if (l->is.kind == VOW_LAYER_IS_RATE_LIMIT)
+        print_rate_limit(l->is.object, stream);
+    fputc('\n', stream);
+}
+
+void
+vow_policy_print(const vow_policy *p, FILE *stream)
+{
+    vow_policy_metrics m = {.size = sizeof m};
+
+    vow_policy_read(p, &m);
+    fprintf(stream,
+            "policy: %" PRIu64 " calls, %" PRIu64 " running, %" PRIu64 " attempts\n",
+            m.calls, m.running, m.attempts);
+    for (size_t i = 0; i < m.layers; i++)
+        print_layer(&p->layers[i], stream);
+}
