@@ -390,6 +390,74 @@ VOW_CASE(outside_a_task_nothing_is_cancelled)
     assert_null(vow_token_current());
 }
 
+struct periodic {
+    vow_future *future;
+    vow_token *own;
+    bool before, after;
+    int code;
+};
+
+static vow_result
+cancel_turn_and_look(void *ctx)
+{
+    struct periodic *p = ctx;
+    vow_result r;
+
+    p->own = vow_token_current();
+    p->before = vow_cancelled() || vow_token_cancelled(p->own);
+    vow_future_cancel(p->future, vow_error_new(EINTR, "enough"));
+    p->after = vow_cancelled() && vow_token_cancelled(p->own);
+    r = vow_check_cancelled();
+    p->code = vow_error_code(vow_error_cause(r.error));
+    return r;
+}
+
+VOW_CASE(periodic_work_that_runs_sees_a_request)
+{
+    vow_manual *m = vow_manual_new();
+    struct periodic p = {.before = true};
+
+    p.future = vow_submit_every(vow_manual_executor(m), 10, VOW_MISSED_SKIP,
+                                cancel_turn_and_look, vow_ptr(&p));
+    vow_manual_advance(m, 100);
+
+    assert_non_null(p.own);
+    assert_false(p.before);
+    assert_true(p.after);
+    assert_int_equal(p.code, EINTR);
+    assert_int_equal(vow_error_code(vow_token_reason(p.own)), EINTR);
+    assert_interrupted(p.future);
+    vow_token_unref(p.own);
+    vow_manual_unref(m);
+}
+
+static vow_result
+cancel_delayed_and_look(void *ctx)
+{
+    struct looker *l = ctx;
+
+    l->own = vow_token_current();
+    vow_future_cancel(l->future, vow_error_new(EINTR, "enough"));
+    assert_true(vow_token_cancelled(l->own));
+    vow_token_unref(l->own);
+    look(l);
+    return vow_ok(VOW_NIL);
+}
+
+VOW_CASE(delayed_work_that_runs_sees_a_request)
+{
+    vow_manual *m = vow_manual_new();
+    struct looker l = {0};
+
+    l.future =
+        vow_submit_after(vow_manual_executor(m), 5, cancel_delayed_and_look, vow_ptr(&l));
+    vow_manual_advance(m, 5);
+
+    assert_told(&l);
+    vow_unref(l.future);
+    vow_manual_unref(m);
+}
+
 /* The token of its own. */
 
 static vow_result
@@ -979,6 +1047,8 @@ main(void)
         vow_test(task_that_runs_is_not_told_of_a_drain),
         vow_test(errand_that_runs_sees_its_executor_cancel),
         vow_test(outside_a_task_nothing_is_cancelled),
+        vow_test(periodic_work_that_runs_sees_a_request),
+        vow_test(delayed_work_that_runs_sees_a_request),
         vow_test(own_token_fires_at_a_request),
         vow_test(own_token_fires_with_the_one_it_was_given),
         vow_test(own_token_made_after_the_request_has_fired),

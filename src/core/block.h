@@ -92,27 +92,28 @@ static_assert(offsetof(struct vowi_bare, state.outcome) % 16 == 0, "its node is 
 
 /*
  * What few states need: a name; of a promise, a hook for requests to stop; of a task or
- * a step, a token by which it is asked, and the token of its own.
+ * a step, a tie to a token by which it is asked; the token of its own, for what runs.
  */
 struct vow_registration {
     union {
         struct {
             union vowi_task as;
             vow_executor *on;      /* held */
-            vow_cancel_fn *cancel; /* NULL: no hook */
+            vow_cancel_fn *cancel; /* core/cancel.c: the hook, or how far it has come */
             vow_value ctx;
         };
-        struct {
-            struct vowi_tie tie; /* its token NULL: none; else with a hold of the state */
-            struct vow_token *own; /* core/ambient.c; NULL: nobody asked for it */
-        };
+        struct vowi_tie tie; /* its token NULL: none; else with a hold of the state */
     };
     const char *name;
     const void *site;
     struct vow_state *state; /* with a promise reference, while a hook is on its way */
     vow_error *reason;       /* of the request to stop */
-    unsigned char stage;     /* core/cancel.c: of a hook; guarded by the lock bit */
+    struct vow_token *own;   /* core/ambient.c; NULL: nobody asked for it */
 };
+
+#if UINTPTR_MAX == UINT64_MAX
+static_assert(sizeof(struct vow_registration) == 96, "a block of the caches");
+#endif
 
 static inline struct vowi_bare *
 vowi_bare(struct vow_state *s)

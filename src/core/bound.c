@@ -75,7 +75,7 @@ vowi_bound_to(struct vow_state *s)
 {
     struct vow_registration *r = vowi_record_of_own(s);
 
-    return r != NULL ? r->tie.token : NULL;
+    return r != NULL && vowi_kind(s) != VOWI_BARE ? r->tie.token : NULL;
 }
 
 /* ---- while it runs ------------------------------------------------------------------------ */
@@ -114,17 +114,30 @@ record_for(struct vow_state *s, const vow_error *error)
 }
 
 void
+vowi_tell_own(struct vow_state *s, const vow_error *error)
+{
+    struct vow_registration *r = vowi_record_of_own(s);
+    struct vow_token *own;
+
+    if (r == NULL)
+        return;
+    vowi_lock_word(s);
+    own = vow_token_ref(r->own);
+    vowi_unlock_word(s);
+    if (own != NULL)
+        vowi_token_cancel(own, error);
+    vow_token_unref(own);
+}
+
+void
 vowi_tell_running(struct vow_state *s, const vow_error *error)
 {
     struct vow_registration *fresh = record_for(s, error);
     struct vow_registration *r = NULL;
-    struct vow_token *own = NULL;
     vow_error *reason = vow_error_ref(error);
 
     if ((vowi_lock_word(s) & VOWI_SETTLED) == 0)
         r = record_locked(s, &fresh);
-    if (r != NULL)
-        own = vow_token_ref(r->own);
     if (r != NULL && r->reason == NULL) {
         r->reason = reason;
         reason = NULL;
@@ -132,9 +145,7 @@ vowi_tell_running(struct vow_state *s, const vow_error *error)
     vowi_unlock_word(s);
     vowi_free(fresh, sizeof *fresh);
     vow_error_unref(reason);
-    if (own != NULL)
-        vowi_token_cancel(own, error);
-    vow_token_unref(own);
+    vowi_tell_own(s, error);
 }
 
 vow_error *

@@ -22,7 +22,7 @@ void vowi_bind(struct vowi_thread *t, struct vow_state *s);
 /* Takes what has settled, and has a record, off its token. */
 void vowi_unbind(struct vowi_thread *t, struct vow_state *s);
 
-/* The token by which it is asked; NULL: none. Of one that has not settled. */
+/* The token by which it is asked; NULL: none, as of a promise. Of one that has not settled. */
 vow_token *vowi_bound_to(struct vow_state *s);
 
 /* ---- while it runs ---------------------------------------------------------------- */
@@ -30,6 +30,9 @@ vow_token *vowi_bound_to(struct vow_state *s);
 /* One that runs was asked to stop: its own token fires, and it may look why. With a
  * trampoline open. Allocates room for the reason, and works without. */
 void vowi_tell_running(struct vow_state *s, const vow_error *error);
+
+/* The token of its own fires, if there is one. Likewise. */
+void vowi_tell_own(struct vow_state *s, const vow_error *error);
 
 /* The rest is for the thread on which it runs. */
 

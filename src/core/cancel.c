@@ -43,41 +43,45 @@ vowi_record_new(const char *name, const void *site)
 }
 
 static void
-free_with_hook(struct vowi_thread *t, struct vow_registration *r)
+record_free(struct vowi_thread *t, struct vow_registration *r, bool with_hook)
 {
-    vow_value ctx = r->ctx;
+    vow_executor *on = with_hook ? r->on : NULL;
+    vow_value ctx = with_hook ? r->ctx : VOW_NIL;
     vow_error *reason = r->reason;
+    struct vow_token *own = r->own;
 
-    vowi_executor_release(t, r->on);
     vowi_free_on(t, r, sizeof *r);
+    vowi_executor_release(t, on);
     vow_value_drop(ctx);
     vow_error_unref(reason);
-}
-
-static void
-free_without_hook(struct vowi_thread *t, struct vow_registration *r)
-{
-    struct vow_token *own = r->own;
-    vow_error *reason = r->reason;
-
-    vowi_free_on(t, r, sizeof *r);
     vow_token_unref(own);
-    vow_error_unref(reason);
 }
 
 void
 vowi_record_free(struct vowi_thread *t, struct vow_state *s)
 {
-    if (vowi_kind(s) == VOWI_BARE)
-        free_with_hook(t, s->extra);
-    else
-        free_without_hook(t, s->extra);
+    record_free(t, s->extra, vowi_kind(s) == VOWI_BARE);
 }
 
 /* ---- the hook of a promise ---------------------------------------------------------------- */
 
-/* How far a hook has come. */
-enum { NONE, SET, ASKED, RAN };
+/*
+ * How far a hook has come, under the lock bit: there is none, `cancel` is NULL; it waits;
+ * it was asked for, there is a `reason`; it has run.
+ */
+static void
+has_run(vow_promise *p, const vow_error *reason, void *ctx)
+{
+    (void)p;
+    (void)reason;
+    (void)ctx;
+}
+
+static bool
+waits_locked(const struct vow_registration *r)
+{
+    return r->cancel != NULL && r->reason == NULL;
+}
 
 /* Under the lock bit of an undecided state. Returns false if it has a hook. */
 static bool
@@ -94,14 +98,13 @@ install(struct vow_state *s, struct vow_registration *fresh)
         vowi_or_acq_rel(&s->refs, VOWI_HAS_RECORD); /* [hook] */
         return true;
     }
-    if (r->stage != NONE)
+    if (r->cancel != NULL)
         return false;
     r->as.task.run = fresh->as.task.run;
     r->on = fresh->on;
     r->cancel = fresh->cancel;
     r->ctx = fresh->ctx;
     r->state = s;
-    r->stage = SET;
     fresh->on = NULL;
     fresh->ctx = VOW_NIL;
     return true;
@@ -126,12 +129,11 @@ vow_promise_on_cancel(vow_promise *p, vow_executor *on, vow_cancel_fn *fn, vow_v
     fresh->cancel = fn;
     fresh->ctx = ctx;
     fresh->state = s;
-    fresh->stage = SET;
     if ((vowi_lock_word(s) & VOWI_CLAIMED) == 0 && install(s, fresh))
         installed = s->extra;
     vowi_unlock_word(s);
     if (installed != fresh)
-        free_with_hook(t, fresh);
+        record_free(t, fresh, true);
     return installed;
 }
 
@@ -150,13 +152,13 @@ vowi_hook_drop(struct vow_state *s)
 }
 
 static void
-hook_is_done(struct vow_registration *r, unsigned char stage)
+hook_is_done(struct vow_registration *r, vow_cancel_fn *stage)
 {
     struct vow_state *s = r->state;
 
     vowi_hook_drop(s);
     vowi_lock_word(s);
-    r->stage = stage;
+    r->cancel = stage;
     vowi_unlock_word(s);
     vow_promise_unref(vowi_promise(s)); /* may free r */
 }
@@ -166,7 +168,7 @@ thread_exits_in_hook(void *arg)
 {
     struct vowi_thread *t = vowi_frame_exited();
 
-    hook_is_done(arg, RAN);
+    hook_is_done(arg, has_run);
     vowi_leave_exiting(t);
 }
 
@@ -177,7 +179,7 @@ run_hook(vow_task *task, int why)
     union vowi_task *as = vowi_container_of(task, union vowi_task, task);
     struct vow_registration *r = vowi_container_of(as, struct vow_registration, as);
     bool outermost = vowi_enter(t);
-    unsigned char stage = NONE;
+    vow_cancel_fn *stage = NULL;
 
     if (why != 0) {
         vow_promise_reject(vowi_promise(r->state), vow_error_ref(r->reason));
@@ -187,7 +189,7 @@ run_hook(vow_task *task, int why)
         VOWI_USER_CODE(t, frame, NULL,
                        r->cancel(vowi_promise(r->state), r->reason, r->ctx.as.ptr),
                        thread_exits_in_hook, r);
-        stage = RAN;
+        stage = has_run;
     }
     hook_is_done(r, stage);
     vowi_leave(t, outermost);
@@ -206,9 +208,10 @@ promise_ref_if_any(struct vow_state *s)
     return true;
 }
 
-/* By whoever has the hook; NULL: there is none. */
+/* By whoever has the hook, to call it for a reason; NULL: there is none, and no reason is
+ * needed. */
 static struct vow_registration *
-hook_of(struct vow_state *s)
+hook_for(struct vow_state *s, vow_error *error)
 {
     struct vow_registration *r = NULL;
 
@@ -216,8 +219,8 @@ hook_of(struct vow_state *s)
     /* relaxed: ordered by the lock bit */
     if (vowi_load_relaxed(&s->refs) & VOWI_HAS_RECORD)
         r = s->extra;
-    if (r != NULL && r->stage == SET)
-        r->stage = ASKED;
+    if (r != NULL && waits_locked(r))
+        r->reason = error;
     else
         r = NULL;
     vowi_unlock_word(s);
@@ -231,13 +234,13 @@ remove_locked(struct vow_registration *r, uintptr_t word)
     struct vow_state *s = r->state;
     bool had = (vowi_load_acquire(&s->refs) & VOWI_STOPPING) != 0; /* [hook] */
 
-    if (r->stage == RAN)
+    if (r->cancel == has_run)
         return VOW_RAN;
     if (had && (word & VOWI_SETTLED) == 0)
         return VOW_RUNNING;
     if (had)
-        return r->stage == ASKED ? VOW_RUNNING : VOW_REMOVED;
-    r->stage = NONE;
+        return r->cancel != NULL && r->reason != NULL ? VOW_RUNNING : VOW_REMOVED;
+    r->cancel = NULL;
     return VOW_REMOVED;
 }
 
@@ -249,7 +252,7 @@ vowi_hook_remove(struct vow_registration *r)
     vow_value ctx = VOW_NIL;
     vow_removal removal = remove_locked(r, vowi_lock_word(s));
 
-    if (r->stage == NONE) {
+    if (r->cancel == NULL) {
         on = r->on;
         ctx = r->ctx;
         r->on = NULL;
@@ -270,11 +273,10 @@ settle_cancelled(struct vowi_thread *t, struct vow_state *s, vow_error *error)
     vowi_settle(t, s);
 }
 
-/* With a promise reference and an error, both consumed. */
+/* With a promise reference, consumed. */
 static void
-call_hook(struct vowi_thread *t, struct vow_registration *r, vow_error *error)
+call_hook(struct vowi_thread *t, struct vow_registration *r)
 {
-    r->reason = error;
     r->as.node.as.newer = NULL;
     r->as.task.flags = VOW_TASK_STEP; /* nobody who cancels waits for room */
     if (r->on == NULL)
@@ -297,12 +299,12 @@ stop_promise(struct vowi_thread *t, struct vow_state *s, vow_error *error)
         vow_error_unref(error);
         return;
     }
-    r = hook_of(s);
+    r = hook_for(s, error);
+    vowi_tell_own(s, error);
     if (r != NULL && promise_ref_if_any(s)) {
-        call_hook(t, r, error);
+        call_hook(t, r);
     } else if (r != NULL) {
         vowi_hook_drop(s);
-        vow_error_unref(error);
     } else if (vowi_claim(s)) {
         settle_cancelled(t, s, error);
     } else {

@@ -250,10 +250,9 @@ unhang_sole_follower(struct vow_state *s, uint64_t alone)
 static bool
 is_bound_alike(struct vow_state *s, struct vow_state *follower)
 {
-    vow_token *token = vowi_kind(s) != VOWI_BARE ? vowi_bound_to(s) : NULL;
+    vow_token *token = vowi_bound_to(s);
 
-    return token == NULL ||
-           (vowi_kind(follower) != VOWI_BARE && vowi_bound_to(follower) == token);
+    return token == NULL || vowi_bound_to(follower) == token;
 }
 
 /*
