@@ -147,22 +147,34 @@ are_valid(const vow_pool_options *opt)
            opt->when_full <= VOW_FULL_DROP_OLDEST;
 }
 
+/* One for each CPU that it may use. */
+static unsigned
+default_threads(const struct vowi_cpus *cpus)
+{
+    unsigned usable = vow_cpu_count(), named = vowi_cpus_count(cpus);
+
+    return named != 0 && named < usable ? named : usable;
+}
+
 static void
 configure(struct vowi_pool *p, const vow_pool_options *opt)
 {
-    p->threads = opt->threads != 0 ? opt->threads : vow_cpu_count();
+    p->threads = opt->threads != 0 ? opt->threads : default_threads(&p->cpus);
     p->spares = opt->spares != 0 ? opt->spares : DEFAULT_SPARES;
     p->slots = p->threads + p->spares;
     p->limit = opt->queue_limit;
     p->when_full = opt->when_full;
     p->posters_end = &p->posters;
     p->stack_size = opt->stack_size;
+    p->on_start = opt->on_start;
+    p->on_stop = opt->on_stop;
+    p->hook_ctx = opt->hook_ctx;
     snprintf(p->name, sizeof p->name, "%.10s", opt->name != NULL ? opt->name : "vow");
 }
 
 /* All but the threads. On failure errno says why and nothing is left. */
 static struct vowi_pool *
-pool_prepare(const vow_pool_options *opt)
+pool_prepare(const vow_pool_options *opt, const struct vowi_cpus *cpus)
 {
     struct vowi_pool *p = vowi_alloc_aligned(sizeof *p, VOWI_CACHE_LINE);
     size_t size;
@@ -170,6 +182,7 @@ pool_prepare(const vow_pool_options *opt)
     if (p == NULL)
         return NULL;
     memset(p, 0, sizeof *p);
+    p->cpus = *cpus;
     configure(p, opt);
     size = p->slots * sizeof *p->workers;
     if (vowi_lock_init(&p->lock, VOWI_RANK_POOL) != 0)
@@ -235,14 +248,15 @@ vow_executor *
 vow_pool_new(const vow_pool_options *opt)
 {
     vow_pool_options known = known_options(opt);
+    struct vowi_cpus cpus;
     struct vowi_pool *p;
     int rc;
 
-    if (!are_valid(&known)) {
+    if (!are_valid(&known) || !vowi_cpus_parse(known.affinity, &cpus)) {
         errno = EINVAL;
         return NULL;
     }
-    p = pool_prepare(&known);
+    p = pool_prepare(&known, &cpus);
     if (p == NULL || vow_executor_init(&p->executor, &pool_ops) != 0) {
         if (p != NULL)
             pool_free(p);

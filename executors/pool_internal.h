@@ -63,8 +63,15 @@
 
 #define VOWI_LEVELS 5 /* of an enum vow_priority, which is their index */
 
+/* Beyond what a machine has; a mask of 128 bytes. */
+#define VOWI_MOST_CPUS 1024
+
 struct vowi_pool;
 struct vowi_poster;
+
+struct vowi_cpus {
+    unsigned long mask[VOWI_MOST_CPUS / (sizeof(unsigned long) * CHAR_BIT)];
+};
 
 /* What waits at one priority. */
 struct vowi_level {
@@ -108,6 +115,9 @@ struct vowi_pool {
     vow_when_full when_full;
     size_t stack_size;
     char name[16];
+    struct vowi_cpus cpus; /* none: all */
+    vow_pool_hook *on_start, *on_stop;
+    void *hook_ctx;
     struct vowi_worker **workers; /* of slots entries, count in use */
 
     /* Written by posts from outside. */
@@ -205,6 +215,15 @@ void vowi_bound_wake(struct vowi_poster *poster);
 void vowi_bound_turn_away(struct vowi_pool *p);
 
 bool vowi_pool_caller_runs(vow_executor *self);
+
+/* ---- pool_cpus.c --------------------------------------------------------------------- */
+
+/* Reads a list such as "0-3,8"; NULL is none. False if it is not one. */
+bool vowi_cpus_parse(const char *list, struct vowi_cpus *cpus);
+unsigned vowi_cpus_count(const struct vowi_cpus *cpus);
+
+/* Keeps the calling thread on the CPUs of its pool, or warns. */
+void vowi_cpus_apply(const struct vowi_pool *p);
 
 /* ---- pool_idle.c -------------------------------------------------------------------- */
 

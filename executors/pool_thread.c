@@ -168,6 +168,22 @@ lose_worker(struct vowi_pool *p, int why)
     exit_pool(p, true);
 }
 
+/*
+ * Runs what the user has for a thread that ends. It is a worker no more, so that the pool
+ * refuses what is posted here once it has ended; but its executor is still the pool, which
+ * keeps it from waiting for room and lets no wait begin (vowi_pool_block_begin).
+ */
+static void
+stop(struct vowi_worker *w)
+{
+    struct vowi_pool *p = w->pool;
+
+    vowi_self()->worker = NULL;
+    if (p->on_stop != NULL)
+        p->on_stop(w->index, p->hook_ctx);
+    vow_executor_enter(NULL);
+}
+
 /* pthread_exit in a task: another thread carries on with this worker's queue. */
 static void
 thread_exits(void *worker)
@@ -176,8 +192,8 @@ thread_exits(void *worker)
     struct vowi_pool *p = w->pool;
     int rc;
 
-    vowi_self()->worker = NULL;
-    vow_executor_enter(NULL);
+    vow_executor_enter(&p->executor); /* the task may have been of one on top of it */
+    stop(w);
     vowi_store_relaxed(&w->stolen, NULL);
     vowi_lock_acquire(&p->lock);
     w->predecessor = pthread_self();
@@ -197,6 +213,7 @@ begin(struct vowi_worker *w)
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
     snprintf(name, sizeof name, "%s/%u", w->pool->name, w->index % 10000);
     set_thread_name(name);
+    vowi_cpus_apply(w->pool);
     if (w->has_predecessor)
         pthread_join(w->predecessor, NULL);
     w->has_predecessor = false;
@@ -213,6 +230,8 @@ worker_main(void *worker)
 
     begin(w);
     pthread_cleanup_push(thread_exits, w);
+    if (p->on_start != NULL)
+        p->on_start(w->index, p->hook_ctx);
     while ((task = vowi_worker_next_task(p, w)) != NULL) {
         vowi_worker_run(p, w, task);
         /* relaxed: compared only */
@@ -220,8 +239,7 @@ worker_main(void *worker)
             vowi_store_relaxed(&w->stolen, NULL);
     }
     pthread_cleanup_pop(0);
-    vowi_self()->worker = NULL;
-    vow_executor_enter(NULL);
+    stop(w);
     exit_pool(p, false);
     return NULL;
 }

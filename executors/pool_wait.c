@@ -157,6 +157,8 @@ vowi_pool_block_begin(vow_executor *self)
     enum replacement how;
     int rc = 0, why;
 
+    if (vowi_pool_worker(p) == NULL)
+        return VOW_E_DEADLOCK; /* a thread on its way out */
     vowi_lock_acquire(&p->lock);
     p->blocked++;
     how = replace_locked(p, &rested);

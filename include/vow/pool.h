@@ -60,6 +60,9 @@ typedef enum vow_when_full {
     VOW_FULL_DROP_OLDEST = 3
 } vow_when_full;
 
+/** Called on a worker's own thread; @p worker is its number, from 0. */
+typedef void vow_pool_hook(unsigned worker, void *ctx);
+
 /** How to make a pool; see VOW_POOL_OPTIONS. 0 in any field is its default. */
 typedef struct vow_pool_options {
     size_t size;       /**< of this struct: the macro sets it */
@@ -75,6 +78,26 @@ typedef struct vow_pool_options {
      */
     size_t queue_limit;
     vow_when_full when_full; /**< what happens then; default VOW_FULL_BLOCK */
+    /**
+     * On each thread before its first task, spares included; must return. It may use the
+     * pool as a task does.
+     */
+    vow_pool_hook *on_start;
+    /**
+     * On the same thread after its last task, also if a task ended the thread: then
+     * another one starts with that number. All have returned before the pool's close
+     * future settles. A wait in it that would have to block gives VOW_E_DEADLOCK.
+     */
+    vow_pool_hook *on_stop;
+    void *hook_ctx; /**< handed to both; borrowed until the pool has finished */
+    /**
+     * The CPUs that its threads may run on, each on all of them: a list as the kernel
+     * writes it, "0-3,8", numbers below 1024; borrowed for the call. Also the most
+     * threads that there are by default. Where the system refuses they run anywhere,
+     * and a warning says so (vow_on_warning). NULL: those of the thread that starts
+     * them.
+     */
+    const char *affinity;
 } vow_pool_options;
 
 /** Options for vow_pool_new: &VOW_POOL_OPTIONS(.threads = 4). */

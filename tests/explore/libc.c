@@ -192,6 +192,15 @@ model_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
     return -1;
 }
 
+int
+model_sched_setaffinity(pid_t pid, size_t size, const cpu_set_t *set)
+{
+    (void)pid;
+    (void)size;
+    (void)set;
+    return -1;
+}
+
 long
 model_sysconf(int name)
 {

@@ -62,6 +62,7 @@ int fault_pthread_setspecific(fault_at at, pthread_key_t key, const void *value)
 int fault_pthread_setname_np(fault_at at, pthread_t thread, const char *name);
 int fault_clock_gettime(fault_at at, clockid_t clock, struct timespec *t);
 int fault_sched_getaffinity(fault_at at, pid_t pid, size_t size, cpu_set_t *set);
+int fault_sched_setaffinity(fault_at at, pid_t pid, size_t size, const cpu_set_t *set);
 long fault_sysconf(fault_at at, int name);
 int fault_open(fault_at at, const char *path, int flags);
 ssize_t fault_read(fault_at at, int fd, void *buffer, size_t size);

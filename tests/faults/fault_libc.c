@@ -203,6 +203,12 @@ fault_sched_getaffinity(fault_at at, pid_t pid, size_t size, cpu_set_t *set)
     return refuse(FAILS(at, EINVAL)) ? -1 : sched_getaffinity(pid, size, set);
 }
 
+int
+fault_sched_setaffinity(fault_at at, pid_t pid, size_t size, const cpu_set_t *set)
+{
+    return refuse(FAILS(at, EINVAL, EPERM)) ? -1 : sched_setaffinity(pid, size, set);
+}
+
 long
 fault_sysconf(fault_at at, int name)
 {

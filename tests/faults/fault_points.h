@@ -72,6 +72,8 @@
 #define clock_gettime(clock, t) fault_clock_gettime(FAULT_HERE("clock_gettime"), clock, t)
 #define sched_getaffinity(pid, size, set)                                                \
     fault_sched_getaffinity(FAULT_HERE("sched_getaffinity"), pid, size, set)
+#define sched_setaffinity(pid, size, set)                                                \
+    fault_sched_setaffinity(FAULT_HERE("sched_setaffinity"), pid, size, set)
 #define sysconf(name)          fault_sysconf(FAULT_HERE("sysconf"), name)
 #define open(path, flags)      fault_open(FAULT_HERE("open"), path, flags)
 #define read(fd, buffer, size) fault_read(FAULT_HERE("read"), fd, buffer, size)

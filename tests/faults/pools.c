@@ -158,6 +158,31 @@ pool_that_cancels(struct drop_set *d)
     vow_executor_unref(pool);
 }
 
+static void
+count_start(unsigned worker, void *ctx)
+{
+    (void)worker;
+    atomic_fetch_add((atomic_int *)ctx, 1);
+}
+
+static void
+count_stop(unsigned worker, void *ctx)
+{
+    (void)worker;
+    atomic_fetch_sub((atomic_int *)ctx, 1);
+}
+
+static void
+pool_on_one_cpu_with_hooks(struct drop_set *d)
+{
+    atomic_int running = 0;
+
+    use_pool(&VOW_POOL_OPTIONS(.threads = 2, .affinity = "0", .on_start = count_start,
+                               .on_stop = count_stop, .hook_ctx = &running),
+             d);
+    assert_int_equal(running, 0);
+}
+
 /* Less room than is wanted: the caller runs some, or the oldest are dropped. */
 static void
 pool_with_a_limit(struct drop_set *d)

@@ -13,6 +13,7 @@
     X(pool_of_four)                                                                      \
     X(pool_with_a_small_stack)                                                           \
     X(pool_that_cancels)                                                                 \
+    X(pool_on_one_cpu_with_hooks)                                                        \
     X(pool_with_a_limit)                                                                 \
     X(pool_that_keeps_a_poster_waiting)                                                  \
     X(pool_whose_worker_waits)                                                           \
