@@ -23,11 +23,13 @@
 #define VOW_VISIBLE_END        _Pragma("GCC visibility pop")
 #define VOW_MUST_USE           __attribute__((warn_unused_result))
 #define VOW_PRINTF(nth, first) __attribute__((__format__(__printf__, nth, first)))
+#define VOW_ALIGNED(bytes)     __attribute__((aligned(bytes)))
 #else
 #define VOW_VISIBLE_BEGIN
 #define VOW_VISIBLE_END
 #define VOW_MUST_USE
 #define VOW_PRINTF(nth, first)
+#define VOW_ALIGNED(bytes)
 #endif
 
 #ifdef __cplusplus

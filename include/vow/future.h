@@ -412,6 +412,42 @@ vow_future *vow_finally(vow_future *f, vow_executor *on, vow_fn *fn, vow_value c
  */
 bool vow_on_settled(vow_future *f, vow_executor *on, vow_settled_fn *fn, vow_value ctx);
 
+/**
+ * A call for when a future settles, in the caller's storage. For an executor that
+ * waits for a future and works meanwhile; see vow_loop_run_until.
+ */
+typedef struct vow_notice {
+    vow_task task; /**< the library's; all zero */
+    /**
+     * Called once, at once, in the thread that settles, inside whatever that runs:
+     * it may wake or post, but neither wait nor settle anything. Its own last touch
+     * may end the notice's life.
+     */
+    void (*settled)(struct vow_notice *notice);
+} VOW_ALIGNED(16) vow_notice;
+
+/**
+ * Asks for a call when a future has settled. The outcome is not looked at: an error
+ * stays unseen.
+ *
+ * @param f       borrowed until the call, or until it was called off; NULL has settled
+ * @param notice  lent until then
+ * @return        true: it will be called; false: the future has settled, no call
+ * @contract      any thread; never blocks; no memory; runs no user code
+ */
+bool vow_notice_attach(vow_future *f, vow_notice *notice);
+
+/**
+ * Calls a notice off.
+ *
+ * @param f       borrowed; what it is attached to
+ * @param notice  lent back if it returns true
+ * @return        true: it will not be called; false: too late, it has been called or
+ *                is about to be
+ * @contract      any thread; never blocks; no memory; runs no user code
+ */
+bool vow_notice_detach(vow_future *f, vow_notice *notice);
+
 /** An error that nobody looked at. */
 typedef struct vow_unhandled {
     const vow_error *error; /**< lent for the call */

@@ -15,6 +15,7 @@
 #include "core/bound.h"
 #include "core/cancel.h"
 #include "core/follow.h"
+#include "core/notice.h"
 #include "core/refs.h"
 #include "core/step.h"
 #include "core/trampoline.h"
@@ -36,6 +37,8 @@ deliver(struct vowi_thread *t, struct vowi_node *n, int why)
         vowi_wake_reader(n);
     } else if (vowi_is_hook(n)) {
         vowi_deliver(t, n, why);
+    } else if (vowi_is_notice(n)) {
+        vowi_call_notice(n);
     } else {
         n->as.queued.why = why;
         vowi_later(t, n);
