@@ -369,7 +369,7 @@ ready_or_fail(int file, bool writes, const char *what, const void *pc)
 
     step_files();
     f = file_of(file, pc);
-    if (fails(what, pc))
+    if (!f->nonblocking && fails(what, pc))
         return fail_with(EINTR);
     if (writes ? is_writable(f) : is_readable(f))
         return 0;
@@ -544,21 +544,68 @@ report_all(struct file *e, struct epoll_event *events, int max)
     return reported;
 }
 
+/* With a deadline if it is timed; one that has passed only looks. */
+static int
+wait_for_events(int epoll, struct epoll_event *events, int max, bool timed,
+                uint64_t deadline, const void *pc)
+{
+    int n;
+
+    if (fails("epoll_wait", pc))
+        return fail_with(EINTR);
+    if ((!timed || deadline > run.now) && !is_any_ready(file_of(epoll, pc)))
+        wait_for_file(epoll, false, timed, deadline, pc);
+    plain_access((uintptr_t)events, (size_t)max * sizeof *events, true, pc);
+    n = report_all(file_of(epoll, pc), events, max);
+    TRACE(pc, "epoll %d: %d events", epoll, n);
+    return n;
+}
+
 int model_epoll_wait(int epoll, struct epoll_event *events, int max, int timeout);
 int
 model_epoll_wait(int epoll, struct epoll_event *events, int max, int timeout)
 {
-    uint64_t deadline;
-    int n;
+    uint64_t ms = (uint64_t)(timeout > 0 ? timeout : 0);
 
     step_files();
-    deadline = run.now + (uint64_t)(timeout > 0 ? timeout : 0) * 1000000;
-    if (fails("epoll_wait", PC))
-        return fail_with(EINTR);
-    if (timeout != 0 && !is_any_ready(file_of(epoll, PC)))
-        wait_for_file(epoll, false, timeout > 0, deadline, PC);
-    plain_access((uintptr_t)events, (size_t)max * sizeof *events, true, PC);
-    n = report_all(file_of(epoll, PC), events, max);
-    TRACE(PC, "epoll %d: %d events", epoll, n);
-    return n;
+    return wait_for_events(epoll, events, max, timeout >= 0, run.now + ms * 1000000, PC);
+}
+
+int model_epoll_pwait2(int epoll, struct epoll_event *events, int max,
+                       const struct timespec *timeout, const void *mask);
+int
+model_epoll_pwait2(int epoll, struct epoll_event *events, int max,
+                   const struct timespec *timeout, const void *mask)
+{
+    uint64_t ns;
+
+    (void)mask;
+    step_files();
+    if (timeout != NULL)
+        plain_access((uintptr_t)timeout, sizeof *timeout, false, PC);
+    ns = timeout != NULL ? ns_of(*timeout) : 0;
+    return wait_for_events(epoll, events, max, timeout != NULL, run.now + ns, PC);
+}
+
+/* ---- what is not here ----------------------------------------------------------------------- */
+
+int model_signalfd(int file, const void *signals, int flags);
+int
+model_signalfd(int file, const void *signals, int flags)
+{
+    (void)file;
+    (void)signals;
+    (void)flags;
+    return fail_with(ENOSYS);
+}
+
+int model_fcntl(int file, int what, ...);
+int
+model_fcntl(int file, int what, ...)
+{
+    (void)what;
+    step_files();
+    if (file < 0 || file >= FILES || files[file].kind == CLOSED)
+        return fail_with(EBADF);
+    return 0;
 }

@@ -345,6 +345,18 @@ model_sched_yield(void)
     return 0;
 }
 
+/* Only naps are taken, which are as long as it takes for others to go on. */
+int
+model_clock_nanosleep(clockid_t clock, int flags, const struct timespec *t,
+                      struct timespec *left)
+{
+    (void)clock;
+    (void)flags;
+    (void)t;
+    (void)left;
+    return model_sched_yield();
+}
+
 /* ---- mutexes --------------------------------------------------------------------------------------------- */
 
 static struct location *
