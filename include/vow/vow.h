@@ -12,6 +12,7 @@
 #include <vow/combine.h>
 #include <vow/executor.h>
 #include <vow/future.h>
+#include <vow/loop.h>
 #include <vow/manual.h>
 #include <vow/pool.h>
 #include <vow/resilience.h>

@@ -14,6 +14,8 @@
 
 /** Why waiting is forbidden somewhere, and what to do instead. */
 #define VOWI_WAITS(X)                                                                    \
+    X(LOOP, "a callback of a loop waits, and what it waits for may need the loop: "      \
+            "vow_loop_run_until waits and runs the loop meanwhile")                      \
     X(SERIAL, "a task of a serial executor waits for what may be queued behind it: "     \
               "return vow_follow(f), or hang a step on it")                              \
     X(MANUAL, "a task of a manual executor waits, and nobody steps it meanwhile: "       \

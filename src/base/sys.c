@@ -2,11 +2,16 @@
 /* base/sys.c - calls that can fail, with what they want before and after. */
 #include "base/sys.h"
 
-#ifdef __linux__
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
-#endif
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
 #include "base/check.h"
+#include "base/time.h"
 
 int
 vowi_sys_thread_create(pthread_t *thread, size_t stack, void *(*main)(void *), void *arg)
@@ -58,7 +63,125 @@ vowi_sys_monotonic(void)
 void
 vowi_sys_sleep_exactly(void)
 {
-#ifdef __linux__
     prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
-#endif
+}
+
+/* ---- descriptors --------------------------------------------------------------- */
+
+/* The descriptor that a call made, or its errno. */
+static int
+take_fd(int made, int *fd)
+{
+    if (made < 0)
+        return errno;
+    *fd = made;
+    return 0;
+}
+
+int
+vowi_sys_epoll_create(int *fd)
+{
+    return take_fd(epoll_create1(EPOLL_CLOEXEC), fd);
+}
+
+int
+vowi_sys_eventfd(int *fd)
+{
+    return take_fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), fd);
+}
+
+int
+vowi_sys_timerfd(int *fd)
+{
+    return take_fd(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), fd);
+}
+
+int
+vowi_sys_signalfd(int *fd, const sigset_t *signals)
+{
+    return take_fd(signalfd(*fd, signals, SFD_CLOEXEC | SFD_NONBLOCK), fd);
+}
+
+void
+vowi_sys_close(int fd)
+{
+    close(fd);
+}
+
+int
+vowi_sys_check_fd(int fd)
+{
+    return fcntl(fd, F_GETFD) >= 0 ? 0 : errno;
+}
+
+int
+vowi_sys_epoll_ctl(int epoll, int what, int fd, uint32_t events, uint64_t data)
+{
+    struct epoll_event event = {.events = events, .data.u64 = data};
+
+    return epoll_ctl(epoll, what, fd, &event) == 0 ? 0 : errno;
+}
+
+static int
+take_count(int n, int *count)
+{
+    *count = n > 0 ? n : 0;
+    return n >= 0 ? 0 : errno;
+}
+
+int
+vowi_sys_epoll_wait_ns(int epoll, struct epoll_event *events, int most, vow_ns timeout,
+                       int *count)
+{
+    struct timespec t = vowi_timespec(timeout);
+
+    return take_count(
+        epoll_pwait2(epoll, events, most, timeout != VOW_FOREVER ? &t : NULL, NULL),
+        count);
+}
+
+int
+vowi_sys_epoll_wait(int epoll, struct epoll_event *events, int most, bool for_ever,
+                    int *count)
+{
+    return take_count(epoll_wait(epoll, events, most, for_ever ? -1 : 0), count);
+}
+
+int
+vowi_sys_timerfd_set(int fd, vow_ns timeout)
+{
+    struct itimerspec t = {.it_value = vowi_timespec(timeout)};
+
+    return timerfd_settime(fd, 0, &t, NULL) == 0 ? 0 : errno;
+}
+
+/* It never sleeps, and fails only if its count is full: then it is readable. */
+void
+vowi_sys_notify(int fd)
+{
+    const uint64_t one = 1;
+    int before = errno;
+
+    if (write(fd, &one, sizeof one) < 0)
+        errno = before;
+}
+
+int
+vowi_sys_read_signal(int fd, int *number)
+{
+    struct signalfd_siginfo info;
+    ssize_t n = read(fd, &info, sizeof info);
+
+    if (n != (ssize_t)sizeof info)
+        return n < 0 ? errno : EAGAIN;
+    *number = (int)info.ssi_signo;
+    return 0;
+}
+
+void
+vowi_sys_nap(void)
+{
+    const struct timespec t = {.tv_nsec = 50000};
+
+    clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL);
 }

@@ -12,8 +12,13 @@
 #define VOWI_BASE_SYS_H
 
 #include <pthread.h>
+#include <signal.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <sys/epoll.h>
 #include <time.h>
+
+#include <vow/base.h>
 
 /* Starts a joinable thread; stack 0 is the system's size. EAGAIN, ENOMEM, EINVAL. */
 int vowi_sys_thread_create(pthread_t *thread, size_t stack, void *(*main)(void *),
@@ -28,5 +33,40 @@ struct timespec vowi_sys_monotonic(void);
 /* Has the kernel end this thread's sleeps on time, and not up to 50 us later so as to wake
  * for several at once. If it does not, they end later. */
 void vowi_sys_sleep_exactly(void);
+
+/* Sleeps some 50 us: for who waits for a thread that was preempted at a bad moment. */
+void vowi_sys_nap(void);
+
+/* Descriptors, all close-on-exec and non-blocking. EMFILE, ENFILE, ENOMEM. */
+int vowi_sys_epoll_create(int *fd);
+int vowi_sys_eventfd(int *fd);
+int vowi_sys_timerfd(int *fd);
+
+/* Makes one if *fd is negative; else it reads these signals from now on. */
+int vowi_sys_signalfd(int *fd, const sigset_t *signals);
+void vowi_sys_close(int fd);
+
+/* EBADF: it is not open. */
+int vowi_sys_check_fd(int fd);
+
+/* EBADF, EEXIST, ENOENT, ENOMEM, ENOSPC, EPERM. */
+int vowi_sys_epoll_ctl(int epoll, int what, int fd, uint32_t events, uint64_t data);
+
+/* Waits for events, for so long at most. EINTR; ENOSYS: the kernel cannot. */
+int vowi_sys_epoll_wait_ns(int epoll, struct epoll_event *events, int most,
+                           vow_ns timeout, int *count);
+
+/* Waits, for ever if told. EINTR. */
+int vowi_sys_epoll_wait(int epoll, struct epoll_event *events, int most, bool for_ever,
+                        int *count);
+
+/* Fires once, after so long; 0: never. EINVAL. */
+int vowi_sys_timerfd_set(int fd, vow_ns timeout);
+
+/* Adds one to an eventfd. In a signal handler, too: it keeps errno. */
+void vowi_sys_notify(int eventfd);
+
+/* EAGAIN: there is none. */
+int vowi_sys_read_signal(int signalfd, int *number);
 
 #endif

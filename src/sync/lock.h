@@ -20,6 +20,7 @@ enum vowi_rank {
     VOWI_RANK_SERIAL,    /* executors/serial.c: its list and who runs it */
     VOWI_RANK_TIMERS,    /* executors/delayed.c: the timer thread's wheel */
     VOWI_RANK_RUNNING,   /* core/timer.c: timers that run away from home */
+    VOWI_RANK_LOOP,      /* executors/loop.c: timers, descriptors, its life */
     VOWI_RANK_INJECT,    /* executors/pool.c: the order of what came from outside */
     VOWI_RANK_LEVELS,    /* executors/pool_levels.c: tasks by priority */
     VOWI_RANK_BREAKER,   /* resilience/breaker.c: one breaker */

@@ -10,8 +10,12 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
 #include <sys/types.h>
 #include <time.h>
 
@@ -66,6 +70,18 @@ int fault_sched_setaffinity(fault_at at, pid_t pid, size_t size, const cpu_set_t
 long fault_sysconf(fault_at at, int name);
 int fault_open(fault_at at, const char *path, int flags);
 ssize_t fault_read(fault_at at, int fd, void *buffer, size_t size);
+int fault_epoll_create1(fault_at at, int flags);
+int fault_eventfd(fault_at at, unsigned count, int flags);
+int fault_timerfd_create(fault_at at, clockid_t clock, int flags);
+int fault_signalfd(fault_at at, int fd, const sigset_t *set, int flags);
+int fault_fcntl(fault_at at, int fd, int what);
+int fault_epoll_ctl(fault_at at, int epoll, int what, int fd, struct epoll_event *event);
+int fault_epoll_wait(fault_at at, int epoll, struct epoll_event *events, int most,
+                     int timeout);
+int fault_epoll_pwait2(fault_at at, int epoll, struct epoll_event *events, int most,
+                       const struct timespec *timeout, const sigset_t *mask);
+int fault_timerfd_settime(fault_at at, int fd, int flags, const struct itimerspec *to,
+                          struct itimerspec *old);
 int fault_dladdr(fault_at at, const void *address, Dl_info *info);
 int fault_snprintf(fault_at at, char *text, size_t size, const char *format, ...)
     __attribute__((__format__(__printf__, 4, 5)));
@@ -83,6 +99,13 @@ int fault_vowi_sys_thread_create(fault_at at, pthread_t *thread, size_t stack,
                                  void *(*run)(void *), void *arg);
 int fault_vowi_sys_mutex_init(fault_at at, pthread_mutex_t *mutex);
 int fault_vowi_sys_cond_init(fault_at at, pthread_cond_t *cond);
+int fault_vowi_sys_epoll_create(fault_at at, int *fd);
+int fault_vowi_sys_eventfd(fault_at at, int *fd);
+int fault_vowi_sys_timerfd(fault_at at, int *fd);
+int fault_vowi_sys_signalfd(fault_at at, int *fd, const sigset_t *signals);
+int fault_vowi_sys_check_fd(fault_at at, int fd);
+int fault_vowi_sys_epoll_ctl(fault_at at, int epoll, int what, int fd, uint32_t events,
+                             uint64_t data);
 int fault_vowi_lock_init(fault_at at, struct vowi_lock *l, unsigned rank);
 int fault_vowi_parker_init(fault_at at, struct vowi_parker *p);
 

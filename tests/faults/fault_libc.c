@@ -8,6 +8,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 /* Which of some codes this call fails with; 0: none, it is made. */
@@ -229,6 +233,66 @@ fault_read(fault_at at, int fd, void *buffer, size_t size)
     if (code == FAULT_EMPTY)
         return 0;
     return refuse(code) ? -1 : read(fd, buffer, size);
+}
+
+int
+fault_epoll_create1(fault_at at, int flags)
+{
+    return refuse(FAILS(at, EMFILE, ENOMEM)) ? -1 : epoll_create1(flags);
+}
+
+int
+fault_eventfd(fault_at at, unsigned count, int flags)
+{
+    return refuse(FAILS(at, EMFILE, ENOMEM)) ? -1 : eventfd(count, flags);
+}
+
+int
+fault_timerfd_create(fault_at at, clockid_t clock, int flags)
+{
+    return refuse(FAILS(at, EMFILE, ENOMEM)) ? -1 : timerfd_create(clock, flags);
+}
+
+int
+fault_signalfd(fault_at at, int fd, const sigset_t *set, int flags)
+{
+    return refuse(FAILS(at, EMFILE, ENOMEM)) ? -1 : signalfd(fd, set, flags);
+}
+
+int
+fault_fcntl(fault_at at, int fd, int what)
+{
+    return refuse(FAILS(at, EBADF)) ? -1 : fcntl(fd, what);
+}
+
+int
+fault_epoll_ctl(fault_at at, int epoll, int what, int fd, struct epoll_event *event)
+{
+    return refuse(FAILS(at, ENOMEM, ENOSPC)) ? -1 : epoll_ctl(epoll, what, fd, event);
+}
+
+int
+fault_epoll_wait(fault_at at, int epoll, struct epoll_event *events, int most,
+                 int timeout)
+{
+    return refuse(FAILS(at, EINTR)) ? -1 : epoll_wait(epoll, events, most, timeout);
+}
+
+/* ENOSYS: a kernel, or a filter of system calls, that does not know it. */
+int
+fault_epoll_pwait2(fault_at at, int epoll, struct epoll_event *events, int most,
+                   const struct timespec *timeout, const sigset_t *mask)
+{
+    if (refuse(FAILS(at, EINTR, ENOSYS)))
+        return -1;
+    return epoll_pwait2(epoll, events, most, timeout, mask);
+}
+
+int
+fault_timerfd_settime(fault_at at, int fd, int flags, const struct itimerspec *to,
+                      struct itimerspec *old)
+{
+    return refuse(FAILS(at, EINVAL)) ? -1 : timerfd_settime(fd, flags, to, old);
 }
 
 int

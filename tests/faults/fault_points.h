@@ -22,6 +22,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -77,8 +81,22 @@
 #define sysconf(name)          fault_sysconf(FAULT_HERE("sysconf"), name)
 #define open(path, flags)      fault_open(FAULT_HERE("open"), path, flags)
 #define read(fd, buffer, size) fault_read(FAULT_HERE("read"), fd, buffer, size)
-#define dladdr(address, info)  fault_dladdr(FAULT_HERE("dladdr"), address, info)
-#define snprintf(...)          fault_snprintf(FAULT_HERE("snprintf"), __VA_ARGS__)
+#define epoll_create1(flags)   fault_epoll_create1(FAULT_HERE("epoll_create1"), flags)
+#define eventfd(count, flags)  fault_eventfd(FAULT_HERE("eventfd"), count, flags)
+#define timerfd_create(clock, flags)                                                     \
+    fault_timerfd_create(FAULT_HERE("timerfd_create"), clock, flags)
+#define signalfd(fd, set, flags) fault_signalfd(FAULT_HERE("signalfd"), fd, set, flags)
+#define fcntl(fd, what)          fault_fcntl(FAULT_HERE("fcntl"), fd, what)
+#define epoll_ctl(epoll, what, fd, event)                                                \
+    fault_epoll_ctl(FAULT_HERE("epoll_ctl"), epoll, what, fd, event)
+#define epoll_wait(epoll, events, most, timeout)                                         \
+    fault_epoll_wait(FAULT_HERE("epoll_wait"), epoll, events, most, timeout)
+#define epoll_pwait2(epoll, events, most, timeout, mask)                                 \
+    fault_epoll_pwait2(FAULT_HERE("epoll_pwait2"), epoll, events, most, timeout, mask)
+#define timerfd_settime(fd, flags, to, old)                                              \
+    fault_timerfd_settime(FAULT_HERE("timerfd_settime"), fd, flags, to, old)
+#define dladdr(address, info) fault_dladdr(FAULT_HERE("dladdr"), address, info)
+#define snprintf(...)         fault_snprintf(FAULT_HERE("snprintf"), __VA_ARGS__)
 #define vsnprintf(text, size, format, args)                                              \
     fault_vsnprintf(FAULT_HERE("vsnprintf"), text, size, format, args)
 
@@ -103,6 +121,16 @@
     fault_vowi_sys_mutex_init(FAULT_HERE("vowi_sys_mutex_init"), mutex)
 #define vowi_sys_cond_init(cond)                                                         \
     fault_vowi_sys_cond_init(FAULT_HERE("vowi_sys_cond_init"), cond)
+#define vowi_sys_epoll_create(fd)                                                        \
+    fault_vowi_sys_epoll_create(FAULT_HERE("vowi_sys_epoll_create"), fd)
+#define vowi_sys_eventfd(fd) fault_vowi_sys_eventfd(FAULT_HERE("vowi_sys_eventfd"), fd)
+#define vowi_sys_timerfd(fd) fault_vowi_sys_timerfd(FAULT_HERE("vowi_sys_timerfd"), fd)
+#define vowi_sys_signalfd(fd, signals)                                                   \
+    fault_vowi_sys_signalfd(FAULT_HERE("vowi_sys_signalfd"), fd, signals)
+#define vowi_sys_check_fd(fd) fault_vowi_sys_check_fd(FAULT_HERE("vowi_sys_check_fd"), fd)
+#define vowi_sys_epoll_ctl(epoll, what, fd, events, data)                                \
+    fault_vowi_sys_epoll_ctl(FAULT_HERE("vowi_sys_epoll_ctl"), epoll, what, fd, events,  \
+                             data)
 #endif
 #ifndef FAULT_DEFINES_LOCK
 #define vowi_lock_init(l, rank)                                                          \

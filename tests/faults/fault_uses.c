@@ -14,6 +14,9 @@
 
 static const int memory[] = {ENOMEM};
 static const int resource[] = {EAGAIN, ENOMEM};
+static const int descriptor[] = {EMFILE, ENOMEM};
+static const int one_of_epoll[] = {ENOMEM, ENOSPC};
+static const int closed[] = {EBADF};
 
 /* A call that returns what it makes, NULL without memory. */
 #define MAKE(at, call)                                                                   \
@@ -26,9 +29,11 @@ static const int resource[] = {EAGAIN, ENOMEM};
     return made
 
 /* A call that returns 0 or an errno value. */
-#define TRY(at, call)                                                                    \
+#define TRY(at, call) TRY_CODES(at, resource, call)
+
+#define TRY_CODES(at, codes, call)                                                       \
     struct fault_use use;                                                                \
-    int rc = fault_use_begin(&use, (at), resource, 2);                                   \
+    int rc = fault_use_begin(&use, (at), codes, sizeof codes / sizeof *codes);           \
                                                                                          \
     if (rc == 0)                                                                         \
         rc = (call);                                                                     \
@@ -70,6 +75,43 @@ int
 fault_vowi_sys_cond_init(fault_at at, pthread_cond_t *cond)
 {
     TRY(at, vowi_sys_cond_init(cond));
+}
+
+int
+fault_vowi_sys_epoll_create(fault_at at, int *fd)
+{
+    TRY_CODES(at, descriptor, vowi_sys_epoll_create(fd));
+}
+
+int
+fault_vowi_sys_eventfd(fault_at at, int *fd)
+{
+    TRY_CODES(at, descriptor, vowi_sys_eventfd(fd));
+}
+
+int
+fault_vowi_sys_timerfd(fault_at at, int *fd)
+{
+    TRY_CODES(at, descriptor, vowi_sys_timerfd(fd));
+}
+
+int
+fault_vowi_sys_signalfd(fault_at at, int *fd, const sigset_t *signals)
+{
+    TRY_CODES(at, descriptor, vowi_sys_signalfd(fd, signals));
+}
+
+int
+fault_vowi_sys_check_fd(fault_at at, int fd)
+{
+    TRY_CODES(at, closed, vowi_sys_check_fd(fd));
+}
+
+int
+fault_vowi_sys_epoll_ctl(fault_at at, int epoll, int what, int fd, uint32_t events,
+                         uint64_t data)
+{
+    TRY_CODES(at, one_of_epoll, vowi_sys_epoll_ctl(epoll, what, fd, events, data));
 }
 
 int

@@ -206,6 +206,7 @@ main(int argc, char **argv)
     system_make_files();
     add(scenarios);
     add(pool_scenarios);
+    add(loop_scenarios);
     add(system_scenarios);
     add(resilience_scenarios);
     add(token_scenarios);

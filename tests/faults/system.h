@@ -27,6 +27,17 @@
     X(blocks_freed_by_a_thread)                                                          \
     X(steps_attached_by_a_thread)
 
+/** With event loops. */
+#define LOOP_SCENARIOS(X)                                                                \
+    X(loop_of_everything)                                                                \
+    X(loop_that_sleeps)                                                                  \
+    X(loop_on_a_timerfd)                                                                 \
+    X(loop_whose_descriptors_change)                                                     \
+    X(loop_with_a_leftover)                                                              \
+    X(loop_whose_signals_come)                                                           \
+    X(loop_closed_at_once)                                                               \
+    X(loop_run_until_a_thread_settles)
+
 /** With the rest. */
 #define SYSTEM_SCENARIOS(X)                                                              \
     X(timers_on_manual)                                                                  \
@@ -58,6 +69,7 @@
 
 /** All of them, in that order; the last has no name. */
 extern const struct scenario pool_scenarios[];
+extern const struct scenario loop_scenarios[];
 extern const struct scenario system_scenarios[];
 extern const struct scenario resilience_scenarios[];
 extern const struct scenario token_scenarios[];

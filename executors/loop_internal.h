@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * executors/loop_internal.h - an event loop's parts, and how they agree.
+ *
+ * Who touches what. The runner is the thread inside vow_loop_run or its kin, at any
+ * depth of nesting. The queues named `ready`, `self`, `steps` and `idle` are its
+ * own: it alone touches them, without a lock, from when it came in to when it goes
+ * out, both under the lock; while nobody is in, they are guarded by the lock. The
+ * inbox takes posts from all threads with one exchange. Timers, watches, signals,
+ * frames and the loop's life are guarded by the lock; no user code runs under it.
+ *
+ * The inbox (loop_queue.c). `tail` is the newest task, or one of
+ *
+ *     NULL     empty
+ *     asleep   empty, and the loop sleeps or nobody runs it: whoever posts first has
+ *              to write to the eventfd, and nobody after that
+ *     closed   no more
+ *
+ * A post exchanges tail for its task. If there was a task before, it hangs itself on
+ * that; else it is the first, and says so in `head`. Whoever empties the inbox takes
+ * head, exchanges tail for NULL, and so has a list, of which some links may be
+ * missing for a few instructions. A post that finds `closed` puts it back, refuses
+ * its own task, and ends with VOW_E_CLOSED those that came after it in between.
+ *
+ * Sleeping. The runner changes tail from NULL to asleep, looks at `woken`, and polls.
+ * vow_loop_wake sets woken, then changes tail from asleep to NULL, and if that was so
+ * writes to the eventfd. Both orders are seq_cst, so one sees the other [woken].
+ *
+ * The end. A close ends timers, watches, signals and frames on its own thread, one by
+ * one, each taken under the lock; with VOW_CANCEL_QUEUED the inbox, too, and the
+ * runner's queues if there is no runner or it is itself the runner. Else the runner
+ * ends those as it next looks. `busy` counts threads that are about a close. When
+ * nobody is in or busy, nothing is queued, and the inbox could be closed, the loop
+ * has finished. Saying so is the last touch: its memory may be gone then.
+ *
+ * Edges: [post] [woken] [closing] [loop-handle], in docs/ordering.md.
+ */
+#ifndef VOWI_LOOP_INTERNAL_H
+#define VOWI_LOOP_INTERNAL_H
+
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+
+#include <vow/loop.h>
+
+#include "base/atomic.h"
+#include "base/check.h"
+#include "base/list.h"
+#include "base/sys.h"
+#include "base/thread.h"
+#include "base/time.h"
+#include "queue/wheel.h"
+#include "sync/lock.h"
+
+#ifndef VOWI_LOOP_STEPS
+#define VOWI_LOOP_STEPS 256 /* microtasks after one callback */
+#endif
+
+#ifndef VOWI_LOOP_TURN_STEPS
+#define VOWI_LOOP_TURN_STEPS 4096 /* microtasks in one turn */
+#endif
+
+#ifndef VOWI_LOOP_IDLE_EVERY
+#define VOWI_LOOP_IDLE_EVERY 64 /* turns after which an idle task runs all the same */
+#endif
+
+#ifndef VOWI_LOOP_EVENTS
+#define VOWI_LOOP_EVENTS 64 /* fetched from epoll at once */
+#endif
+
+/* In the order in which it goes. */
+enum vowi_loop_life {
+    VOWI_LOOP_OPEN,
+    VOWI_LOOP_DRAINING,
+    VOWI_LOOP_CANCELLING,
+    VOWI_LOOP_FINISHED
+};
+
+/* Why a turn is to be run though nothing may be there to run. */
+enum vowi_loop_wake {
+    VOWI_LOOP_ASKED = 1, /* vow_loop_wake: vow_loop_run_once returns after it */
+    VOWI_LOOP_NUDGED = 2 /* something is due sooner, or is over */
+};
+
+/* A list of tasks, first in first out, of one thread. `end` is where the next hangs. */
+struct vowi_tasks {
+    vow_task *first;
+    vow_task *last; /* valid if first is not NULL */
+};
+
+/* What wants to know of a descriptor: a watch of a user's, or a future. */
+struct vowi_fd_watch {
+    struct vowi_fd_watch *next; /* of the same descriptor */
+    struct vowi_fd_watch *prev;
+    struct vowi_link fired; /* while there is an event to be delivered */
+    int fd;
+    unsigned events;  /* wanted */
+    unsigned pending; /* to be delivered; 0: fired is in no list */
+    bool once;        /* taken off before the first event is delivered */
+    bool attached;    /* to the loop */
+    bool calling;     /* its callback is on the stack */
+    bool masked;      /* and an event came meanwhile: out of the epoll until it returns */
+    /* Without the lock; the watch may be gone when it returns. */
+    void (*fire)(struct vowi_fd_watch *w, unsigned events);
+    /* Under the lock, when a close has taken it off: returns what is to be dropped. */
+    vow_value (*end_locked)(struct vowi_fd_watch *w);
+};
+
+/* A descriptor that was watched once. */
+struct vowi_fd {
+    struct vowi_fd_watch *first;
+    struct vowi_fd_watch *last; /* valid if first is not NULL */
+    uint32_t generation; /* changes as it is added to the epoll: tells old events */
+    uint32_t told;       /* what the epoll was told */
+    bool known;          /* to the epoll, as far as we know */
+    bool spent;          /* it was told to report once, and has */
+};
+
+/* Timers that were taken off for this turn; a timer's task.next is then the mark. */
+struct vowi_due {
+    vow_timer *first;
+    vow_timer *last;
+    vow_task mark;
+};
+
+/* On the stack of whoever runs a timer, whose memory may be gone before it returns. */
+struct vowi_firing {
+    struct vowi_link link;
+    const vow_timer *timer;
+    struct vow_loop *loop;
+};
+
+struct vow_loop {
+    vow_executor executor; /* first: what users of the executor know */
+
+    /* Set once. */
+    int epoll_fd;
+    int wake_fd;
+    int timer_fd; /* -1: the kernel's poll takes nanoseconds */
+    vow_ns frame_period;
+    vow_clock *clock;
+    vow_clock real; /* the monotonic clock, and what clock points to by default */
+
+    _Atomic(int) life;                    /* enum vowi_loop_life; written under lock */
+    _Atomic(struct vowi_thread *) runner; /* who is in; written under lock */
+    _Atomic(uint32_t) handles;            /* vow_loop_ref */
+    _Atomic(unsigned) woken; /* run a turn now; bits of enum vowi_loop_wake */
+    atomic_bool stopping;    /* vow_loop_stop */
+    _Atomic(uint64_t) wakes; /* writes to wake_fd */
+
+    /* Written by whoever posts. */
+    _Alignas(VOWI_CACHE_LINE) _Atomic(vow_task *) tail;
+    _Atomic(vow_task *) head;
+
+    /* The runner's own. */
+    _Alignas(VOWI_CACHE_LINE) struct vowi_tasks ready; /* phase 3 */
+    struct vowi_tasks self;                            /* its posts, for the next turn */
+    struct vowi_tasks steps;                           /* microtasks */
+    struct vowi_tasks idle;                            /* phase 5 */
+    unsigned turn_steps; /* microtasks that this turn may still run */
+    unsigned idle_skips; /* turns since an idle task ran */
+    unsigned event_at;   /* the next of events to be dispatched */
+    unsigned event_count;
+    bool polled;    /* events are this turn's */
+    bool ran;       /* something ran in this turn, or it was woken */
+    int poll_error; /* epoll_wait failed for good */
+    vow_ns frame_time;
+    vow_future *awaited; /* by the innermost vow_loop_run_until */
+    struct epoll_event events[VOWI_LOOP_EVENTS];
+    _Atomic(uint64_t) turns, tasks, microtasks, fired_timers, fired_events, sleeps;
+
+    _Alignas(VOWI_CACHE_LINE) struct vowi_lock lock;
+    const struct vowi_thread *owner; /* guarded by lock, like all that follows */
+    unsigned entered;                /* how deep the runner is in */
+    unsigned busy;                   /* threads that close it */
+    bool inbox_closed;               /* for good, whatever tail says for a moment */
+    vow_ns sleep_until;              /* a timer that is due earlier has to wake it */
+
+    struct vowi_wheel timers;
+    struct vowi_due due;
+    struct vowi_list firing;
+
+    struct vowi_fd *fds; /* by descriptor; the owner alone changes pointer and count */
+    size_t fd_count;
+    size_t watched; /* watches that are attached */
+    struct vowi_list fired;
+
+    struct vowi_list signals;
+    int signal_fd; /* -1: none yet */
+
+    struct vowi_list frames; /* requested */
+    struct vowi_list frame;  /* of them, those of the frame that runs */
+    vow_ns next_frame;       /* not before */
+};
+
+#define VOWI_LOOP_NOT_OWNER                                                              \
+    "this is for the thread that owns the loop: submit it to the loop"
+
+/* What epoll hands back: this, or a descriptor with its generation. */
+#define VOWI_LOOP_WAKE   UINT64_MAX
+#define VOWI_LOOP_TIMER  (UINT64_MAX - 1)
+#define VOWI_LOOP_SIGNAL (UINT64_MAX - 2)
+
+static inline struct vow_loop *
+vowi_loop_of(vow_executor *self)
+{
+    return (struct vow_loop *)(void *)self;
+}
+
+/* relaxed: only the thread itself writes its own address there. */
+static inline bool
+vowi_loop_is_runner(const struct vow_loop *l)
+{
+    return vowi_load_relaxed(&l->runner) == vowi_self();
+}
+
+/* relaxed: whoever needs more looks under the lock. */
+static inline enum vowi_loop_life
+vowi_loop_life(const struct vow_loop *l)
+{
+    return (enum vowi_loop_life)vowi_load_relaxed(&l->life);
+}
+
+/* A counter of the runner's. relaxed: a statistic, and only one thread adds. */
+static inline void
+vowi_loop_count(_Atomic(uint64_t) *counter)
+{
+    vowi_store_relaxed(counter, vowi_load_relaxed(counter) + 1);
+}
+
+/* ---- loop_queue.c ---------------------------------------------------------------- */
+
+int vowi_loop_post(vow_executor *self, vow_task *task);
+int vowi_loop_post_many(vow_executor *self, vow_task *first, size_t n);
+
+void vowi_tasks_push(struct vowi_tasks *q, vow_task *task);
+vow_task *vowi_tasks_pop(struct vowi_tasks *q);
+
+/* Ends all of a list with VOW_E_CLOSED. */
+void vowi_tasks_refuse(struct vowi_tasks *q);
+
+bool vowi_loop_has_posts(const struct vow_loop *l);
+
+/* Moves what was posted to the end of ready. */
+void vowi_loop_take_posts_locked(struct vow_loop *l);
+
+/* The runner's queues; and moves all that is in them to one list. */
+bool vowi_loop_has_queued(const struct vow_loop *l);
+void vowi_loop_take_queued(struct vow_loop *l, struct vowi_tasks *to);
+
+/* What a turn leaves for phase 3 of the next. */
+void vowi_loop_carry_over(struct vow_loop *l);
+
+/* Has it run a turn, in which it looks again at what is due. */
+void vowi_loop_nudge(struct vow_loop *l);
+
+/* Says that whoever posts has to wake the loop; false: there are posts. */
+bool vowi_loop_fall_asleep(struct vow_loop *l);
+void vowi_loop_stay_awake(struct vow_loop *l);
+
+/* Closes the inbox if it is empty; false: it is not. */
+bool vowi_loop_end_inbox_locked(struct vow_loop *l);
+
+/* Closes the inbox; appends what was in it. */
+void vowi_loop_cancel_inbox_locked(struct vow_loop *l, struct vowi_tasks *to);
+
+/* ---- loop_poll.c ----------------------------------------------------------------- */
+
+vow_ns vowi_loop_now(const struct vow_loop *l);
+
+/* Fetches events; sleeps until there is one, a timer is due, or a monotonic time. */
+void vowi_loop_sleep(struct vow_loop *l, vow_ns until);
+
+/* Fetches events that are there, unless this turn has. */
+void vowi_loop_poll(struct vow_loop *l);
+
+/* Whether a time by which the loop wanted to be awake has come nearer. */
+bool vowi_loop_is_sooner_locked(const struct vow_loop *l, vow_ns when);
+
+/* ---- loop_timer.c ---------------------------------------------------------------- */
+
+int vowi_loop_arm(vow_executor *self, vow_timer *timer);
+vow_removal vowi_loop_disarm(vow_executor *self, vow_timer *timer);
+vow_ns vowi_loop_next_timer_locked(const struct vow_loop *l);
+void vowi_loop_fire_due(struct vow_loop *l);
+void vowi_loop_close_timers(struct vow_loop *l);
+
+/* ---- loop_fd.c ------------------------------------------------------------------- */
+
+/* Returns 0 or a code. The owner alone. */
+int vowi_loop_attach(struct vow_loop *l, struct vowi_fd_watch *w);
+void vowi_loop_detach_locked(struct vow_loop *l, struct vowi_fd_watch *w);
+
+/* Tells the epoll what a descriptor's watches want now. Returns 0 or an errno value. */
+int vowi_loop_update_fd_locked(struct vow_loop *l, int fd);
+
+void vowi_loop_dispatch_fd(struct vow_loop *l, uint64_t data, uint32_t events);
+void vowi_loop_close_fds(struct vow_loop *l);
+void vowi_loop_free_fds(struct vow_loop *l);
+
+/* Whether the calling thread may do what is the owner's. */
+bool vowi_loop_may_own(struct vow_loop *l);
+
+/* ---- loop_signal.c --------------------------------------------------------------- */
+
+void vowi_loop_dispatch_signals(struct vow_loop *l);
+void vowi_loop_close_signals(struct vow_loop *l);
+
+/* ---- loop_frame.c ---------------------------------------------------------------- */
+
+vow_ns vowi_loop_next_frame_locked(const struct vow_loop *l);
+void vowi_loop_run_frame(struct vow_loop *l);
+void vowi_loop_close_frames(struct vow_loop *l);
+
+/* ---- loop_turn.c ----------------------------------------------------------------- */
+
+/* What comes after each callback: microtasks. */
+void vowi_loop_after_callback(struct vow_loop *l);
+
+/* ---- loop.c ---------------------------------------------------------------------- */
+
+/* Sleeps by a timerfd from now on. Returns 0 or an errno value. */
+int vowi_loop_use_timerfd(struct vow_loop *l);
+
+/* Comes in, and goes out again; before is what vow_executor_enter returned. */
+int vowi_loop_come_in(struct vow_loop *l, bool nested, vow_executor **before);
+void vowi_loop_go_out(struct vow_loop *l, vow_executor *before, bool exits);
+
+/* Whether a loop that is closed has nothing more to do; then nothing comes any more. */
+bool vowi_loop_try_end(struct vow_loop *l);
+
+/* Ends the runner's queues if the loop was closed with VOW_CANCEL_QUEUED. */
+void vowi_loop_end_queued(struct vow_loop *l);
+
+#endif

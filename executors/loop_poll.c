@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * executors/loop_poll.c - how a loop sleeps, and what it looks at when it wakes.
+ *
+ * The eventfd is edge-triggered: it is written to and never read. The kernel's poll
+ * takes nanoseconds (epoll_pwait2, Linux 5.11); where it does not, a timerfd does. On
+ * either, waking early would do no harm: what is due is decided by the clock alone.
+ *
+ * While nobody runs the loop it counts as asleep, so that a post makes its descriptor
+ * readable for whoever polls that.
+ */
+#include <errno.h>
+
+#include "loop_internal.h"
+
+/* How long to sleep on a clock that may stand still, with a timer armed on it. */
+#define STRANGE_CLOCK_MOST  INT64_C(1000000)
+#define STRANGE_CLOCK_LEAST INT64_C(50000)
+
+vow_ns
+vowi_loop_now(const struct vow_loop *l)
+{
+    return vow_clock_now(l->clock);
+}
+
+/* The owner asks again before anybody sleeps. */
+bool
+vowi_loop_is_sooner_locked(const struct vow_loop *l, vow_ns when)
+{
+    return when < l->sleep_until && l->owner != vowi_self();
+}
+
+static vow_ns
+next_time_locked(const struct vow_loop *l)
+{
+    vow_ns timer = vowi_loop_next_timer_locked(l);
+    vow_ns frame = vowi_loop_next_frame_locked(l);
+
+    return timer < frame ? timer : frame;
+}
+
+/* How long nothing is due; and from now on what is due earlier wakes the loop. */
+static vow_ns
+time_left(struct vow_loop *l)
+{
+    vow_ns next, left;
+
+    vowi_lock_acquire(&l->lock);
+    next = next_time_locked(l);
+    l->sleep_until = next;
+    vowi_lock_release(&l->lock);
+    if (next == VOW_FOREVER)
+        return VOW_FOREVER;
+    left = vowi_time_sub(next, vowi_loop_now(l));
+    if (left <= 0)
+        return 0;
+    if (l->clock == &l->real)
+        return left;
+    if (left < STRANGE_CLOCK_LEAST)
+        return STRANGE_CLOCK_LEAST;
+    return left < STRANGE_CLOCK_MOST ? left : STRANGE_CLOCK_MOST;
+}
+
+/* ---- polling ------------------------------------------------------------------------- */
+
+static int
+wait_with_timer(struct vow_loop *l, vow_ns timeout, int *count)
+{
+    int rc = 0;
+
+    if (timeout > 0)
+        rc = vowi_sys_timerfd_set(l->timer_fd, timeout != VOW_FOREVER ? timeout : 0);
+    if (rc != 0)
+        timeout = 0; /* it looks again and again instead */
+    return vowi_sys_epoll_wait(l->epoll_fd, l->events, VOWI_LOOP_EVENTS, timeout > 0,
+                               count);
+}
+
+static void
+poll_events(struct vow_loop *l, vow_ns timeout)
+{
+    int count = 0;
+    int rc;
+
+    if (l->timer_fd < 0)
+        rc = vowi_sys_epoll_wait_ns(l->epoll_fd, l->events, VOWI_LOOP_EVENTS, timeout,
+                                    &count);
+    else
+        rc = wait_with_timer(l, timeout, &count);
+    if (rc != 0 && rc != EINTR)
+        l->poll_error = rc;
+    l->event_at = 0;
+    l->event_count = (unsigned)count;
+    l->polled = true;
+}
+
+/* With no descriptor watched there is nothing to look for while the loop is busy. */
+void
+vowi_loop_poll(struct vow_loop *l)
+{
+    if (!l->polled && l->event_at == l->event_count &&
+        (l->watched != 0 || l->signal_fd >= 0))
+        poll_events(l, 0);
+}
+
+void
+vowi_loop_sleep(struct vow_loop *l, vow_ns until)
+{
+    vow_ns timeout = time_left(l);
+
+    if (timeout > 0 && until != VOW_FOREVER) {
+        vow_ns left = vowi_time_sub(until, vowi_monotonic_now());
+
+        timeout = left < timeout ? left : timeout;
+    }
+    if (timeout > 0 &&
+        vowi_load_seq_cst(&l->life) != VOWI_LOOP_CANCELLING && /* [woken] */
+        !vowi_loop_fall_asleep(l))
+        timeout = 0;
+    if (timeout > 0 && vowi_load_seq_cst(&l->woken)) /* [woken] */
+        timeout = 0;
+    if (timeout > 0) {
+        vowi_loop_count(&l->sleeps);
+        vowi_thread_idle(vowi_self());
+    }
+    poll_events(l, timeout > 0 ? timeout : 0);
+    vowi_loop_stay_awake(l);
+}
+
+/* ---- inside another loop --------------------------------------------------------------- */
+
+int
+vow_loop_fd(const vow_loop *l)
+{
+    return l->epoll_fd;
+}
+
+/* relaxed: what is set later makes the descriptor readable. */
+vow_ns
+vow_loop_timeout(vow_loop *l)
+{
+    if (vowi_loop_life(l) == VOWI_LOOP_FINISHED)
+        return VOW_FOREVER;
+    if (vowi_loop_has_queued(l) || vowi_loop_has_posts(l) ||
+        l->event_at != l->event_count || vowi_load_relaxed(&l->woken) ||
+        vowi_loop_life(l) != VOWI_LOOP_OPEN)
+        return 0;
+    return time_left(l);
+}

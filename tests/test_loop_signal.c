@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/* Signals as futures. */
+#include "loop_fixture.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+static void
+expect_number(vow_future *f, int number)
+{
+    assert_int_equal(code_of(f), 0);
+    assert_int_equal(vow_peek(f).value.as.i64, number);
+    vow_unref(f);
+}
+
+VOW_CASE(a_signal_settles_all_who_wait_for_it)
+{
+    vow_future *f = vow_loop_signal(loop, SIGUSR1);
+    vow_future *g = vow_loop_signal(loop, SIGUSR1);
+    vow_future *h = vow_loop_signal(loop, SIGUSR2);
+
+    run_all();
+    assert_int_equal(vow_future_status(f), VOW_PENDING);
+    kill(getpid(), SIGUSR1);
+    assert_int_equal(vow_loop_run_until(loop, f), 0);
+    expect_number(f, SIGUSR1);
+    expect_number(g, SIGUSR1);
+    assert_int_equal(vow_future_status(h), VOW_PENDING);
+    kill(getpid(), SIGUSR2);
+    run_all();
+    expect_number(h, SIGUSR2);
+    assert_int_equal(stats().events, 3);
+}
+
+VOW_CASE(one_that_comes_while_nobody_waits_is_kept)
+{
+    vow_future *f = vow_loop_signal(loop, SIGUSR1);
+
+    kill(getpid(), SIGUSR1);
+    run_all();
+    expect_number(f, SIGUSR1);
+    kill(getpid(), SIGUSR1);
+    run_all();
+    assert_int_equal(vow_loop_run_once(loop, 0), VOW_E_TIMEDOUT);
+    f = vow_loop_signal(loop, SIGUSR1);
+    run_all();
+    expect_number(f, SIGUSR1);
+}
+
+VOW_CASE(each_of_two_queued_signals_settles_one)
+{
+    vow_future *f = vow_loop_signal(loop, SIGRTMIN);
+
+    kill(getpid(), SIGRTMIN);
+    kill(getpid(), SIGRTMIN);
+    run_all();
+    expect_number(f, SIGRTMIN);
+    f = vow_loop_signal(loop, SIGRTMIN);
+    run_all();
+    expect_number(f, SIGRTMIN);
+    f = vow_loop_signal(loop, SIGRTMIN);
+    run_all();
+    assert_int_equal(vow_future_status(f), VOW_PENDING);
+    vow_unref(f);
+}
+
+static void *
+cancel_it(void *f)
+{
+    vow_future_cancel(f, NULL);
+    return NULL;
+}
+
+VOW_CASE(waiting_can_be_cancelled_also_by_another_thread)
+{
+    vow_future *f = vow_loop_signal(loop, SIGUSR1);
+    vow_future *g = vow_loop_signal(loop, SIGUSR1);
+    pthread_t thread;
+
+    vow_future_cancel(f, NULL);
+    assert_int_equal(code_of(f), VOW_E_CANCELLED);
+    assert_int_equal(pthread_create(&thread, NULL, cancel_it, g), 0);
+    assert_int_equal(vow_loop_run_until(loop, g), 0);
+    assert_int_equal(code_of(g), VOW_E_CANCELLED);
+    pthread_join(thread, NULL);
+    vow_unref(f);
+    vow_unref(g);
+    vow_unref(vow_loop_signal(loop, SIGUSR1)); /* nobody wants it */
+    assert_int_equal(vow_loop_run_once(loop, 0), VOW_E_TIMEDOUT);
+}
+
+static void
+expect_invalid(int number)
+{
+    vow_future *f = vow_loop_signal(loop, number);
+
+    assert_int_equal(code_of(f), EINVAL);
+    vow_unref(f);
+}
+
+VOW_CASE(what_is_no_signal_is_invalid)
+{
+    expect_invalid(0);
+    expect_invalid(-1);
+    expect_invalid(1000);
+    expect_invalid(SIGKILL);
+    expect_invalid(SIGSTOP);
+}
+
+VOW_CASE(closing_settles_who_waits)
+{
+    vow_future *f = vow_loop_signal(loop, SIGUSR1);
+
+    vow_unref(vow_executor_close(on, VOW_DRAIN));
+    assert_int_equal(code_of(f), VOW_E_CLOSED);
+    vow_unref(f);
+    f = vow_loop_signal(loop, SIGUSR1);
+    assert_int_equal(code_of(f), VOW_E_CLOSED);
+    vow_unref(f);
+}
+
+VOW_CASE(without_memory_it_is_null)
+{
+    counting_each_failure(k, COUNTING_ONCE)
+    {
+        vow_future *f = vow_loop_signal(loop, SIGUSR1);
+
+        if (counting_failed())
+            assert_int_equal(code_of(f), VOW_E_NOMEM);
+        vow_unref(f);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest cases[] = {
+        loop_test(a_signal_settles_all_who_wait_for_it),
+        loop_test(one_that_comes_while_nobody_waits_is_kept),
+        loop_test(each_of_two_queued_signals_settles_one),
+        loop_test(waiting_can_be_cancelled_also_by_another_thread),
+        loop_test(what_is_no_signal_is_invalid),
+        loop_test(closing_settles_who_waits),
+        loop_test(without_memory_it_is_null),
+    };
+
+    return vow_test_run(cases);
+}
