@@ -237,6 +237,7 @@ static const vow_executor_ops ops = {
     .close = loop_close,
     .destroy = destroy,
     .cannot_wait = cannot_wait,
+    .revoke = vowi_loop_revoke,
 };
 
 static vow_ns
@@ -259,9 +260,10 @@ configure(struct vow_loop *l, const vow_loop_options *opt)
     l->frame_period = SECOND / given.frame_rate;
     l->next_frame = INT64_MIN;
     l->real.now = read_monotonic;
+    l->real.timers = &l->executor;
     l->clock = given.clock;
     if (l->clock == NULL)
-        l->clock = vowi_load_acquire(&vowi_globals.clock); /* [clock] */
+        l->clock = vowi_process_clock();
     if (l->clock == NULL)
         l->clock = &l->real;
 }
@@ -313,6 +315,7 @@ init_fields(struct vow_loop *l)
     l->epoll_fd = l->wake_fd = l->timer_fd = l->signal_fd = -1;
     l->sleep_until = VOW_FOREVER;
     atomic_init(&l->handles, 1);
+    vowi_wheel_list_init(&l->due);
     vowi_list_init(&l->firing);
     vowi_list_init(&l->fired);
     vowi_list_init(&l->signals);

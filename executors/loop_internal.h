@@ -116,13 +116,6 @@ struct vowi_fd {
     bool spent;          /* it was told to report once, and has */
 };
 
-/* Timers that were taken off for this turn; a timer's task.next is then the mark. */
-struct vowi_due {
-    vow_timer *first;
-    vow_timer *last;
-    vow_task mark;
-};
-
 /* On the stack of whoever runs a timer, whose memory may be gone before it returns. */
 struct vowi_firing {
     struct vowi_link link;
@@ -177,7 +170,7 @@ struct vow_loop {
     vow_ns sleep_until;              /* a timer that is due earlier has to wake it */
 
     struct vowi_wheel timers;
-    struct vowi_due due;
+    vow_timer due; /* the head of a list: those of this turn */
     struct vowi_list firing;
 
     struct vowi_fd *fds; /* by descriptor; the owner alone changes pointer and count */
@@ -284,6 +277,7 @@ vow_removal vowi_loop_disarm(vow_executor *self, vow_timer *timer);
 vow_ns vowi_loop_next_timer_locked(const struct vow_loop *l);
 void vowi_loop_fire_due(struct vow_loop *l);
 void vowi_loop_close_timers(struct vow_loop *l);
+void vowi_loop_revoke(vow_executor *self, vow_executor *on);
 
 /* ---- loop_fd.c ------------------------------------------------------------------- */
 

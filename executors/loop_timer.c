@@ -10,42 +10,9 @@
  */
 #include <pthread.h>
 
+#include <vow/delayed.h>
+
 #include "loop_internal.h"
-
-/* ---- those that are due ------------------------------------------------------------------ */
-
-static bool
-is_due(const struct vow_loop *l, const vow_timer *timer)
-{
-    return timer->task.next == &l->due.mark;
-}
-
-static void
-push_due(struct vowi_due *due, vow_timer *timer)
-{
-    timer->task.next = &due->mark;
-    timer->next = NULL;
-    timer->prev = due->first != NULL ? due->last : NULL;
-    if (due->first == NULL)
-        due->first = timer;
-    else
-        due->last->next = timer;
-    due->last = timer;
-}
-
-static void
-remove_due(struct vowi_due *due, vow_timer *timer)
-{
-    timer->task.next = NULL;
-    if (timer->prev == NULL)
-        due->first = timer->next;
-    else
-        timer->prev->next = timer->next;
-    if (timer->next == NULL)
-        due->last = timer->prev;
-    else
-        timer->next->prev = timer->prev;
-}
 
 /* ---- arming ------------------------------------------------------------------------------ */
 
@@ -56,27 +23,17 @@ vowi_loop_arm(vow_executor *self, vow_timer *timer)
     bool accepted, sooner = false;
 
     vowi_lock_acquire(&l->lock);
-    accepted = vowi_loop_life(l) == VOWI_LOOP_OPEN;
+    accepted = vowi_loop_life(l) == VOWI_LOOP_OPEN && !vow_executor_is_closed(timer->on);
     if (accepted) {
+        if (timer->home != self) /* else others may read it just now */
+            timer->home = self;
         vowi_wheel_add(&l->timers, timer);
-        timer->home = self;
         sooner = vowi_loop_is_sooner_locked(l, timer->when);
     }
     vowi_lock_release(&l->lock);
     if (sooner)
         vowi_loop_nudge(l);
     return accepted ? 0 : VOW_E_CLOSED;
-}
-
-/* Takes off one that is armed. */
-static void
-unhang_locked(struct vow_loop *l, vow_timer *timer)
-{
-    if (is_due(l, timer))
-        remove_due(&l->due, timer);
-    else
-        vowi_wheel_remove(&l->timers, timer);
-    timer->home = NULL;
 }
 
 static bool
@@ -95,8 +52,8 @@ vowi_loop_disarm(vow_executor *self, vow_timer *timer)
     vow_removal removal = VOW_REMOVED;
 
     vowi_lock_acquire(&l->lock);
-    if (timer->home == self)
-        unhang_locked(l, timer);
+    if (vowi_timer_is_armed(timer))
+        vowi_wheel_remove(&l->timers, timer);
     else
         removal = is_firing_locked(l, timer) ? VOW_RUNNING : VOW_RAN;
     vowi_lock_release(&l->lock);
@@ -106,36 +63,19 @@ vowi_loop_disarm(vow_executor *self, vow_timer *timer)
 vow_ns
 vowi_loop_next_timer_locked(const struct vow_loop *l)
 {
-    return l->due.first != NULL ? INT64_MIN : vowi_wheel_next(&l->timers);
+    return l->due.next != &l->due ? INT64_MIN : vowi_wheel_next(&l->timers);
 }
 
 /* ---- running ------------------------------------------------------------------------------ */
 
-/* One that was taken off. */
-static void
-begin_firing_locked(struct vow_loop *l, struct vowi_firing *f, vow_timer *timer)
+static vow_timer *
+fires_locked(struct vow_loop *l, struct vowi_firing *f, vow_timer *timer)
 {
-    timer->home = NULL;
+    if (timer == NULL)
+        return NULL;
     f->timer = timer;
     f->loop = l;
     vowi_list_push(&l->firing, &f->link);
-}
-
-/* The first of those that are due; if told, else the first that is armed. */
-static vow_timer *
-take_first(struct vow_loop *l, struct vowi_firing *f, bool any)
-{
-    vow_timer *timer;
-
-    vowi_lock_acquire(&l->lock);
-    timer = l->due.first;
-    if (timer != NULL)
-        remove_due(&l->due, timer);
-    else if (any)
-        timer = vowi_wheel_take_due(&l->timers, VOW_FOREVER);
-    if (timer != NULL)
-        begin_firing_locked(l, f, timer);
-    vowi_lock_release(&l->lock);
     return timer;
 }
 
@@ -154,7 +94,7 @@ static void
 run_timer(struct vowi_firing *f, vow_timer *timer, int why)
 {
     pthread_cleanup_push(end_firing, f);
-    timer->task.run(&timer->task, why);
+    vow_timer_fire(timer, why);
     pthread_cleanup_pop(1);
 }
 
@@ -162,16 +102,22 @@ run_timer(struct vowi_firing *f, vow_timer *timer, int why)
 static void
 collect_due(struct vow_loop *l)
 {
+    vowi_lock_acquire(&l->lock);
+    if (vowi_wheel_count(&l->timers) != 0)
+        vowi_wheel_list_due(&l->timers, vowi_loop_now(l), &l->due);
+    vowi_lock_release(&l->lock);
+}
+
+/* Makes the caller the one who runs it, if it returns one. */
+static vow_timer *
+take_listed(struct vow_loop *l, struct vowi_firing *f, vow_timer *list)
+{
     vow_timer *timer;
-    vow_ns now;
 
     vowi_lock_acquire(&l->lock);
-    if (vowi_wheel_count(&l->timers) != 0) {
-        now = vowi_loop_now(l);
-        while ((timer = vowi_wheel_take_due(&l->timers, now)) != NULL)
-            push_due(&l->due, timer);
-    }
+    timer = fires_locked(l, f, vowi_wheel_unlist(&l->timers, list));
     vowi_lock_release(&l->lock);
+    return timer;
 }
 
 void
@@ -181,7 +127,7 @@ vowi_loop_fire_due(struct vow_loop *l)
     vow_timer *timer;
 
     collect_due(l);
-    while ((timer = take_first(l, &f, false)) != NULL) {
+    while ((timer = take_listed(l, &f, &l->due)) != NULL) {
         run_timer(&f, timer, 0);
         vowi_loop_count(&l->fired_timers);
         l->ran = true;
@@ -189,12 +135,57 @@ vowi_loop_fire_due(struct vow_loop *l)
     }
 }
 
-void
-vowi_loop_close_timers(struct vow_loop *l)
+/* ---- ending -------------------------------------------------------------------------------- */
+
+static void
+close_listed(struct vow_loop *l, vow_timer *list)
 {
     struct vowi_firing f;
     vow_timer *timer;
 
-    while ((timer = take_first(l, &f, true)) != NULL)
+    while ((timer = take_listed(l, &f, list)) != NULL)
+        run_timer(&f, timer, VOW_E_CLOSED);
+}
+
+/* When it is closed nothing is armed any more. */
+void
+vowi_loop_close_timers(struct vow_loop *l)
+{
+    vowi_lock_acquire(&l->lock);
+    vowi_wheel_list_due(&l->timers, VOW_FOREVER, &l->due);
+    vowi_lock_release(&l->lock);
+    close_listed(l, &l->due);
+}
+
+/* One for another executor, of those that are due. */
+static vow_timer *
+take_due_for(struct vow_loop *l, struct vowi_firing *f, const vow_executor *on)
+{
+    vow_timer *timer;
+
+    vowi_lock_acquire(&l->lock);
+    timer = l->due.next;
+    while (timer != &l->due && timer->on != on)
+        timer = timer->next;
+    if (timer != &l->due)
+        vowi_wheel_remove(&l->timers, timer);
+    timer = fires_locked(l, f, timer != &l->due ? timer : NULL);
+    vowi_lock_release(&l->lock);
+    return timer;
+}
+
+void
+vowi_loop_revoke(vow_executor *self, vow_executor *on)
+{
+    struct vow_loop *l = vowi_loop_of(self);
+    struct vowi_firing f;
+    vow_timer list;
+    vow_timer *timer;
+
+    vowi_lock_acquire(&l->lock);
+    vowi_wheel_list(&l->timers, on, &list);
+    vowi_lock_release(&l->lock);
+    close_listed(l, &list);
+    while ((timer = take_due_for(l, &f, on)) != NULL)
         run_timer(&f, timer, VOW_E_CLOSED);
 }

@@ -228,6 +228,44 @@ VOW_CASE(a_draining_loop_takes_steps_until_it_is_idle)
     assert_int_equal(drop_count(&d), 1);
 }
 
+/* ---- timers for others ------------------------------------------------------------------------- */
+
+/* A serial executor on the loop has no timers: the loop fires them, on its clock. */
+static vow_executor *serial;
+
+static void
+close_serial(void *arg)
+{
+    (void)arg;
+    vow_unref(vow_executor_close(serial, VOW_DRAIN));
+}
+
+VOW_CASE(timers_for_another_executor_fire_and_end_with_that)
+{
+    vow_loop *l = vow_loop_new(NULL);
+    struct job soon = job('s'), later = job('l'), due = job('d');
+    struct job closes = job_that('c', close_serial, NULL);
+    vow_ns now = vow_clock_now(NULL);
+
+    on = vow_loop_executor(l);
+    serial = vow_serial_new(on);
+    assert_int_equal(vow_timer_arm(serial, &soon.timer, now), 0);
+    assert_ptr_equal(soon.timer.home, on);
+    while (soon.runs == 0)
+        assert_int_equal(vow_loop_run_once(l, VOW_FOREVER), 0);
+    arm(&closes, now);
+    assert_int_equal(vow_timer_arm(serial, &later.timer, now + vow_seconds(1000)), 0);
+    assert_int_equal(vow_timer_arm(serial, &due.timer, now), 0);
+    while (later.runs == 0 || due.runs == 0)
+        assert_int_equal(vow_loop_run_once(l, VOW_FOREVER), 0);
+    assert_string_equal(journal.text, "sc");
+    assert_int_equal(later.why, VOW_E_CLOSED);
+    assert_int_equal(due.why, VOW_E_CLOSED);
+    assert_int_equal(vow_timer_arm(serial, &due.timer, now), VOW_E_CLOSED);
+    vow_executor_unref(serial);
+    vow_loop_unref(l);
+}
+
 /* ---- from inside ------------------------------------------------------------------------------- */
 
 static vow_close_mode mode;
@@ -571,6 +609,7 @@ main(void)
         end_test(run_until_the_close_future_drains),
         end_test(without_the_last_reference_all_is_cancelled),
         end_test(a_draining_loop_takes_steps_until_it_is_idle),
+        end_test(timers_for_another_executor_fire_and_end_with_that),
         end_test(a_task_may_drain_its_loop),
         end_test(a_task_may_cancel_its_loop),
         end_test(run_until_in_a_cancelled_loop_says_closed),

@@ -150,6 +150,31 @@ VOW_CASE(next_is_early_at_most_until_the_slot_is_entered)
 
 /* ---- all of one executor ------------------------------------------------- */
 
+VOW_CASE(list_of_what_is_due_grows_at_its_end_and_disarms_there_too)
+{
+    struct vowi_wheel *w = wheel_at(100);
+    vow_timer t[5] = {{.when = 0}};
+    vow_timer list;
+
+    vowi_wheel_list_init(&list);
+    add(w, &t[0], 120);
+    add(w, &t[1], 110);
+    add(w, &t[2], 110);
+    add(w, &t[3], 90);
+    vowi_wheel_list_due(w, 110, &list);
+    add(w, &t[4], 80);
+    vowi_wheel_list_due(w, 130, &list);
+    assert_int_equal(vowi_wheel_next(w), VOW_FOREVER);
+    assert_int_equal(vowi_wheel_count(w), 5);
+    vowi_wheel_remove(w, &t[2]);
+    assert_ptr_equal(vowi_wheel_unlist(w, &list), &t[3]);
+    assert_ptr_equal(vowi_wheel_unlist(w, &list), &t[1]);
+    assert_ptr_equal(vowi_wheel_unlist(w, &list), &t[4]);
+    assert_ptr_equal(vowi_wheel_unlist(w, &list), &t[0]);
+    assert_null(vowi_wheel_unlist(w, &list));
+    assert_int_equal(vowi_wheel_count(w), 0);
+}
+
 VOW_CASE(list_takes_those_of_one_executor_and_disarms_there_too)
 {
     vow_executor *on = vow_inline();
@@ -298,6 +323,7 @@ main(void)
         vow_test(overdue_ones_come_first_by_deadline_then_by_adding),
         vow_test(removed_one_leaves_the_others),
         vow_test(next_is_early_at_most_until_the_slot_is_entered),
+        vow_test(list_of_what_is_due_grows_at_its_end_and_disarms_there_too),
         vow_test(list_takes_those_of_one_executor_and_disarms_there_too),
         vow_test(millions_of_random_steps_agree_with_a_sorted_array),
     };

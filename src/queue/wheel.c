@@ -205,15 +205,22 @@ turn(struct vowi_wheel *w, uint64_t now)
     return NULL;
 }
 
-vow_timer *
-vowi_wheel_take_due(struct vowi_wheel *w, vow_ns now)
+/* The first that is due; NULL: none is. */
+static vow_timer *
+first_due(struct vowi_wheel *w, vow_ns now)
 {
     vow_timer *first = vowi_timers_first(&w->overdue);
 
     if (first == NULL)
-        first = turn(w, time_of(now));
-    else if (first->when > now)
-        first = NULL;
+        return turn(w, time_of(now));
+    return first->when <= now ? first : NULL;
+}
+
+vow_timer *
+vowi_wheel_take_due(struct vowi_wheel *w, vow_ns now)
+{
+    vow_timer *first = first_due(w, now);
+
     if (first != NULL)
         take(w, first);
     return first;
@@ -251,7 +258,7 @@ vowi_wheel_next(const struct vowi_wheel *w)
     return ns_of(first_in(w, level, (unsigned)__builtin_ctzll(w->occupied[level])));
 }
 
-/* ---- all of one executor ------------------------------------------------- */
+/* ---- lists --------------------------------------------------------------- */
 
 static void
 move_to_list(struct vowi_wheel *w, vow_timer *t, vow_timer *list)
@@ -300,11 +307,20 @@ list_overdue(struct vowi_wheel *w, const vow_executor *on, vow_timer *list)
 void
 vowi_wheel_list(struct vowi_wheel *w, const vow_executor *on, vow_timer *list)
 {
-    list->next = list->prev = list;
+    vowi_wheel_list_init(list);
     list_overdue(w, on, list);
     for (unsigned level = 0; level < VOWI_WHEEL_LEVELS; level++)
         for (uint64_t left = w->occupied[level]; left != 0; left &= left - 1)
             list_slot(w, level, (unsigned)__builtin_ctzll(left), on, list);
+}
+
+void
+vowi_wheel_list_due(struct vowi_wheel *w, vow_ns now, vow_timer *list)
+{
+    vow_timer *t;
+
+    while ((t = first_due(w, now)) != NULL)
+        move_to_list(w, t, list);
 }
 
 vow_timer *

@@ -74,13 +74,24 @@ vowi_timer_was_taken(const vow_timer *timer)
     return timer->task.reserved[0] == VOWI_TIMER_TAKEN;
 }
 
-/* ---- all of one executor ------------------------------------------------- */
+/* ---- lists --------------------------------------------------------------- */
 
 /*
- * Moves all that are to run on one executor to a list. Each counts as armed until it is
- * taken off the list, and vowi_wheel_remove removes it there as well. O(timers).
+ * A timer that is moved to a list counts as armed until it is taken off it, and
+ * vowi_wheel_remove removes it there as well. The list is a ring through its head.
  */
+static inline void
+vowi_wheel_list_init(vow_timer *list)
+{
+    list->next = list;
+    list->prev = list;
+}
+
+/* Moves all that are to run on one executor to an empty list. O(timers). */
 void vowi_wheel_list(struct vowi_wheel *w, const vow_executor *on, vow_timer *list);
+
+/* Moves what is due to the end of a list, in its order. */
+void vowi_wheel_list_due(struct vowi_wheel *w, vow_ns now, vow_timer *list);
 
 /* Takes the first off a list; NULL: it is empty. */
 vow_timer *vowi_wheel_unlist(struct vowi_wheel *w, vow_timer *list);

@@ -42,19 +42,17 @@ say(const char *text)
 /* ---- what a script has ----------------------------------------------------------- */
 
 struct timeout {
-    vow_timer timer; /* first: all that its run gets */
     vow_fn *fn;
     void *ctx;
 };
 
-static inline void
-run_timeout(vow_task *task, int why)
+static inline vow_result
+run_timeout(void *timeout)
 {
-    struct timeout *t = (struct timeout *)(void *)task;
+    struct timeout *t = (struct timeout *)timeout;
 
-    if (why == 0)
-        t->fn(t->ctx);
-    free(t);
+    t->fn(t->ctx);
+    return vow_ok(VOW_NIL);
 }
 
 /* setTimeout(fn, ms) */
@@ -62,13 +60,14 @@ static inline void
 set_timeout(vow_fn *fn, void *ctx, int64_t ms)
 {
     struct timeout *t = (struct timeout *)calloc(1, sizeof *t);
+    vow_future *f;
 
     must(t != NULL);
-    t->timer.task.run = run_timeout;
-    t->timer.when = time_now + vow_ms(ms);
     t->fn = fn;
     t->ctx = ctx;
-    must(on->ops->arm(on, &t->timer) == 0);
+    f = vow_submit_after(on, vow_ms(ms), run_timeout, vow_own(t, free));
+    must(f != NULL);
+    vow_unref(f);
 }
 
 /* A macrotask. */

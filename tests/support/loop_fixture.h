@@ -135,15 +135,14 @@ post_step(void *arg)
 static inline void
 arm(struct job *j, vow_ns when)
 {
-    j->timer.when = when;
-    assert_int_equal(on->ops->arm(on, &j->timer), 0);
+    assert_int_equal(vow_timer_arm(on, &j->timer, when), 0);
 }
 
 /** Disarms it. */
 static inline vow_removal
 disarm(struct job *j)
 {
-    return on->ops->disarm(on, &j->timer);
+    return vow_timer_disarm(&j->timer);
 }
 
 /** Posts a list of jobs, each with the mark of its place in the text. */
