@@ -51,12 +51,13 @@ pool_close(vow_executor *self, vow_close_mode mode)
     struct vowi_pool *p = pool_of(self);
 
     if (mode == VOW_CANCEL_QUEUED) {
-        vowi_store_seq_cst(&p->cancelling, true);
-        vowi_or_acq_rel(&p->inbox, VOWI_INBOX_CLOSED | VOWI_INBOX_ENDED);
+        vowi_store_relaxed(&p->cancelling, true); /* relaxed: it may take a while */
+        /* relaxed: it carries on what posts released; who is refused acquires nothing */
+        vowi_or_relaxed(&p->inbox, VOWI_INBOX_CLOSED | VOWI_INBOX_ENDED);
         vowi_bound_turn_away(p);
         vowi_pool_cancel_queued(p);
     } else {
-        vowi_or_acq_rel(&p->inbox, VOWI_INBOX_CLOSED);
+        vowi_or_relaxed(&p->inbox, VOWI_INBOX_CLOSED); /* relaxed: likewise */
         vowi_bound_turn_away(p);
     }
     vowi_lock_acquire(&p->lock);

@@ -18,11 +18,13 @@ wake_sleeper(struct vowi_pool *p)
     struct vowi_worker *w = NULL;
 
     vowi_lock_acquire(&p->lock);
-    if (wants_wake(vowi_load_seq_cst(&p->idle)) && p->asleep != NULL) { /* [idle] */
+    /* relaxed: vowi_pool_wake has read it in order [idle], and this reads nothing older */
+    if (wants_wake(vowi_load_relaxed(&p->idle)) && p->asleep != NULL) {
         w = p->asleep;
         p->asleep = w->next_asleep;
         p->awake++;
-        vowi_add_seq_cst(&p->idle, VOWI_SEARCHING - VOWI_ASLEEP);
+        /* relaxed: who sees a search relies on its end, which is ordered [idle] */
+        vowi_add_relaxed(&p->idle, VOWI_SEARCHING - VOWI_ASLEEP);
     }
     vowi_lock_release(&p->lock);
     if (w == NULL)
@@ -59,7 +61,8 @@ end_inbox(struct vowi_pool *p)
 
     vowi_lock_acquire(&p->level_lock);
     ended = vowi_load_relaxed(&p->levels) == 0 && /* relaxed: written under the lock */
-            (vowi_cas_strong_seq_cst(&p->inbox, &empty,
+            /* relaxed: it is one step; no task is read after it */
+            (vowi_cas_strong_relaxed(&p->inbox, &empty,
                                      VOWI_INBOX_CLOSED | VOWI_INBOX_ENDED) ||
              empty == (VOWI_INBOX_CLOSED | VOWI_INBOX_ENDED));
     vowi_lock_release(&p->level_lock);
@@ -93,10 +96,11 @@ vowi_worker_stop_searching(struct vowi_pool *p, struct vowi_worker *w)
 static void
 start_searching(struct vowi_pool *p, struct vowi_worker *w)
 {
-    uint32_t idle = vowi_load_relaxed(&p->idle); /* relaxed: the CAS orders it */
+    /* relaxed: as in wake_sleeper */
+    uint32_t idle = vowi_load_relaxed(&p->idle);
 
     if (idle < VOWI_SEARCHING)
-        w->searching = vowi_cas_strong_seq_cst(&p->idle, &idle, idle + VOWI_SEARCHING);
+        w->searching = vowi_cas_strong_relaxed(&p->idle, &idle, idle + VOWI_SEARCHING);
 }
 
 /* Counts itself asleep, or not any more; a searcher is none while it sleeps. [idle] */
@@ -115,7 +119,8 @@ count_awake_locked(struct vowi_pool *p, struct vowi_worker *w, bool searching)
 {
     p->asleep = w->next_asleep;
     p->awake++;
-    vowi_add_seq_cst(&p->idle, (searching ? VOWI_SEARCHING : 0) - VOWI_ASLEEP);
+    /* relaxed: as in wake_sleeper; who counts it as asleep takes the lock, and looks */
+    vowi_add_relaxed(&p->idle, (searching ? VOWI_SEARCHING : 0) - VOWI_ASLEEP);
 }
 
 /*

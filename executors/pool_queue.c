@@ -193,7 +193,8 @@ empty_inbox(struct vowi_pool *p)
     uintptr_t inbox = vowi_load_relaxed(&p->inbox); /* relaxed: the CAS orders it */
     unsigned priorities;
 
-    while (!vowi_cas_acquire(&p->inbox, &inbox, inbox & ~VOWI_INBOX_TASKS)) /* [item] */
+    /* [item] */
+    while (!vowi_cas_acquire_or_relaxed(&p->inbox, &inbox, inbox & ~VOWI_INBOX_TASKS))
         ;
     return reverse((vow_task *)(inbox & VOWI_INBOX_TASKS), &priorities);
 }

@@ -161,7 +161,8 @@ lose_worker(struct vowi_pool *p, int why)
     vowi_warn(why, "a thread of pool %s ended in a task and could not be replaced",
               p->name);
     if (last) {
-        vowi_or_acq_rel(&p->inbox, VOWI_INBOX_CLOSED | VOWI_INBOX_ENDED);
+        /* relaxed: as pool_close */
+        vowi_or_relaxed(&p->inbox, VOWI_INBOX_CLOSED | VOWI_INBOX_ENDED);
         vowi_bound_turn_away(p);
         vowi_pool_cancel_queued(p);
     }

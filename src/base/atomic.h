@@ -59,6 +59,11 @@ extern _Thread_local unsigned long vowi_rmw_count;
 #define vowi_swap_seq_cst(p, v)                                                          \
     VOWI_RMW(atomic_exchange_explicit((p), (v), memory_order_seq_cst))
 
+#define vowi_or_release(p, v)                                                            \
+    VOWI_RMW(atomic_fetch_or_explicit((p), (v), memory_order_release))
+#define vowi_swap_relaxed(p, v)                                                          \
+    VOWI_RMW(atomic_exchange_explicit((p), (v), memory_order_relaxed))
+
 /* Compare and swap; on failure *expected is what was there, read as the name says. */
 #define vowi_cas_relaxed(p, expected, v)                                                 \
     VOWI_RMW(atomic_compare_exchange_weak_explicit(                                      \
@@ -69,12 +74,21 @@ extern _Thread_local unsigned long vowi_rmw_count;
 #define vowi_cas_acquire(p, expected, v)                                                 \
     VOWI_RMW(atomic_compare_exchange_weak_explicit(                                      \
         (p), (expected), (v), memory_order_acquire, memory_order_acquire))
+#define vowi_cas_acquire_or_relaxed(p, expected, v)                                      \
+    VOWI_RMW(atomic_compare_exchange_weak_explicit(                                      \
+        (p), (expected), (v), memory_order_acquire, memory_order_relaxed))
+#define vowi_cas_acq_rel_or_relaxed(p, expected, v)                                      \
+    VOWI_RMW(atomic_compare_exchange_weak_explicit(                                      \
+        (p), (expected), (v), memory_order_acq_rel, memory_order_relaxed))
 #define vowi_cas_acq_rel(p, expected, v)                                                 \
     VOWI_RMW(atomic_compare_exchange_weak_explicit(                                      \
         (p), (expected), (v), memory_order_acq_rel, memory_order_acquire))
 #define vowi_cas_seq_cst(p, expected, v)                                                 \
     VOWI_RMW(atomic_compare_exchange_weak_explicit(                                      \
         (p), (expected), (v), memory_order_seq_cst, memory_order_seq_cst))
+#define vowi_cas_strong_relaxed(p, expected, v)                                          \
+    VOWI_RMW(atomic_compare_exchange_strong_explicit(                                    \
+        (p), (expected), (v), memory_order_relaxed, memory_order_relaxed))
 #define vowi_cas_strong_seq_cst(p, expected, v)                                          \
     VOWI_RMW(atomic_compare_exchange_strong_explicit(                                    \
         (p), (expected), (v), memory_order_seq_cst, memory_order_seq_cst))

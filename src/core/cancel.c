@@ -8,7 +8,8 @@
  * promise, whose hook it calls.
  *
  * Of a request and a settle of one promise, STOPPING says who has its hook: the
- * first to set it [hook].
+ * first to set it [hook]. That is all it says, and relaxed: what the hook is lies under
+ * the lock bit.
  */
 #include "core/cancel.h"
 
@@ -87,7 +88,7 @@ waits_locked(const struct vow_registration *r)
 static bool
 install(struct vow_state *s, struct vow_registration *fresh)
 {
-    uint64_t refs = vowi_load_acquire(&s->refs); /* [hook] */
+    uint64_t refs = vowi_load_relaxed(&s->refs); /* relaxed: under the lock bit [hook] */
     struct vow_registration *r = s->extra;
 
     if (refs & VOWI_STOPPING)
@@ -95,7 +96,7 @@ install(struct vow_state *s, struct vow_registration *fresh)
     if ((refs & VOWI_HAS_RECORD) == 0) {
         fresh->site = s->extra;
         s->extra = fresh;
-        vowi_or_acq_rel(&s->refs, VOWI_HAS_RECORD); /* [hook] */
+        vowi_or_relaxed(&s->refs, VOWI_HAS_RECORD); /* relaxed: likewise */
         return true;
     }
     if (r->cancel != NULL)
@@ -195,16 +196,17 @@ run_hook(vow_task *task, int why)
     vowi_leave(t, outermost);
 }
 
-/* Takes a promise reference unless the last one has gone. */
+/* Takes a promise reference unless the last one has gone. relaxed: the caller has a
+ * reference, and with it an order. */
 static bool
 promise_ref_if_any(struct vow_state *s)
 {
-    uint64_t refs = vowi_load_relaxed(&s->refs); /* relaxed: the CAS orders it */
+    uint64_t refs = vowi_load_relaxed(&s->refs);
 
     do {
         if ((refs & VOWI_PROMISES) == 0)
             return false;
-    } while (!vowi_cas_acq_rel(&s->refs, &refs, refs + VOWI_PROMISE));
+    } while (!vowi_cas_relaxed(&s->refs, &refs, refs + VOWI_PROMISE));
     return true;
 }
 
@@ -232,7 +234,8 @@ static vow_removal
 remove_locked(struct vow_registration *r, uintptr_t word)
 {
     struct vow_state *s = r->state;
-    bool had = (vowi_load_acquire(&s->refs) & VOWI_STOPPING) != 0; /* [hook] */
+    /* relaxed: [hook] is only who is first */
+    bool had = (vowi_load_relaxed(&s->refs) & VOWI_STOPPING) != 0;
 
     if (r->cancel == has_run)
         return VOW_RAN;
@@ -295,7 +298,8 @@ stop_promise(struct vowi_thread *t, struct vow_state *s, vow_error *error)
 {
     struct vow_registration *r;
 
-    if (vowi_or_acq_rel(&s->refs, VOWI_STOPPING) & VOWI_STOPPING) { /* [hook] */
+    /* relaxed: [hook] is only who is first */
+    if (vowi_or_relaxed(&s->refs, VOWI_STOPPING) & VOWI_STOPPING) {
         vow_error_unref(error);
         return;
     }
@@ -381,7 +385,8 @@ stop_one(struct vowi_thread *t, struct vow_state *s, const vow_error *error)
 {
     if (vowi_settled(s))
         return NULL;
-    if (vowi_load_acquire(&s->word) & VOWI_FOLLOWING) /* [lock] */
+    /* relaxed: whom is read under the lock bit [lock] */
+    if (vowi_load_relaxed(&s->word) & VOWI_FOLLOWING)
         return vowi_upstream(s);
     switch (vowi_kind(s)) {
     case VOWI_BARE:

@@ -15,7 +15,7 @@
  * Edges:
  *     [handle]  what a user did with the executor, to the close by the last unref
  *     [memory]  all uses of it, from each release of holds to its destruction
- *     [mode]    what happened before close, to whoever sees it closed
+ *     [mode]    what happened before close, to whoever is turned away by it
  *     [armed]   of a close and an arm elsewhere one sees the other (core/timer.c)
  */
 #include "core/executor.h"
@@ -202,7 +202,7 @@ static void
 close_in(vow_executor *on, struct home *home, vow_close_mode mode)
 {
     int now = 1 + (int)mode;
-    int before = vowi_load_acquire(&home->mode); /* [mode] */
+    int before = vowi_load_relaxed(&home->mode); /* relaxed: the CAS orders it */
 
     do {
         if (before >= now)
@@ -246,7 +246,8 @@ vow_executor_finished(vow_executor *self)
 {
     struct home *home = home_of(self);
 
-    if (home == NULL || vowi_swap_acq_rel(&home->finished, true)) /* [mode] */
+    /* relaxed: who is first; the close future orders [settled], the holds free [memory] */
+    if (home == NULL || vowi_swap_relaxed(&home->finished, true))
         return;
     vow_promise_fulfill(home->closed, VOW_NIL);
     release_holds(self, 1);
@@ -268,7 +269,8 @@ vow_executor_join(vow_executor *on)
 {
     struct home *home = home_of(on);
 
-    if (home == NULL || vowi_load_acquire(&home->mode) == 0) /* [mode] */
+    /* relaxed: the close future, waited for next, orders [settled] */
+    if (home == NULL || vowi_load_relaxed(&home->mode) == 0)
         return VOW_E_INVALID;
     if (vow_executor_current() == on || !vow_wait(home->closing, VOW_FOREVER))
         return VOW_E_DEADLOCK;

@@ -275,7 +275,8 @@ take_sole_follower(struct vow_state *s, struct vow_state *y, uint64_t alone)
     vowi_lock_word(follower);
     sole = follower != y && /* that would be a ring: found the ordinary way */
            is_bound_alike(s, follower) &&
-           (vowi_load_acquire(&s->refs) & (VOWI_CONSUMERS | VOWI_PROMISES)) == alone;
+           /* relaxed: a count of one stays one under the follower's lock bit */
+           (vowi_load_relaxed(&s->refs) & (VOWI_CONSUMERS | VOWI_PROMISES)) == alone;
     if (sole)
         *follow_field(follower) = y;
     vowi_unlock_word(follower); /* [lock] */
@@ -297,7 +298,8 @@ reject_ring(struct vowi_thread *t, struct vow_state *s, struct vow_state *y)
 static bool
 something_hangs_on(struct vow_state *s)
 {
-    return vowi_first_node(vowi_or_acq_rel(&s->word, 0)) != NULL; /* [ring] */
+    /* [ring]; nothing is acquired: what hangs there is read under lock bits */
+    return vowi_first_node(vowi_or_release(&s->word, 0)) != NULL;
 }
 
 /* s hangs on y, as far as the caller knows. Unhangs it if it waits for itself. */

@@ -58,12 +58,13 @@ deliver_all(struct vowi_thread *t, struct vowi_node *n, int why)
 
 /*
  * Says that an error is there which may be unseen. If the consumers have gone
- * before, it is reported here; if they go later, there (last_consumer_goes).
+ * before, it is reported here; if they go later, there (last_consumer_goes). Nothing is
+ * acquired: what is reported is the caller's own, or is read under the lock bit.
  */
 static void
 note_rejected(struct vow_state *s)
 {
-    uint64_t refs = vowi_or_acq_rel(&s->refs, VOWI_REJECTED);
+    uint64_t refs = vowi_or_release(&s->refs, VOWI_REJECTED);
 
     if ((refs & (VOWI_CONSUMERS | VOWI_ASKED | VOWI_SEEN)) != VOWI_ASKED)
         return;
@@ -76,7 +77,7 @@ static void
 drop_stop_hook(struct vow_state *s)
 {
     if ((vowi_load_relaxed(&s->refs) & VOWI_STOPPING) == 0 &&
-        (vowi_or_acq_rel(&s->refs, VOWI_STOPPING) & VOWI_STOPPING) == 0)
+        (vowi_or_relaxed(&s->refs, VOWI_STOPPING) & VOWI_STOPPING) == 0) /* [hook] */
         vowi_hook_drop(s);
 }
 

@@ -225,11 +225,13 @@ vowi_is_following(struct vow_state *s)
            VOWI_FOLLOWING;
 }
 
-/* Returns whether the caller decides the outcome from now on [claim]. */
+/* Returns whether the caller decides the outcome from now on [claim]. relaxed: it got
+ * here by a handle, the word or a queue, which have ordered what it finds; and who comes
+ * second reads nothing of what the first one wrote. */
 static inline bool
 vowi_claim(struct vow_state *s)
 {
-    return (vowi_or_acq_rel(&s->word, VOWI_CLAIMED) & VOWI_CLAIMED) == 0;
+    return (vowi_or_relaxed(&s->word, VOWI_CLAIMED) & VOWI_CLAIMED) == 0;
 }
 
 /* Whether a settled state was abandoned. */

@@ -33,7 +33,8 @@ vowi_lock_word(struct vow_state *s)
         if (word & VOWI_LOCKED) {
             wait_for_lock(&round);
             word = vowi_load_relaxed(&s->word); /* relaxed: as above */
-        } else if (vowi_cas_acq_rel(&s->word, &word, word | VOWI_LOCKED)) { /* [lock] */
+        } else if (vowi_cas_acquire_or_relaxed(&s->word, &word, word | VOWI_LOCKED)) {
+            /* [lock] */
             return word;
         }
     }
@@ -103,7 +104,8 @@ vowi_unlink_locked(struct vow_state *s, struct vowi_node *n)
 
     while (vowi_first_node(word) == n) {
         set_back_link(n->next, NULL);
-        if (vowi_cas_acq_rel(&s->word, &word,
+        /* acquire for the loop alone: the word carries the releases of the attaches on */
+        if (vowi_cas_acquire(&s->word, &word,
                              (uintptr_t)n->next | (word & ~VOWI_NODE_MASK)))
             return;
     }
@@ -168,8 +170,8 @@ vowi_publish(struct vow_state *s, uintptr_t mark)
         if (word & VOWI_LOCKED) {
             wait_for_lock(&round);
             word = vowi_load_relaxed(&s->word); /* relaxed: as above */
-        } else if (vowi_cas_acq_rel(&s->word, &word,
-                                    VOWI_CLAIMED | VOWI_SETTLED | mark)) {
+        } else if (vowi_cas_acq_rel_or_relaxed(&s->word, &word,
+                                               VOWI_CLAIMED | VOWI_SETTLED | mark)) {
             return reverse(vowi_first_node(word)); /* [settled] out, [node] in */
         }
     }

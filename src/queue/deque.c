@@ -111,7 +111,8 @@ vowi_deque_take_if(struct vowi_deque *d, const vow_task *task)
         taken = vowi_cas_strong_seq_cst(&d->top, &top, top + 1);
     else
         taken = false;
-    vowi_store_release(&d->bottom, last + 1); /* [item]: thieves read it again */
+    /* relaxed: nothing is left; whoever reads this fails to move top */
+    vowi_store_relaxed(&d->bottom, last + 1);
     return taken;
 }
 
@@ -119,7 +120,8 @@ vow_task *
 vowi_deque_steal(struct vowi_deque *d)
 {
     for (;;) {
-        int64_t top = vowi_load_seq_cst(&d->top); /* [end] */
+        /* [end]: acquire keeps it before bottom, and after the change of top it read */
+        int64_t top = vowi_load_acquire(&d->top);
         struct vowi_ring *r;
         vow_task *task;
 
@@ -136,5 +138,6 @@ vowi_deque_steal(struct vowi_deque *d)
 bool
 vowi_deque_is_empty(struct vowi_deque *d)
 {
-    return vowi_load_seq_cst(&d->top) >= vowi_load_seq_cst(&d->bottom);
+    /* relaxed: an old top makes it look fuller, which costs another look */
+    return vowi_load_relaxed(&d->top) >= vowi_load_seq_cst(&d->bottom);
 }

@@ -27,7 +27,8 @@ from variant import Variant, fail, run
 HERE = pathlib.Path(__file__).resolve().parent
 ATOMIC = "src/base/atomic.h"
 OPERATION = re.compile(
-    r"\bvowi_(load|store|add|sub|or|and|swap|cas_strong|cas)_(seq_cst|acq_rel|acquire|release)\(")
+    r"\bvowi_(load|store|add|sub|or|and|swap|cas_strong|cas)"
+    r"_(seq_cst|acq_rel_or_relaxed|acq_rel|acquire_or_relaxed|acquire|release)\(")
 FUNCTION = re.compile(r"^(\w+)\(", re.MULTILINE)  # a definition's name starts its line
 
 ONE_WORD = {"load": "load", "store": "store", "add": "fetch_add", "sub": "fetch_sub",
@@ -44,11 +45,14 @@ WEAKER = {
             "acquire": ["relaxed"], "release": ["relaxed"]},
     "cas": {"seq_cst": ["acq_rel acquire", "relaxed relaxed"],
             "acq_rel": ["acquire acquire", "release acquire", "acq_rel relaxed"],
+            "acq_rel_or_relaxed": ["acquire relaxed", "release relaxed"],
             "acquire": ["relaxed acquire", "acquire relaxed"],
+            "acquire_or_relaxed": ["relaxed relaxed"],
             "release": ["relaxed relaxed"]},
 }
 FULL = {"seq_cst": "seq_cst seq_cst", "acq_rel": "acq_rel acquire",
-        "acquire": "acquire acquire", "release": "release relaxed"}
+        "acq_rel_or_relaxed": "acq_rel relaxed", "acquire": "acquire acquire",
+        "acquire_or_relaxed": "acquire relaxed", "release": "release relaxed"}
 
 # What a mutant's time is not spent on: spurious wake-ups and failing calls find no order.
 NOT_EXPLORED = re.compile(r"return deepen\(s, &\w+, .*?;", re.DOTALL)
