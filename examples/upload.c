@@ -63,8 +63,8 @@ open_both(struct upload *u, const char *from, const char *to)
         u->error = errno;
 }
 
-/* Consumes the promise; NULL without memory. */
-static struct upload *
+/* Consumes the promise; VOW_NIL without memory. */
+static vow_value
 upload_new(const char *from, const char *to, vow_promise *reached, int64_t stop_after)
 {
     struct upload *u = malloc(sizeof *u);
@@ -74,13 +74,13 @@ upload_new(const char *from, const char *to, vow_promise *reached, int64_t stop_
         free(u);
         free(chunk);
         vow_promise_unref(reached);
-        return NULL;
+        return VOW_NIL;
     }
     *u = (struct upload){.from = -1, .to = -1, .chunk = chunk, .reached = reached};
     u->stop_after = stop_after;
     open_both(u, from, to);
     atomic_fetch_add(&seen.buffers, 1);
-    return u;
+    return vow_own(u, upload_free);
 }
 
 static bool
@@ -183,17 +183,17 @@ transfer(const struct options *o)
     vow_token *token = vow_source_token(stop);
     vow_promise *promise = vow_promise_new();
     vow_future *reached = vow_promise_future(promise);
-    struct upload *u = upload_new(o->from, o->to, promise, o->stop_after);
+    vow_value u = upload_new(o->from, o->to, promise, o->stop_after);
     vow_submit_options opt = VOW_SUBMIT_OPTIONS(.name = "upload", .token = token);
     vow_future *f = NULL;
     int status;
 
     if (o->within > 0)
         opt.deadline = vow_now() + vow_ms(o->within);
-    if (stop != NULL && reached != NULL && u != NULL)
-        f = vow_submit_with(vow_default_pool(), &opt, upload, vow_own(u, upload_free));
-    else if (u != NULL)
-        upload_free(u);
+    if (stop != NULL && reached != NULL && !vow_is_nil(u))
+        f = vow_submit_with(vow_default_pool(), &opt, upload, u);
+    else
+        vow_value_drop(u);
     if (o->stop_after > 0)
         stop_when_reached(reached, stop, f);
     status = report(f);

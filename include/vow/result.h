@@ -68,8 +68,10 @@ vow_ptr(const void *p)
 static inline vow_value
 vow_own(void *p, vow_drop_fn *drop)
 {
-    vow_value v = vow_ptr(p);
+    vow_value v;
 
+    v.as.u64 = 0;
+    v.as.ptr = p;
     v.drop = drop;
     return v;
 }
