@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/token.h"
 #include "support/drops.h"
 
 enum { MANY = 1000, DEEP = 100000 };
@@ -897,6 +898,105 @@ VOW_CASE(remove_wait_inside_defer_answers_at_once)
     pair_free(&p);
 }
 
+VOW_CASE(callback_that_was_removed_as_it_ran_may_be_the_last_user_of_its_token)
+{
+    struct blocked b = {.entered = 0};
+    struct pair p = pair_new();
+    pthread_t thread;
+    vow_registration *r =
+        vow_token_on_cancel(p.token, NULL, block_until_told, drop_value(&b.ctx));
+
+    vow_token_unref(p.token);
+    p.token = NULL;
+    pthread_create(&thread, NULL, cancel_in_thread, p.source);
+    await_flag(&b.entered, 1);
+    assert_int_equal(vow_registration_remove(r), VOW_RUNNING);
+    pair_free(&p);
+    atomic_store(&b.go, 1);
+    pthread_join(thread, NULL);
+
+    assert_int_equal(drop_count(&b.ctx), 1);
+}
+
+/* Executors of a user's, whose threads may or may not wait. */
+
+static bool
+is_mine(vow_executor *self)
+{
+    (void)self;
+    return true;
+}
+
+static int
+never_posted(vow_executor *self, vow_task *task)
+{
+    (void)self;
+    (void)task;
+    return VOW_E_LIMIT;
+}
+
+static int
+may_wait(vow_executor *self)
+{
+    (void)self;
+    return 0;
+}
+
+static int
+must_not_wait(vow_executor *self)
+{
+    (void)self;
+    return VOW_E_DEADLOCK;
+}
+
+static int
+removal_inside(const vow_executor_ops *ops)
+{
+    struct blocked b = {.entered = 0};
+    vow_executor mine = {ops, NULL};
+    vow_executor *before;
+    struct pair p = pair_new();
+    pthread_t thread, other;
+    vow_removal removal;
+    vow_registration *r =
+        vow_token_on_cancel(p.token, NULL, block_until_told, drop_value(&b.ctx));
+
+    pthread_create(&thread, NULL, cancel_in_thread, p.source);
+    await_flag(&b.entered, 1);
+    if (ops->block_begin != must_not_wait)
+        pthread_create(&other, NULL, let_go_on, &b.go);
+    before = vow_executor_enter(&mine);
+    removal = vow_registration_remove_wait(r);
+    vow_executor_enter(before);
+    if (ops->block_begin == must_not_wait)
+        pthread_create(&other, NULL, let_go_on, &b.go);
+    pthread_join(thread, NULL);
+    pthread_join(other, NULL);
+    assert_int_equal(drop_count(&b.ctx), 1);
+    pair_free(&p);
+    return (int)removal;
+}
+
+VOW_CASE(remove_wait_on_a_thread_of_a_users_executor_does_as_that_says)
+{
+    static const vow_executor_ops careless = {
+        .size = sizeof(vow_executor_ops), .name = "careless", .post = never_posted};
+    static const vow_executor_ops lenient = {.size = sizeof(vow_executor_ops),
+                                             .name = "lenient",
+                                             .post = never_posted,
+                                             .is_current = is_mine,
+                                             .block_begin = may_wait};
+    static const vow_executor_ops strict = {.size = sizeof(vow_executor_ops),
+                                            .name = "strict",
+                                            .post = never_posted,
+                                            .is_current = is_mine,
+                                            .block_begin = must_not_wait};
+
+    assert_int_equal(removal_inside(&careless), VOW_RAN);
+    assert_int_equal(removal_inside(&lenient), VOW_RAN);
+    assert_int_equal(removal_inside(&strict), VOW_RUNNING);
+}
+
 static void
 exit_thread(void *ctx)
 {
@@ -926,6 +1026,11 @@ VOW_CASE(callback_that_ends_its_thread_leaves_the_others_theirs)
 }
 
 /* Memory. */
+
+VOW_CASE(linked_token_of_more_than_there_can_be_is_null)
+{
+    assert_null(vowi_token_new_linked(SIZE_MAX / 8, false));
+}
 
 VOW_CASE(tokens_without_memory_are_null_and_leave_nothing)
 {
@@ -1007,7 +1112,10 @@ main(void)
         vow_test(remove_wait_in_a_pool_waits),
         vow_test(remove_wait_where_waiting_is_forbidden_answers_at_once),
         vow_test(remove_wait_inside_defer_answers_at_once),
+        vow_test(callback_that_was_removed_as_it_ran_may_be_the_last_user_of_its_token),
+        vow_test(remove_wait_on_a_thread_of_a_users_executor_does_as_that_says),
         vow_test(callback_that_ends_its_thread_leaves_the_others_theirs),
+        vow_test(linked_token_of_more_than_there_can_be_is_null),
         vow_test(tokens_without_memory_are_null_and_leave_nothing),
         vow_test(cancel_allocates_nothing_without_a_reason),
     };

@@ -171,6 +171,14 @@ VOW_CASE(deadline_of_linked_tokens_is_the_earliest)
     vow_manual_unref(n);
 }
 
+/* The first to want the default pool: without memory for it there is no timer. */
+VOW_CASE(deadline_without_a_pool_to_fire_it_is_null)
+{
+    counting_fail_at(2, COUNTING_ONWARDS);
+    assert_null(vow_token_deadline(NULL, vow_now() + vow_seconds(1)));
+    counting_fail_at(0, COUNTING_ONCE);
+}
+
 VOW_CASE(deadlines_of_two_clocks_are_compared_by_what_is_left)
 {
     vow_manual *m = vow_manual_new();
@@ -347,6 +355,35 @@ VOW_CASE(task_with_a_token_and_a_deadline_stops_for_the_first)
     }
 }
 
+VOW_CASE(task_with_a_deadline_and_a_token_that_has_fired_arms_nothing)
+{
+    vow_manual *m = vow_manual_new();
+    vow_source *s = vow_source_new();
+    vow_token *t = vow_source_token(s);
+    vow_future *f;
+
+    vow_source_cancel(s, vow_error_new(EINTR, "enough"));
+    f = vow_submit_with(vow_manual_executor(m),
+                        &VOW_SUBMIT_OPTIONS(.token = t, .deadline = 20), never_task,
+                        VOW_NIL);
+
+    assert_int_equal(vow_error_code(vow_error_cause(vow_get(f).error)), EINTR);
+    assert_int_equal(vow_manual_advance(m, 30), 0);
+    vow_unref(f);
+    vow_token_unref(t);
+    vow_source_unref(s);
+    vow_manual_unref(m);
+}
+
+VOW_CASE(task_whose_deadline_never_comes_has_none)
+{
+    vow_future *f = vow_submit_with(NULL, &VOW_SUBMIT_OPTIONS(.deadline = VOW_FOREVER),
+                                    value_task, VOW_NIL);
+
+    assert_int_equal(vow_get(f).value.as.i64, 5);
+    vow_unref(f);
+}
+
 VOW_CASE(task_of_a_token_with_an_earlier_deadline_arms_no_other)
 {
     vow_manual *m = vow_manual_new();
@@ -447,11 +484,14 @@ main(void)
         vow_test(deadline_whose_executor_goes_never_comes),
         vow_test(deadline_is_refused_where_nobody_fires_timers),
         vow_test(deadline_of_linked_tokens_is_the_earliest),
+        vow_test(deadline_without_a_pool_to_fire_it_is_null),
         vow_test(deadlines_of_two_clocks_are_compared_by_what_is_left),
         vow_test(deadline_of_a_queued_task_settles_it_at_once),
         vow_test(deadline_of_a_task_is_on_the_clock_of_its_executor),
         vow_test(task_that_runs_past_its_deadline_is_told_and_may_go_on),
         vow_test(task_with_a_token_and_a_deadline_stops_for_the_first),
+        vow_test(task_with_a_deadline_and_a_token_that_has_fired_arms_nothing),
+        vow_test(task_whose_deadline_never_comes_has_none),
         vow_test(task_of_a_token_with_an_earlier_deadline_arms_no_other),
         vow_test(deadline_leaves_nothing_behind_a_task_that_is_done),
         vow_test(deadlines_without_memory_are_null_and_leave_nothing),

@@ -458,6 +458,64 @@ VOW_CASE(delayed_work_that_runs_sees_a_request)
     vow_manual_unref(m);
 }
 
+/* A context that is dropped in the middle of a cancel, and looks. */
+static void
+look_in_drop(void *ctx)
+{
+    look(ctx);
+}
+
+static vow_result
+cancel_with_others_in_line(void *ctx)
+{
+    struct looker *l = ctx;
+
+    l->before = vow_cancelled();
+    pair_cancel(&l->pair);
+    return vow_ok(VOW_NIL);
+}
+
+VOW_CASE(task_that_runs_sees_its_token_before_its_own_turn_in_the_cancel)
+{
+    vow_manual *m = vow_manual_new();
+    struct looker l = {.pair = pair_new()};
+    vow_future *queued = submit_with_token(vow_manual_executor(m), l.pair.token,
+                                           never_task, vow_own(&l, look_in_drop));
+
+    vow_unref(
+        submit_with_token(NULL, l.pair.token, cancel_with_others_in_line, vow_ptr(&l)));
+
+    assert_told(&l);
+    assert_interrupted(queued);
+    pair_free(&l.pair);
+    vow_manual_unref(m);
+}
+
+static vow_result
+make_own_without_memory(void *ctx)
+{
+    struct looker *l = ctx;
+
+    for (size_t k = 1; k <= 2; k++) {
+        counting_fail_at(k, COUNTING_ONWARDS);
+        assert_null(vow_token_current());
+        counting_fail_at(0, COUNTING_ONCE);
+    }
+    l->own = vow_token_current();
+    assert_non_null(l->own);
+    vow_token_unref(l->own);
+    return vow_ok(VOW_NIL);
+}
+
+VOW_CASE(own_token_without_memory_never_fires_and_is_made_later)
+{
+    struct looker l = {0};
+    vow_future *f = vow_submit(NULL, make_own_without_memory, vow_ptr(&l));
+
+    assert_int_equal(code_of(f), 0);
+    vow_unref(f);
+}
+
 /* The token of its own. */
 
 static vow_result
@@ -985,6 +1043,28 @@ VOW_CASE(hook_that_was_asked_for_is_too_late_to_remove)
     vow_manual_unref(m);
 }
 
+VOW_CASE(hook_that_was_asked_for_and_is_overtaken_by_an_outcome_never_runs)
+{
+    vow_manual *m = vow_manual_new();
+    struct drop ctx = {0};
+    vow_promise *p = vow_promise_new();
+    vow_future *f = vow_promise_future(p);
+    vow_registration *r =
+        vow_promise_on_cancel(p, vow_manual_executor(m), hook, drop_value(&ctx));
+
+    vow_future_cancel(f, NULL);
+    vow_promise_fulfill(p, VOW_NIL);
+    assert_int_equal(vow_registration_remove(r), VOW_RUNNING);
+    vow_manual_run(m);
+    assert_int_equal(vow_registration_remove(r), VOW_REMOVED);
+
+    assert_int_equal(ctx.ran, 0);
+    assert_int_equal(drop_count(&ctx), 1);
+    vow_unref(f);
+    vow_promise_unref(p);
+    vow_manual_unref(m);
+}
+
 VOW_CASE(hook_of_a_promise_that_has_settled_is_removed)
 {
     struct drop ctx = {0};
@@ -1049,6 +1129,8 @@ main(void)
         vow_test(outside_a_task_nothing_is_cancelled),
         vow_test(periodic_work_that_runs_sees_a_request),
         vow_test(delayed_work_that_runs_sees_a_request),
+        vow_test(task_that_runs_sees_its_token_before_its_own_turn_in_the_cancel),
+        vow_test(own_token_without_memory_never_fires_and_is_made_later),
         vow_test(own_token_fires_at_a_request),
         vow_test(own_token_fires_with_the_one_it_was_given),
         vow_test(own_token_made_after_the_request_has_fired),
@@ -1073,6 +1155,7 @@ main(void)
         vow_test(hook_that_is_removed_is_not_called_and_makes_room),
         vow_test(hook_that_is_removed_leaves_a_promise_that_settles_when_asked),
         vow_test(hook_that_was_asked_for_is_too_late_to_remove),
+        vow_test(hook_that_was_asked_for_and_is_overtaken_by_an_outcome_never_runs),
         vow_test(hook_of_a_promise_that_has_settled_is_removed),
         vow_test(work_without_memory_is_null_and_leaves_nothing),
     };

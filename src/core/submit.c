@@ -265,16 +265,6 @@ apply_options(struct vowi_job *job, const vow_submit_options *opt)
     return vowi_bind_prepare(s, opt->token);
 }
 
-/* A job that nobody knows goes, with its record. */
-static void
-discard_job(struct vowi_job *job)
-{
-    /* relaxed: nobody else knows it */
-    if (vowi_load_relaxed(&job->state.refs) & VOWI_HAS_RECORD)
-        vowi_record_free(vowi_self(), &job->state);
-    vowi_free(job, sizeof *job);
-}
-
 /* A job as the options say; NULL without memory. */
 static struct vowi_job *
 job_new_with(vow_executor *on, const vow_submit_options *opt, vow_task_fn *fn,
@@ -284,7 +274,7 @@ job_new_with(vow_executor *on, const vow_submit_options *opt, vow_task_fn *fn,
 
     if (job == NULL || apply_options(job, opt))
         return job;
-    discard_job(job);
+    vowi_free(job, sizeof *job); /* it is the record that there was no memory for */
     return NULL;
 }
 
