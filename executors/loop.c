@@ -199,7 +199,7 @@ destroy(vow_executor *self)
 {
     struct vow_loop *l = vowi_loop_of(self);
 
-    vowi_assert(l->busy == 0 && l->entered == 0 && l->watched == 0);
+    vowi_assert(l->busy == 0 && l->entered == 0 && vowi_load_relaxed(&l->watched) == 0);
     loop_free(l);
 }
 

@@ -176,6 +176,13 @@ reserve(struct vow_loop *l, int fd)
     return 0;
 }
 
+/* relaxed: counted under the lock; without it, a hint. */
+static void
+count_watched(struct vow_loop *l, int by)
+{
+    vowi_store_relaxed(&l->watched, vowi_load_relaxed(&l->watched) + (size_t)by);
+}
+
 static void
 link_locked(struct vow_loop *l, struct vowi_fd_watch *w)
 {
@@ -189,7 +196,7 @@ link_locked(struct vow_loop *l, struct vowi_fd_watch *w)
         entry->first = w;
     entry->last = w;
     w->attached = true;
-    l->watched++;
+    count_watched(l, 1);
 }
 
 static void
@@ -206,7 +213,7 @@ unlink_locked(struct vow_loop *l, struct vowi_fd_watch *w)
     else
         w->next->prev = w->prev;
     w->attached = false;
-    l->watched--;
+    count_watched(l, -1);
     if (w->pending != 0)
         vowi_list_remove(&w->fired);
     w->pending = 0;
@@ -311,9 +318,9 @@ vowi_loop_dispatch_fd(struct vow_loop *l, uint64_t data, uint32_t events)
 static struct vowi_fd_watch *
 any_watch_locked(const struct vow_loop *l, size_t *from)
 {
-    while (l->watched != 0 && *from < l->fd_count && l->fds[*from].first == NULL)
+    while (*from < l->fd_count && l->fds[*from].first == NULL)
         ++*from;
-    return l->watched != 0 && *from < l->fd_count ? l->fds[*from].first : NULL;
+    return *from < l->fd_count ? l->fds[*from].first : NULL;
 }
 
 void

@@ -175,7 +175,7 @@ struct vow_loop {
 
     struct vowi_fd *fds; /* by descriptor; the owner alone changes pointer and count */
     size_t fd_count;
-    size_t watched; /* watches that are attached */
+    _Atomic(size_t) watched; /* watches that are attached; elsewhere a hint */
     struct vowi_list fired;
 
     struct vowi_list signals;

@@ -94,12 +94,13 @@ poll_events(struct vow_loop *l, vow_ns timeout)
     l->polled = true;
 }
 
-/* With no descriptor watched there is nothing to look for while the loop is busy. */
+/* With no descriptor watched there is nothing to look for while the loop is busy.
+ * relaxed: the owner alone adds one. */
 void
 vowi_loop_poll(struct vow_loop *l)
 {
     if (!l->polled && l->event_at == l->event_count &&
-        (l->watched != 0 || l->signal_fd >= 0))
+        (vowi_load_relaxed(&l->watched) != 0 || l->signal_fd >= 0))
         poll_events(l, 0);
 }
 

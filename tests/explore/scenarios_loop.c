@@ -487,3 +487,45 @@ SCENARIO(loop_ready_close, 0, "a descriptor is ready while the loop is closed",
     vow_unref(closing);
     end_ready();
 }
+
+static vow_watch *watch;
+static int drops;
+
+static void
+drop_ctx(void *ctx)
+{
+    (void)ctx;
+    drops++;
+}
+
+static void
+read_once(vow_watch *w, unsigned events, void *ctx)
+{
+    (void)w;
+    (void)events;
+    (void)ctx;
+    require(drops == 0);
+    a.ran++;
+}
+
+static void
+runs_a_turn_and_stops_the_watch(void)
+{
+    vow_loop_run_once(loop, 0);
+    require(vow_watch_stop(watch) == 0);
+}
+
+SCENARIO(loop_watch_close, 0, "a watch is called and stopped while the loop is closed",
+         EXPECTED("called 1", "before"), EXPECTED("called 0", "after"))
+{
+    make();
+    fd = eventfd(1, EFD_NONBLOCK);
+    watch = vow_watch_start(loop, fd, VOW_FD_READ, read_once, vow_own(&drops, drop_ctx));
+    require(watch != NULL);
+    run_threads(runs_a_turn_and_stops_the_watch, cancels);
+    vow_unref(closing);
+    end();
+    close(fd);
+    require(drops == 1);
+    outcome("called %d", a.ran);
+}
