@@ -9,6 +9,7 @@
 #include <vow/base.h>
 #include <vow/cancel.h>
 #include <vow/delayed.h>
+#include <vow/channel.h>
 #include <vow/combine.h>
 #include <vow/executor.h>
 #include <vow/future.h>

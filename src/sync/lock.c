@@ -59,6 +59,28 @@ vowi_lock_release(struct vowi_lock *l)
 }
 
 void
+vowi_locks_acquire(struct vowi_lock *const *locks, size_t n)
+{
+    if (n != 0)
+        push_rank(locks[0]->rank);
+    for (size_t i = 0; i < n; i++)
+        pthread_mutex_lock(&locks[i]->mutex);
+}
+
+void
+vowi_locks_release(struct vowi_lock *const *locks, size_t n)
+{
+    enum vowi_rank rank;
+
+    if (n == 0)
+        return;
+    rank = locks[0]->rank; /* first: whoever waits for the locks may free them */
+    for (size_t i = 0; i < n; i++)
+        pthread_mutex_unlock(&locks[i]->mutex);
+    pop_rank(rank);
+}
+
+void
 vowi_lock_sleep(struct vowi_lock *l, pthread_cond_t *cond, vow_ns deadline)
 {
     struct timespec until;

@@ -9,6 +9,7 @@
 #define VOWI_SYNC_LOCK_H
 
 #include <pthread.h>
+#include <stddef.h>
 
 #include <vow/base.h>
 
@@ -30,6 +31,7 @@ enum vowi_rank {
     VOWI_RANK_LATENCY,   /* resilience/latency.c: one record */
     VOWI_RANK_CACHE,     /* resilience/cache.c: one cache */
     VOWI_RANK_LIMIT,     /* resilience/bulkhead.c, rate.c: one limiter */
+    VOWI_RANK_CHANNEL,   /* combine/channel.c: one channel, or several in their order */
     VOWI_RANK_REMOVALS,  /* core/registration.c: who waits for a callback to return */
 };
 
@@ -48,6 +50,13 @@ int vowi_lock_init(struct vowi_lock *l, enum vowi_rank rank);
 void vowi_lock_fini(struct vowi_lock *l);
 void vowi_lock_acquire(struct vowi_lock *l);
 void vowi_lock_release(struct vowi_lock *l);
+
+/*
+ * Takes several locks of one rank: sorted by their addresses, each once. That order is what
+ * keeps two threads with some of the same from waiting for each other.
+ */
+void vowi_locks_acquire(struct vowi_lock *const *locks, size_t n);
+void vowi_locks_release(struct vowi_lock *const *locks, size_t n);
 
 /*
  * Gives a lock up, sleeps until a condition variable is signalled or until a time on the

@@ -67,10 +67,16 @@
 /** With tokens and threads. */
 #define TOKEN_SCENARIOS(X) X(callback_waited_for)
 
+/** With channels. */
+#define CHANNEL_SCENARIOS(X)                                                             \
+    X(channel_with_room)                                                                 \
+    X(selecting)
+
 /** All of them, in that order; the last has no name. */
 extern const struct scenario pool_scenarios[];
 extern const struct scenario loop_scenarios[];
 extern const struct scenario system_scenarios[];
+extern const struct scenario channel_scenarios[];
 extern const struct scenario resilience_scenarios[];
 extern const struct scenario token_scenarios[];
 

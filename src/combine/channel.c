@@ -1,0 +1,531 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * combine/channel.c - values handed from many to many.
+ *
+ * At any moment at least one of the two queues is empty of parties that can be served,
+ * and senders wait only while there is no room. The protocol is in channel.h.
+ */
+#include "combine/channel.h"
+
+#include <string.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+
+/* ---- steps ---------------------------------------------------------------------------- */
+
+static struct vowi_party *
+party_of(struct vowi_link *link)
+{
+    return vowi_container_of(link, struct vowi_party, link);
+}
+
+bool
+vowi_channel_unqueue_locked(struct vowi_party *p)
+{
+    bool was_queued = p->queued;
+
+    if (was_queued)
+        vowi_list_remove(&p->link);
+    p->queued = false;
+    return was_queued;
+}
+
+/* Takes the first that can be served out of a queue, and claims it. */
+static struct vowi_party *
+claim_first_locked(struct vowi_list *queue)
+{
+    struct vowi_link *link;
+
+    while ((link = vowi_list_pop(queue)) != NULL) {
+        struct vowi_party *p = party_of(link);
+
+        p->queued = false;
+        if (p->claim == NULL || !vowi_swap_acq_rel(p->claim, true)) /* [party] */
+            return p;
+    }
+    return NULL;
+}
+
+static void
+enqueue_locked(struct vowi_list *queue, struct vowi_party *p)
+{
+    if (p == NULL)
+        return;
+    vowi_list_push(queue, &p->link);
+    p->queued = true;
+}
+
+static void
+put_locked(vow_channel *c, vow_value v)
+{
+    c->values[(c->first + c->count++) % c->capacity] = v;
+}
+
+static vow_value
+get_locked(vow_channel *c)
+{
+    vow_value v = c->values[c->first];
+
+    c->first = (c->first + 1) % c->capacity;
+    c->count--;
+    return v;
+}
+
+enum vowi_channel_step
+vowi_channel_send_locked(vow_channel *c, vow_value v, struct vowi_party *party,
+                         struct vowi_errand *errand)
+{
+    if (c->closed)
+        return VOWI_CHANNEL_CLOSED;
+    errand->party = claim_first_locked(&c->receivers);
+    errand->value = v;
+    if (errand->party != NULL)
+        return VOWI_CHANNEL_DONE;
+    if (c->count < c->capacity) {
+        put_locked(c, v);
+        return VOWI_CHANNEL_DONE;
+    }
+    enqueue_locked(&c->senders, party);
+    return VOWI_CHANNEL_WAITS;
+}
+
+/* Room has come up: a sender that waits has its value taken. */
+static void
+take_from_sender_locked(vow_channel *c, vow_value *out, struct vowi_errand *errand)
+{
+    errand->party = claim_first_locked(&c->senders);
+    errand->value = VOW_NIL;
+    if (errand->party == NULL)
+        return;
+    *out = errand->party->value;
+    errand->party->value = VOW_NIL;
+}
+
+enum vowi_channel_step
+vowi_channel_receive_locked(vow_channel *c, vow_value *out, struct vowi_party *party,
+                            struct vowi_errand *errand)
+{
+    struct vowi_link *back = vowi_list_pop(&c->returned);
+    vow_value next;
+
+    if (back != NULL) {
+        errand->returned = vowi_container_of(back, struct vowi_returned, link);
+        *out = errand->returned->value;
+        return VOWI_CHANNEL_DONE;
+    }
+    if (c->count != 0) {
+        *out = get_locked(c);
+        take_from_sender_locked(c, &next, errand);
+        if (errand->party != NULL)
+            put_locked(c, next);
+        return VOWI_CHANNEL_DONE;
+    }
+    take_from_sender_locked(c, out, errand);
+    if (errand->party != NULL)
+        return VOWI_CHANNEL_DONE;
+    if (c->closed)
+        return VOWI_CHANNEL_CLOSED;
+    enqueue_locked(&c->receivers, party);
+    return VOWI_CHANNEL_WAITS;
+}
+
+void
+vowi_errand_run(struct vowi_errand *e)
+{
+    if (e->returned != NULL)
+        e->returned->gone(e->returned);
+    if (e->party != NULL)
+        e->party->serve(e->party, e->value, NULL);
+}
+
+void
+vowi_channel_give_back(vow_channel *c, struct vowi_returned *r)
+{
+    struct vowi_errand e = {NULL, r->value, r};
+
+    bool dead;
+
+    vowi_lock_acquire(&c->lock);
+    dead = c->dead;
+    e.party = claim_first_locked(&c->receivers);
+    if (e.party == NULL && !dead)
+        vowi_list_push(&c->returned, &r->link);
+    vowi_lock_release(&c->lock);
+    if (e.party == NULL && !dead)
+        return;
+    if (dead)
+        vow_value_drop(r->value);
+    vowi_errand_run(&e);
+}
+
+void
+vowi_channel_enqueue_locked(vow_channel *c, struct vowi_party *p, bool sends)
+{
+    enqueue_locked(sends ? &c->senders : &c->receivers, p);
+}
+
+/* ---- one that waits ----------------------------------------------------------------------- */
+
+/* Held by the queue, or whoever took it out, and by the promise's hook. */
+struct waiter {
+    struct vowi_party party; /* first */
+    struct vowi_refs refs;
+    vow_channel *c;
+    vow_promise *promise;
+};
+
+static void
+waiter_unref(struct waiter *w)
+{
+    vow_channel *c = w->c;
+
+    if (!vowi_refs_drop(&w->refs))
+        return;
+    vowi_free(w, sizeof *w);
+    vowi_channel_memory_unref(c);
+}
+
+static void
+drop_hook(void *waiter)
+{
+    waiter_unref(waiter);
+}
+
+/* Ends one that is in no queue: its value, if it has one still, is not sent. */
+static void
+finish(struct waiter *w, vow_result how)
+{
+    vow_promise *p = w->promise;
+    vow_value unsent = w->party.value;
+
+    vow_value_drop(unsent);
+    vow_promise_resolve(p, how);
+    vow_promise_unref(p);
+    waiter_unref(w);
+}
+
+static void
+serve(struct vowi_party *p, vow_value v, vow_error *error)
+{
+    struct waiter *w = (struct waiter *)(void *)p;
+
+    finish(w, error != NULL ? vow_err(error) : vow_ok(v));
+}
+
+static void
+stop(vow_promise *p, const vow_error *reason, void *waiter)
+{
+    struct waiter *w = waiter;
+    bool was_queued;
+
+    (void)p;
+    vowi_lock_acquire(&w->c->lock);
+    was_queued = vowi_channel_unqueue_locked(&w->party);
+    vowi_lock_release(&w->c->lock);
+    if (was_queued)
+        finish(w, vow_err(vow_error_ref(reason)));
+}
+
+/* Has no value yet. NULL without memory. */
+static struct waiter *
+waiter_new(vow_channel *c)
+{
+    struct waiter *w = vowi_alloc(sizeof *w);
+
+    if (w == NULL)
+        return NULL;
+    memset(w, 0, sizeof *w);
+    vowi_refs_init(&w->refs);
+    vowi_refs_take(&c->memory);
+    w->c = c;
+    w->party.serve = serve;
+    w->promise = vow_promise_new();
+    vowi_refs_take(&w->refs);
+    if (vow_promise_on_cancel(w->promise, NULL, stop, vow_own(w, drop_hook)) != NULL)
+        return w;
+    finish(w, vow_err(NULL));
+    return NULL;
+}
+
+/* ---- sending -------------------------------------------------------------------------------- */
+
+static enum vowi_channel_step
+step_send(vow_channel *c, vow_value v, struct vowi_party *party)
+{
+    struct vowi_errand errand = {NULL, VOW_NIL, NULL};
+    enum vowi_channel_step step;
+
+    vowi_lock_acquire(&c->lock);
+    step = vowi_channel_send_locked(c, v, party, &errand);
+    vowi_lock_release(&c->lock);
+    vowi_errand_run(&errand);
+    return step;
+}
+
+int
+vow_channel_try_send(vow_channel *c, vow_value v)
+{
+    switch (c != NULL ? step_send(c, v, NULL) : VOWI_CHANNEL_CLOSED) {
+    case VOWI_CHANNEL_DONE:
+        return 0;
+    case VOWI_CHANNEL_WAITS:
+        return VOW_E_LIMIT;
+    case VOWI_CHANNEL_CLOSED:
+        break;
+    }
+    return VOW_E_CLOSED;
+}
+
+static vow_future *
+refused(vow_value v)
+{
+    vow_value_drop(v);
+    return vow_rejected(vow_error_of(VOW_E_CLOSED));
+}
+
+static vow_future *
+send_waiting(vow_channel *c, vow_value v)
+{
+    struct waiter *w = waiter_new(c);
+    vow_future *f;
+
+    if (w == NULL) {
+        vow_value_drop(v);
+        return NULL;
+    }
+    f = vow_promise_future(w->promise);
+    w->party.value = v;
+    switch (step_send(c, v, &w->party)) {
+    case VOWI_CHANNEL_WAITS:
+        break;
+    case VOWI_CHANNEL_DONE:
+        w->party.value = VOW_NIL;
+        finish(w, vow_ok(VOW_NIL));
+        break;
+    case VOWI_CHANNEL_CLOSED:
+        finish(w, vow_err(vow_error_of(VOW_E_CLOSED)));
+        break;
+    }
+    return f;
+}
+
+/* The outcome is allocated before the value is sent: what was sent has not failed. */
+vow_future *
+vow_channel_send(vow_channel *c, vow_value v)
+{
+    vow_future *sent;
+
+    if (c == NULL)
+        return refused(v);
+    sent = vow_resolved(VOW_NIL);
+    if (sent == NULL) {
+        vow_value_drop(v);
+        return NULL;
+    }
+    switch (step_send(c, v, NULL)) {
+    case VOWI_CHANNEL_DONE:
+        return sent;
+    case VOWI_CHANNEL_WAITS:
+        vow_unref(sent);
+        return send_waiting(c, v);
+    case VOWI_CHANNEL_CLOSED:
+        break;
+    }
+    vow_unref(sent);
+    return refused(v);
+}
+
+/* ---- receiving ------------------------------------------------------------------------------ */
+
+static enum vowi_channel_step
+step_receive(vow_channel *c, vow_value *out, struct vowi_party *party)
+{
+    struct vowi_errand errand = {NULL, VOW_NIL, NULL};
+    enum vowi_channel_step step;
+
+    vowi_lock_acquire(&c->lock);
+    step = vowi_channel_receive_locked(c, out, party, &errand);
+    vowi_lock_release(&c->lock);
+    vowi_errand_run(&errand);
+    return step;
+}
+
+int
+vow_channel_try_receive(vow_channel *c, vow_value *out)
+{
+    *out = VOW_NIL;
+    switch (c != NULL ? step_receive(c, out, NULL) : VOWI_CHANNEL_CLOSED) {
+    case VOWI_CHANNEL_DONE:
+        return 0;
+    case VOWI_CHANNEL_WAITS:
+        return VOW_E_EMPTY;
+    case VOWI_CHANNEL_CLOSED:
+        break;
+    }
+    return VOW_E_CLOSED;
+}
+
+static vow_future *
+receive_waiting(vow_channel *c)
+{
+    struct waiter *w = waiter_new(c);
+    vow_value v = VOW_NIL;
+    vow_future *f;
+
+    if (w == NULL)
+        return NULL;
+    f = vow_promise_future(w->promise);
+    switch (step_receive(c, &v, &w->party)) {
+    case VOWI_CHANNEL_WAITS:
+        break;
+    case VOWI_CHANNEL_DONE:
+        finish(w, vow_ok(v));
+        break;
+    case VOWI_CHANNEL_CLOSED:
+        finish(w, vow_err(vow_error_of(VOW_E_CLOSED)));
+        break;
+    }
+    return f;
+}
+
+/* The outcome is allocated before a value is taken: none is lost for want of memory. */
+vow_future *
+vow_channel_receive(vow_channel *c)
+{
+    vow_promise *p;
+    vow_future *f;
+    vow_value v = VOW_NIL;
+    enum vowi_channel_step step;
+
+    if (c == NULL)
+        return vow_rejected(vow_error_of(VOW_E_CLOSED));
+    p = vow_promise_new();
+    if (p == NULL)
+        return NULL;
+    step = step_receive(c, &v, NULL);
+    if (step == VOWI_CHANNEL_WAITS) {
+        vow_promise_unref(p);
+        return receive_waiting(c);
+    }
+    f = vow_promise_future(p);
+    if (step == VOWI_CHANNEL_DONE)
+        vow_promise_fulfill(p, v);
+    else
+        vow_promise_reject(p, vow_error_of(VOW_E_CLOSED));
+    vow_promise_unref(p);
+    return f;
+}
+
+/* ---- its life ------------------------------------------------------------------------------- */
+
+vow_channel *
+vow_channel_new(size_t capacity)
+{
+    vow_channel *c;
+
+    if (capacity > (SIZE_MAX / 2) / sizeof(vow_value))
+        return NULL;
+    c = vowi_alloc(sizeof *c + capacity * sizeof(vow_value));
+    if (c == NULL)
+        return NULL;
+    memset(c, 0, sizeof *c);
+    if (vowi_lock_init(&c->lock, VOWI_RANK_CHANNEL) != 0) {
+        vowi_free(c, sizeof *c + capacity * sizeof(vow_value));
+        return NULL;
+    }
+    vowi_refs_init(&c->handles);
+    vowi_refs_init(&c->memory);
+    c->capacity = capacity;
+    vowi_list_init(&c->senders);
+    vowi_list_init(&c->receivers);
+    vowi_list_init(&c->returned);
+    return c;
+}
+
+vow_channel *
+vow_channel_ref(vow_channel *c)
+{
+    if (c != NULL)
+        vowi_refs_take(&c->handles);
+    return c;
+}
+
+/* Nobody knows it any more: what is in it is dropped. */
+void
+vowi_channel_memory_unref(vow_channel *c)
+{
+    size_t size = sizeof *c + c->capacity * sizeof(vow_value);
+
+    if (!vowi_refs_drop(&c->memory))
+        return;
+    vowi_lock_fini(&c->lock);
+    vowi_free(c, size);
+}
+
+static void
+drop_all(vow_channel *c)
+{
+    vow_value v;
+
+    while (vow_channel_try_receive(c, &v) == 0)
+        vow_value_drop(v);
+}
+
+void
+vow_channel_unref(vow_channel *c)
+{
+    if (c == NULL || !vowi_refs_drop(&c->handles))
+        return;
+    vow_channel_close(c);
+    vowi_lock_acquire(&c->lock);
+    c->dead = true;
+    vowi_lock_release(&c->lock);
+    drop_all(c);
+    vowi_channel_memory_unref(c);
+}
+
+static struct vowi_party *
+claim_any(vow_channel *c)
+{
+    struct vowi_party *p;
+
+    vowi_lock_acquire(&c->lock);
+    p = claim_first_locked(&c->senders);
+    if (p == NULL)
+        p = claim_first_locked(&c->receivers);
+    vowi_lock_release(&c->lock);
+    return p;
+}
+
+bool
+vow_channel_close(vow_channel *c)
+{
+    struct vowi_party *p;
+    bool first;
+
+    if (c == NULL)
+        return false;
+    vowi_lock_acquire(&c->lock);
+    first = !c->closed;
+    c->closed = true;
+    vowi_lock_release(&c->lock);
+    while (first && (p = claim_any(c)) != NULL)
+        p->serve(p, VOW_NIL, vow_error_of(VOW_E_CLOSED));
+    return first;
+}
+
+size_t
+vow_channel_count(const vow_channel *c)
+{
+    struct vowi_lock *lock;
+    size_t count;
+
+    if (c == NULL)
+        return 0;
+    lock = &((vow_channel *)vow_ptr(c).as.ptr)->lock;
+    vowi_lock_acquire(lock);
+    count = c->count;
+    vowi_lock_release(lock);
+    return count;
+}
