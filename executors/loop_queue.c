@@ -238,6 +238,7 @@ vowi_loop_end_inbox_locked(struct vow_loop *l)
     return l->inbox_closed;
 }
 
+/* The mark that the loop sleeps may go with it: whoever closes it nudges it as well. */
 void
 vowi_loop_cancel_inbox_locked(struct vow_loop *l, struct vowi_tasks *to)
 {
@@ -247,8 +248,6 @@ vowi_loop_cancel_inbox_locked(struct vow_loop *l, struct vowi_tasks *to)
         return; /* what tail says now may be a post that is about to put it back */
     l->inbox_closed = true;
     posts.last = vowi_swap_acq_rel(&l->tail, &closed); /* [post], [closing] */
-    if (posts.last == &asleep)
-        write_wake(l);
     if (!is_task(posts.last))
         return;
     posts.first = await_link(&l->head);

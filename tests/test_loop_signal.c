@@ -36,6 +36,7 @@ VOW_CASE(a_signal_settles_all_who_wait_for_it)
 VOW_CASE(one_that_comes_while_nobody_waits_is_kept)
 {
     vow_future *f = vow_loop_signal(loop, SIGUSR1);
+    vow_future *other = vow_loop_signal(loop, SIGUSR2);
 
     kill(getpid(), SIGUSR1);
     run_all();
@@ -46,6 +47,8 @@ VOW_CASE(one_that_comes_while_nobody_waits_is_kept)
     f = vow_loop_signal(loop, SIGUSR1);
     run_all();
     expect_number(f, SIGUSR1);
+    assert_int_equal(vow_future_status(other), VOW_PENDING);
+    vow_unref(other);
 }
 
 VOW_CASE(each_of_two_queued_signals_settles_one)
