@@ -2,10 +2,9 @@
 /*
  * executors/pool_bound.c - a pool with a limit: what becomes of work it has no room for.
  *
- * In such a pool all that comes from outside goes to the levels, each of which keeps two
- * lists: what is counted, new work from outside, and what is always admitted. `queued`
- * is the number of the first sort; it goes down as a task is picked, so that what runs
- * does not count.
+ * In such a pool all that comes from outside goes to the levels. New work is counted
+ * there, and marked; what is always admitted is not. `queued` goes down as a task is
+ * picked, so that what runs does not count.
  *
  * A thread that waits for room hangs a record of itself, on its own stack, at the end of
  * a list. Whoever picks a task admits from the head of that list what there is room for:

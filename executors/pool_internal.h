@@ -73,12 +73,14 @@ struct vowi_cpus {
     unsigned long mask[VOWI_MOST_CPUS / (sizeof(unsigned long) * CHAR_BIT)];
 };
 
+/* In the flags of a task that waits: it counts for the limit. */
+#define VOWI_TASK_COUNTED 0x80
+
 /* What waits at one priority. */
 struct vowi_level {
-    struct vowi_fifo admitted; /* whatever the limit is */
-    struct vowi_fifo counted;  /* new work from outside, of a pool with a limit */
-    size_t count;              /* of the second */
-    bool counted_next;
+    struct vowi_fifo tasks;
+    vow_task *passed; /* up to this one none is counted; NULL: that is not known */
+    size_t count;     /* of the counted */
 };
 
 struct vowi_worker {
@@ -89,7 +91,8 @@ struct vowi_worker {
     unsigned index;
     bool spare;
     bool searching;
-    unsigned picks;                    /* of normal tasks */
+    bool again;     /* its last task wants another turn: what others have comes first */
+    unsigned picks; /* of normal tasks */
     unsigned char passed[VOWI_LEVELS]; /* how often in a row it passed each over */
     uint32_t random;
     _Atomic(const vow_task *) stolen; /* what it runs, if it was stolen; compared only */
@@ -183,14 +186,14 @@ bool vowi_pool_has_work(struct vowi_pool *p);
 /* ---- pool_levels.c ------------------------------------------------------------------- */
 
 /* Queues a list by priority, all or none; refused if one of the bits is set in the
- * inbox. Wakes a sleeper. */
+ * inbox. Wakes nobody. */
 int vowi_level_post(struct vowi_pool *p, vow_task *first, uintptr_t unless);
 
 /* Takes the oldest of a level, or of the most urgent; NULL if there is none. */
 vow_task *vowi_level_take(struct vowi_pool *p, unsigned level);
 vow_task *vowi_level_take_any(struct vowi_pool *p);
 
-/* Under level_lock: adds a task that is counted, or always admitted. */
+/* Under level_lock: adds a task, which counts for the limit or is always admitted. */
 void vowi_level_push_locked(struct vowi_pool *p, vow_task *task, bool counted);
 
 /* Under level_lock: how many of the counted are no more urgent than a task; and takes

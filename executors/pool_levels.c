@@ -46,41 +46,42 @@ vowi_level_push_locked(struct vowi_pool *p, vow_task *task, bool counted)
     uint32_t levels = vowi_load_relaxed(&p->levels); /* relaxed: written under the lock */
 
     if (counted) {
+        task->flags |= VOWI_TASK_COUNTED;
         l->count++;
         p->queued++;
     }
-    vowi_fifo_push(counted ? &l->counted : &l->admitted, task);
+    vowi_fifo_push(&l->tasks, task);
     vowi_store_seq_cst(&p->levels, levels | BIT(level));
 }
 
-/* Takes from one of the lists of a level, which is not empty. [idle] */
-static vow_task *
-pop_locked(struct vowi_pool *p, unsigned level, bool counted)
+/* After a task was taken out of a level. [idle] */
+static void
+note_taken_locked(struct vowi_pool *p, unsigned level, vow_task *task)
 {
     struct vowi_level *l = &p->level[level];
-    vow_task *task = vowi_fifo_pop(counted ? &l->counted : &l->admitted);
     uint32_t levels = vowi_load_relaxed(&p->levels); /* relaxed: written under the lock */
 
-    if (counted) {
+    if (task->flags & VOWI_TASK_COUNTED) {
+        task->flags &= (unsigned char)~VOWI_TASK_COUNTED;
         l->count--;
         p->queued--;
     }
-    if (l->counted.first == NULL && l->admitted.first == NULL)
+    if (l->tasks.first == NULL)
         vowi_store_seq_cst(&p->levels, levels & ~BIT(level));
-    return task;
 }
 
-/* Where both lists of a level have tasks they take turns. */
 static vow_task *
 take_locked(struct vowi_pool *p, unsigned level)
 {
     struct vowi_level *l = &p->level[level];
-    bool counted = l->counted.first != NULL && (l->counted_next || !l->admitted.first);
+    vow_task *task = vowi_fifo_pop(&l->tasks);
 
-    if (!counted && l->admitted.first == NULL)
+    if (task == NULL)
         return NULL;
-    l->counted_next = !counted;
-    return pop_locked(p, level, counted);
+    if (task == l->passed)
+        l->passed = NULL;
+    note_taken_locked(p, level, task);
+    return task;
 }
 
 int
@@ -99,8 +100,6 @@ vowi_level_post(struct vowi_pool *p, vow_task *first, uintptr_t unless)
         first = next;
     }
     vowi_lock_release(&p->level_lock);
-    if (rc == 0)
-        vowi_pool_wake(p);
     return rc;
 }
 
@@ -154,14 +153,38 @@ vowi_level_counted_locked(const struct vowi_pool *p, const vow_task *task)
     return count;
 }
 
+/* Takes the oldest of the counted, of which there is one. What it passes is not looked at
+ * again: however many there are, a drop costs the same in the long run. */
+static vow_task *
+take_counted(struct vowi_level *l)
+{
+    vow_task *before = l->passed;
+    vow_task *task = before != NULL ? before->next : l->tasks.first;
+
+    while ((task->flags & VOWI_TASK_COUNTED) == 0) {
+        before = task;
+        task = task->next;
+    }
+    l->passed = before;
+    if (before == NULL)
+        return vowi_fifo_pop(&l->tasks);
+    before->next = task->next;
+    if (l->tasks.last == task)
+        l->tasks.last = before;
+    return task;
+}
+
 vow_task *
 vowi_level_drop_locked(struct vowi_pool *p)
 {
     unsigned i = VOWI_LEVELS - 1;
+    vow_task *task;
 
     while (p->level[by_urgency[i]].count == 0)
         i--;
-    return pop_locked(p, by_urgency[i], true);
+    task = take_counted(&p->level[by_urgency[i]]);
+    note_taken_locked(p, by_urgency[i], task);
+    return task;
 }
 
 /* ---- picking ------------------------------------------------------------------------- */

@@ -5,8 +5,8 @@
  * Between tasks a worker takes the oldest of its deque, then the injected, then
  * steals one from another. Only a wait takes the young end: last in, first out
  * between tasks would starve what is older for ever. Every VOWI_INJECT_EVERY picks
- * the injected come first, so that a deque which feeds itself starves nobody. All that
- * is of normal work; other priorities are in pool_levels.c.
+ * the injected come first, so that a deque which feeds itself starves nobody. A task in
+ * another turn (vow_yield_task) comes after all of them. All that is of normal work; other priorities are in pool_levels.c.
  */
 #include "base/buggify.h"
 #include "pool_internal.h"
@@ -43,17 +43,18 @@ push_inbox(struct vowi_pool *p, vow_task *first, vow_task *last, uintptr_t unles
     return 0;
 }
 
+/* Steps, and what has had a turn. */
 static bool
-is_step(const vow_task *task)
+is_admitted(const vow_task *task)
 {
-    return (task->flags & VOW_TASK_STEP) != 0;
+    return (task->flags & (VOW_TASK_STEP | VOW_TASK_AGAIN)) != 0;
 }
 
-/* A pool that drains takes no new work, but steps of what it has taken. */
+/* A pool that drains takes no new work, but what goes on with what it has taken. */
 static uintptr_t
 refusal(const vow_task *task)
 {
-    return is_step(task) ? VOWI_INBOX_ENDED : VOWI_INBOX_CLOSED | VOWI_INBOX_ENDED;
+    return is_admitted(task) ? VOWI_INBOX_ENDED : VOWI_INBOX_CLOSED | VOWI_INBOX_ENDED;
 }
 
 /*
@@ -64,34 +65,16 @@ refusal(const vow_task *task)
 static bool
 is_next(const struct vowi_thread *t, struct vowi_worker *w)
 {
-    return t->returning && t->frames == NULL && t->fifo_head == NULL &&
+    return t->frames == NULL && t->fifo_head == NULL &&
            t->executor == &w->pool->executor && vowi_deque_count(&w->deque) <= 0;
 }
 
-/* Without memory for its deque a worker puts its task where those from outside are. */
 static int
-overflow(struct vowi_pool *p, vow_task *task)
+wake_if_posted(struct vowi_pool *p, int rc)
 {
-    task->next = NULL;
-    if (p->limit != 0)
-        return vowi_level_post(p, task, 0);
-    push_inbox(p, task, task, 0);
-    vowi_pool_wake(p);
-    return 0;
-}
-
-static int
-post_own(struct vowi_pool *p, struct vowi_worker *w, vow_task *task)
-{
-    bool loud = !is_next(vowi_self(), w);
-
-    if (vowi_load_relaxed(&p->cancelling)) /* relaxed: what slips in ends likewise */
-        return VOW_E_CLOSED;
-    if (VOWI_BUGGIFY("the deque refuses") || !vowi_deque_push(&w->deque, task, loud))
-        return overflow(p, task);
-    if (loud)
+    if (rc == 0)
         vowi_pool_wake(p);
-    return 0;
+    return rc;
 }
 
 /* What refuses a task that the calling thread posts: bits of the inbox. A worker's own
@@ -102,19 +85,72 @@ refusal_here(const struct vowi_pool *p, const vow_task *task)
     return vowi_pool_worker(p) != NULL ? VOWI_INBOX_ENDED : refusal(task);
 }
 
-/* Of a priority, or for a pool with a limit: only a worker's own normal work takes the
- * usual way then. */
+/* To where what comes from outside is: behind all that waits there. */
+static int
+post_shared(struct vowi_pool *p, vow_task *task)
+{
+    task->next = NULL;
+    if (task->priority != VOW_NORMAL || p->limit != 0)
+        return vowi_level_post(p, task, refusal_here(p, task));
+    return push_inbox(p, task, task, refusal_here(p, task));
+}
+
+/* Without memory for its deque a worker puts its task where those from outside are. */
+static int
+push_own(struct vowi_pool *p, struct vowi_worker *w, vow_task *task, bool loud)
+{
+    if (vowi_load_relaxed(&p->cancelling)) /* relaxed: what slips in ends likewise */
+        return VOW_E_CLOSED;
+    if (VOWI_BUGGIFY("the deque refuses") || !vowi_deque_push(&w->deque, task, loud))
+        return wake_if_posted(p, post_shared(p, task));
+    if (loud)
+        vowi_pool_wake(p);
+    return 0;
+}
+
+/*
+ * A worker's task that has had a turn and wants another. If nothing else waits it is what
+ * the worker does next, and nobody is woken. Else what waits in all queues comes before.
+ */
+static int
+post_again(struct vowi_pool *p, struct vowi_worker *w, vow_task *task)
+{
+    bool next = is_next(vowi_self(), w) && !vowi_pool_has_work(p);
+    int rc;
+
+    if (next && task->priority == VOW_NORMAL)
+        return push_own(p, w, task, false);
+    w->again = true;
+    rc = post_shared(p, task);
+    return next ? rc : wake_if_posted(p, rc);
+}
+
+/* What wants another turn is posted as its task returns, and never else. */
+static int
+post_own(struct vowi_pool *p, struct vowi_worker *w, vow_task *task)
+{
+    struct vowi_thread *t = vowi_self();
+
+    if (!t->returning)
+        return push_own(p, w, task, true);
+    if (task->flags & VOW_TASK_AGAIN)
+        return post_again(p, w, task);
+    return push_own(p, w, task, !is_next(t, w));
+}
+
+/* Of a priority, or for a pool with a limit. */
 static int
 post_by_level(struct vowi_pool *p, vow_task *task)
 {
     struct vowi_worker *w = vowi_pool_worker(p);
 
-    if (w != NULL && task->priority == VOW_NORMAL)
+    if (w != NULL && (task->priority == VOW_NORMAL || task->flags & VOW_TASK_AGAIN))
         return post_own(p, w, task);
-    task->next = NULL;
-    if (p->limit != 0 && w == NULL && !is_step(task))
+    if (w == NULL && p->limit != 0 && !is_admitted(task)) {
+        task->next = NULL;
         return vowi_bound_post(p, task, 1);
-    return vowi_level_post(p, task, refusal_here(p, task));
+    }
+    return wake_if_posted(p, post_shared(p, task));
 }
 
 int
@@ -122,17 +158,13 @@ vowi_pool_post(vow_executor *self, vow_task *task)
 {
     struct vowi_pool *p = pool_of(self);
     struct vowi_worker *w;
-    int rc;
 
     if (vowi_unlikely(task->priority != VOW_NORMAL || p->limit != 0))
         return post_by_level(p, task);
     w = vowi_pool_worker(p);
     if (w != NULL)
         return post_own(p, w, task);
-    rc = push_inbox(p, task, task, refusal(task));
-    if (rc == 0)
-        vowi_pool_wake(p);
-    return rc;
+    return wake_if_posted(p, push_inbox(p, task, task, refusal(task)));
 }
 
 /* The inbox wants the newest first. Returns the newest of a list. */
@@ -153,13 +185,13 @@ reverse(vow_task *task, unsigned *priorities)
     return reversed;
 }
 
-/* As post_by_level, but a worker's own list is shared as well. */
+/* A worker's own list is shared as well. */
 static int
 post_many_by_level(struct vowi_pool *p, vow_task *first, size_t n)
 {
-    if (p->limit != 0 && vowi_pool_worker(p) == NULL && !is_step(first))
+    if (p->limit != 0 && vowi_pool_worker(p) == NULL && !is_admitted(first))
         return vowi_bound_post(p, first, n);
-    return vowi_level_post(p, first, refusal_here(p, first));
+    return wake_if_posted(p, vowi_level_post(p, first, refusal_here(p, first)));
 }
 
 int
@@ -284,12 +316,24 @@ take_shared(struct vowi_pool *p, struct vowi_worker *w)
     return task != NULL ? task : vowi_level_take(p, VOW_NORMAL);
 }
 
+/* After a task that wants another turn: it waits behind what the others have, too. */
+static vow_task *
+pick_from_others(struct vowi_pool *p, struct vowi_worker *w)
+{
+    vow_task *task = vowi_deque_steal(&w->deque);
+
+    w->again = false;
+    return task != NULL ? task : steal(p, w);
+}
+
 vow_task *
 vowi_worker_pick_normal(struct vowi_pool *p, struct vowi_worker *w)
 {
     vow_task *task = NULL;
 
-    if (++w->picks % VOWI_INJECT_EVERY == 0)
+    if (vowi_unlikely(w->again))
+        task = pick_from_others(p, w);
+    else if (++w->picks % VOWI_INJECT_EVERY == 0)
         task = take_shared(p, w);
     if (task == NULL)
         task = vowi_deque_steal(&w->deque);

@@ -653,10 +653,11 @@ VOW_CASE(what_a_worker_posted_is_never_dropped_for_what_comes_from_outside)
     f = vow_submit(pool, submit_idle_inside, vow_ptr(&own));
     open_gate(&g);
     assert_int_equal(code_of(f), 0);
-    shut(&g, pool);
-    submit_more(&jobs, pool, 4, VOW_NORMAL);
+    shut(&g, pool); /* it goes before them */
+    submit_more(&jobs, pool, 4, VOW_IDLE);
+    submit_more(&jobs, pool, 3, VOW_IDLE);
     open_gate(&g);
-    finish_jobs(&jobs, "llrr");
+    finish_jobs(&jobs, "lllllrr");
     finish_jobs(&own, "rrr");
     vow_unref(f);
     pool_free(pool);

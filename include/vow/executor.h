@@ -35,9 +35,14 @@ typedef struct vow_token vow_token;
 /** How urgent a task is, for executors that care. */
 enum vow_priority { VOW_NORMAL = 0, VOW_IMMEDIATE, VOW_HIGH, VOW_LOW, VOW_IDLE };
 
-/** Bits of vow_task.flags. */
+/** Bits of vow_task.flags. The others are zero, and the library's. */
 enum vow_task_flag {
-    VOW_TASK_STEP = 1 /**< a continuation, not work from outside: always admitted */
+    VOW_TASK_STEP = 1, /**< a continuation, not work from outside: always admitted */
+    /**
+     * Has had a turn and wants another (vow_yield_task): always admitted, like what the
+     * executor's own tasks post, and goes behind all that waits at its priority.
+     */
+    VOW_TASK_AGAIN = 2
 };
 
 /** A piece of work. 24 bytes, in the storage of whoever posts it. */
@@ -272,6 +277,33 @@ vow_executor *vow_inline(void);
 
 /** What to run; returns a value, an error, or a future to follow. */
 typedef vow_result vow_task_fn(void *ctx);
+
+/**
+ * Returns the result "not done yet": the task goes to the back of its priority, behind
+ * what waits there, and its function is called again with the same context.
+ *
+ *     static vow_result count_words(void *ctx)
+ *     {
+ *         struct count *c = ctx;
+ *
+ *         for (int i = 0; i < 1000; i++)
+ *             if (!next_word(c))
+ *                 return vow_ok(vow_i64(c->words));
+ *         return vow_yield_task();
+ *     }
+ *
+ * Between two turns the task is one that has not started: a cancel settles it, as does
+ * one that came during the turn, and a close that cancels ends it. A full or draining
+ * executor admits it. A worker that waits for it runs at most one turn itself, then
+ * another thread takes over. On vow_inline() it goes behind the steps that wait on the
+ * thread. Returned by anything else than the function of vow_submit and its kin, it is
+ * VOW_E_INVALID.
+ *
+ * @return    owned
+ * @contract  the thread on which the task runs; never blocks; no memory; runs no user
+ *            code
+ */
+vow_result vow_yield_task(void);
 
 /** What to run when nobody asks for a result. */
 typedef void vow_fn(void *ctx);

@@ -36,8 +36,8 @@ run_delay(vow_task *task, int why)
     bool outermost = vowi_enter(t);
 
     if (vowi_claim(&d->state)) {
-        vowi_take_task_turn(t, &d->state, function_of(d), why);
-        vowi_executor_release(t, home);
+        if (vowi_take_task_turn(t, &d->state, function_of(d), why))
+            vowi_executor_release(t, home);
     } else {
         vowi_hold_release(t, &d->state);
     }

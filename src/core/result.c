@@ -5,6 +5,7 @@
 #include <stdarg.h>
 
 #include "base/error.h"
+#include "base/mark.h"
 #include "core/follow.h"
 #include "core/refs.h"
 #include "core/settle.h"
@@ -71,16 +72,32 @@ is_lent_input(struct vow_state *source, vow_value v)
            vowi_error_in(source) == NULL;
 }
 
+/* What is no value but says what to do. */
+static inline bool
+is_mark(vow_drop_fn *drop)
+{
+    return drop != NULL && (drop == vowi_is_forward || drop == vowi_wants_turn);
+}
+
+/* Only a step has something to forward, and only a task may want another turn. */
+static void
+obey(struct vow_state *s, struct vow_state *source, vow_drop_fn *mark)
+{
+    if (mark == vowi_is_forward && source != NULL)
+        vowi_pass_through(source, s);
+    else
+        vowi_set_error(s, vow_error_of(VOW_E_INVALID));
+}
+
 void
 vowi_store_result(struct vow_state *s, struct vow_state *source, vow_result r)
 {
     if (r.error != NULL) {
         vow_value_drop(r.value);
         vowi_set_error(s, r.error);
-    } else if (r.value.drop == vowi_is_forward && source == NULL) {
-        vowi_set_error(s, vow_error_of(VOW_E_INVALID));
-    } else if (r.value.drop == vowi_is_forward ||
-               (source != NULL && is_lent_input(source, r.value))) {
+    } else if (is_mark(r.value.drop)) {
+        obey(s, source, r.value.drop);
+    } else if (source != NULL && is_lent_input(source, r.value)) {
         vowi_pass_through(source, s);
     } else {
         vowi_set_value(s, r.value);

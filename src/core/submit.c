@@ -18,6 +18,7 @@
 #include "core/refs.h"
 #include "core/result.h"
 #include "core/trampoline.h"
+#include "core/yield.h"
 
 static vow_executor *
 unless_inline(vow_executor *on)
@@ -94,8 +95,9 @@ vowi_refusal(int why)
     return e != NULL ? e : vow_error_new_at(NULL, why, "%s", "the task was refused");
 }
 
-/* By whoever claimed it. With an error it does not run. */
-static inline void
+/* By whoever claimed it. With an error it does not run. False: it wants another turn,
+ * and is on its way to the back of a queue. */
+static inline bool
 take_turn(struct vowi_thread *t, struct vow_state *s, vow_task_fn *fn, vow_error *instead)
 {
     struct job_turn turn = {s, fn, s->outcome.as.value};
@@ -103,10 +105,13 @@ take_turn(struct vowi_thread *t, struct vow_state *s, vow_task_fn *fn, vow_error
 
     vowi_set_value(s, VOW_NIL);
     r = instead == NULL ? call_job(t, &turn) : vow_err(instead);
+    if (vowi_is_yield(t, &r))
+        return vowi_go_again(t, s, turn.ctx);
     if (turn.ctx.drop != NULL)
         vow_value_drop(turn.ctx);
     t->returning = true;
     vowi_finish(t, s, NULL, r);
+    return true;
 }
 
 static vow_result
@@ -116,10 +121,11 @@ nothing_to_do(void *ctx)
     return vow_ok(VOW_NIL);
 }
 
-void
+bool
 vowi_take_task_turn(struct vowi_thread *t, struct vow_state *s, vow_task_fn *fn, int why)
 {
-    take_turn(t, s, fn != NULL ? fn : nothing_to_do, why != 0 ? vowi_refusal(why) : NULL);
+    return take_turn(t, s, fn != NULL ? fn : nothing_to_do,
+                     why != 0 ? vowi_refusal(why) : NULL);
 }
 
 /* Why a job that has a token does not run although nobody refused it; NULL: it does. */

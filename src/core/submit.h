@@ -13,9 +13,10 @@ void vowi_run_job(struct vowi_job *job);
 
 /*
  * Calls the function of a claimed task, drops its context and settles it. Without a
- * function it is fulfilled; with a why it is rejected. Consumes a hold.
+ * function it is fulfilled; with a why it is rejected. Consumes a hold. False: it has
+ * not settled, but goes to the back of the queue of the executor that runs here.
  */
-void vowi_take_task_turn(struct vowi_thread *t, struct vow_state *s, vow_task_fn *fn,
+bool vowi_take_task_turn(struct vowi_thread *t, struct vow_state *s, vow_task_fn *fn,
                          int why);
 
 /* The error of a task that will never run: built in, or if why is the system's a new one. */

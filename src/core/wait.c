@@ -220,14 +220,21 @@ help_once(struct vowi_thread *t, struct vow_state *s)
     return helped;
 }
 
+/* After a turn of a task that wants more the others have theirs, or none would ever end
+ * that waits for what is queued behind: another thread goes on. */
 static void
 help_until_settled(struct vowi_thread *t, struct vow_state *s)
 {
     if (t->executor->ops->help == NULL || t->helping >= VOWI_HELP_DEPTH)
         return;
     t->helping++;
-    while (!vowi_settled(s) && help_once(t, s))
+    while (!vowi_settled(s) && help_once(t, s)) {
+        if (vowi_unlikely(t->yielded)) {
+            t->yielded = false;
+            break;
+        }
         vowi_drain_all(t); /* inline steps on what has just run */
+    }
     t->helping--;
 }
 

@@ -7,6 +7,7 @@
  */
 #include "resilience/call.h"
 
+#include "base/mark.h"
 #include "base/mem.h"
 
 static void
@@ -80,9 +81,12 @@ run(void *call)
     struct vowi_call *c = call;
     vow_result r;
 
-    if (c->kind->begin != NULL)
+    if (c->kind->begin != NULL && !c->begun)
         c->kind->begin(c);
+    c->begun = true;
     r = c->fn(c->ctx.as.ptr);
+    if (vowi_marks_turn(&r))
+        return r; /* the call goes on in another turn */
     drop_context(c);
     if (r.follow != NULL)
         return follow(c, r);

@@ -29,7 +29,7 @@ struct vowi_call {
     const struct vowi_call_kind *kind;
     vow_task_fn *fn;
     vow_value ctx;
-    bool ended;
+    bool begun, ended;
     _Atomic(unsigned) refs; /* the job's context, and the step's */
 };
 
@@ -41,6 +41,7 @@ vowi_call_init(struct vowi_call *c, const struct vowi_call_kind *kind, vow_task_
     c->kind = kind;
     c->fn = fn;
     c->ctx = ctx;
+    c->begun = false;
     c->ended = false;
     atomic_init(&c->refs, 1);
 }

@@ -456,6 +456,74 @@ SCENARIO(pool_spare, 0, "the only worker waits for what a task behind it will do
     outcome("got %d", got);
 }
 
+/* ---- turns -------------------------------------------------------------------------------- */
+
+static int turns; /* written by whoever runs the task: ordered from turn to turn */
+
+static vow_result
+yields_once(void *ctx)
+{
+    (void)ctx;
+    return turns++ == 0 ? vow_yield_task() : vow_ok(vow_i64(7));
+}
+
+static void
+drops_work(void *ctx)
+{
+    (void)ctx;
+    atomic_fetch_add_explicit(&ran, 1, memory_order_relaxed);
+}
+
+SCENARIO(pool_yield, 0, "a task has two turns, between two workers",
+         EXPECTED("got 7, 2 turns", "on one or on both"))
+{
+    explore_calmly(make_2);
+    f = vow_submit(pool, yields_once, VOW_NIL);
+    got = (int)vow_get(f).value.as.i64;
+    vow_unref(f);
+    explore_calmly(closes_and_joins);
+    outcome("got %d, %d turns", got, turns);
+}
+
+SCENARIO(pool_yield_cancel, 0,
+         "a task is cancelled before, in, between or after its turns",
+         EXPECTED("code 4096, 0 turns, dropped 1", "before it began"),
+         EXPECTED("code 4096, 1 turns, dropped 1", "in the first, or after it"),
+         EXPECTED("code 0, 2 turns, dropped 1", "too late"))
+{
+    int code;
+
+    explore_calmly(make_1);
+    f = vow_submit(pool, yields_once, vow_own(&turns, drops_work));
+    vow_future_cancel(f, NULL);
+    code = vow_error_code(vow_get(f).error);
+    vow_unref(f);
+    explore_calmly(closes_and_joins);
+    outcome("code %d, %d turns, dropped %d", code, turns, ran);
+}
+
+static vow_result
+waits_for_turns(void *ctx)
+{
+    vow_future *inner = vow_submit(pool, yields_once, VOW_NIL);
+    int64_t x = vow_get(inner).value.as.i64;
+
+    (void)ctx;
+    vow_unref(inner);
+    return vow_ok(vow_i64(x + 1));
+}
+
+SCENARIO(pool_yield_nested, 0, "a worker waits for a task that wants two turns",
+         EXPECTED("got 8, 2 turns", "the first here, the second elsewhere"))
+{
+    explore_calmly(make_1);
+    f = vow_submit(pool, waits_for_turns, VOW_NIL);
+    got = (int)vow_get(f).value.as.i64;
+    vow_unref(f);
+    explore_calmly(closes_and_joins);
+    outcome("got %d, %d turns", got, turns);
+}
+
 /* ---- the end while there is work ------------------------------------------------------------- */
 
 SCENARIO(pool_close_post, 0, "a task is posted while the pool is closed",

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/yield.c - long work in turns: a task that goes to the back of its queue.
+ *
+ * Between two turns a task is as it was before the first: nobody has claimed it, its
+ * context lies in the outcome, and a queue has its node, with a hold. So whatever may
+ * happen to a task in a queue may happen to it: it is cancelled, refused, helped with.
+ *
+ * First the claim is given up, then the task is posted: else a worker could take it from
+ * the queue, find it claimed, and think that it has been cancelled. A request to stop that
+ * came during the turn has found it claimed and left STOPPING; one that comes after finds
+ * it free, and settles it. Both go through the word, so one of the two sees it [turn].
+ *
+ * Edges:
+ *     [turn]  what a turn did, to whoever claims the task next
+ */
+#include "core/yield.h"
+
+#include "base/mark.h"
+#include "core/block.h"
+#include "core/bound.h"
+#include "core/refs.h"
+#include "core/settle.h"
+
+vow_result
+vow_yield_task(void)
+{
+    vowi_self()->yields++;
+    return vow_ok(vow_own(NULL, vowi_wants_turn));
+}
+
+bool
+vowi_take_yield(struct vowi_thread *t, const vow_result *r)
+{
+    if (!vowi_marks_turn(r))
+        return false;
+    t->yields--;
+    return true;
+}
+
+/* Settles one that nobody has claimed since; false if somebody has. Consumes a hold. */
+static bool
+stop(struct vowi_thread *t, struct vow_state *s)
+{
+    vow_value ctx;
+
+    if (!vowi_claim(s)) {
+        vowi_hold_release(t, s);
+        return false;
+    }
+    ctx = s->outcome.as.value;
+    vowi_set_value(s, VOW_NIL);
+    vow_value_drop(ctx);
+    vowi_set_error(s, vowi_reason_to_stop(s));
+    vowi_settle_held(t, s);
+    return true;
+}
+
+static bool
+is_job(struct vow_state *s)
+{
+    return vowi_kind(s) == VOWI_TASK;
+}
+
+static vow_task *
+task_of(struct vow_state *s)
+{
+    return is_job(s) ? &vowi_job(s)->as.task : &vowi_delay(s)->as.timer.task;
+}
+
+/* A job goes where it was submitted; one after a delay to the executor that runs here. */
+static void
+post(struct vowi_thread *t, struct vow_state *s)
+{
+    vow_task *task = task_of(s);
+    int why;
+
+    t->returning = true;
+    why = vow_post_task(is_job(s) ? vowi_job(s)->on : t->executor, task);
+    t->returning = false;
+    if (why != 0)
+        task->run(task, why);
+}
+
+/* relaxed: ordered by the word, whose claim has just been given up [turn] */
+static bool
+is_stopping(struct vow_state *s)
+{
+    return (vowi_load_relaxed(&s->refs) & VOWI_STOPPING) != 0;
+}
+
+bool
+vowi_go_again(struct vowi_thread *t, struct vow_state *s, vow_value ctx)
+{
+    bool queued = t->in_place == s; /* its waiter ran it: it never left the queue */
+
+    t->yielded = t->helping != 0;
+    if (!queued)
+        task_of(s)->flags |= VOW_TASK_AGAIN;
+    vowi_set_value(s, ctx);
+    vowi_and_acq_rel(&s->word, ~VOWI_CLAIMED); /* [turn] */
+    if (is_stopping(s))
+        return stop(t, s);
+    if (queued)
+        vowi_hold_release(t, s);
+    else
+        post(t, s);
+    return false;
+}
