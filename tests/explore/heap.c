@@ -109,8 +109,7 @@ static void
 release(struct block *b, const void *pc)
 {
     TRACE(pc, "free %s", name_of((uintptr_t)b->at));
-    plain_access((uintptr_t)b->at, b->size, true, pc);
-    memory_gone((uintptr_t)b->at, b->size);
+    memory_gone((uintptr_t)b->at, b->size, pc);
     b->live = false;
 }
 

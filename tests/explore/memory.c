@@ -38,8 +38,9 @@
 #define STACK_SIZE  ((size_t)256 << 10)
 #define HEAP_SIZE   ((size_t)256 << 10)
 #define THREAD_SIZE (STACK_SIZE + HEAP_SIZE)
-#define MEMORY_AT   ((char *)0x200000000000) /* the same in each process, for replays */
-#define RUN_MEMORY  ((size_t)1 << 32)        /* reserved, used as needed */
+#define MEMORY      ((uintptr_t)0x200000000000) /* the same in each process, for replays */
+#define CELLS       ((struct cell *)0x300000000000)
+#define RUN_MEMORY  ((size_t)1 << 32) /* reserved, used as needed */
 
 #define RELAXED 0
 #define CONSUME 1
@@ -49,24 +50,29 @@
 
 #define GONE UINT16_MAX
 
-struct cell {
-    uint32_t run;      /* the run that it speaks of; else it is blank */
-    uint16_t location; /* id + 1 of the first one in these bytes; GONE */
-    uint16_t unused;
-    uint16_t write_clock[2]; /* lower and upper half */
-    uint8_t write_thread[2];
-    uint8_t write_mask[2];
-    uint16_t read_clock[THREADS];
-    uint8_t read_mask[THREADS];
+/* Who accessed some of 8 bytes, and when; which: none, if there is nothing. */
+struct access {
+    uint16_t clock;
+    uint8_t thread;
+    uint8_t mask;
 };
 
-_Static_assert(sizeof(struct cell) == 64, "a cache line");
+#define READERS 5 /* of the same 8 bytes, not ordered with each other */
+
+struct cell {
+    uint16_t run;             /* the run that it speaks of; else it is blank */
+    uint16_t location;        /* id + 1 of the first one in these bytes; GONE */
+    struct access written[2]; /* lower and upper half */
+    struct access read[READERS];
+};
+
+_Static_assert(sizeof(struct cell) == 32, "half a cache line");
 
 /* The globals of the code under test: a section of its own. */
 extern char __start_explored_data[], __stop_explored_data[];
 
-static char *memory; /* each thread's stack, then its heap */
-static struct cell *cells, *global_cells;
+/* At MEMORY: each thread's stack, then its heap. At CELLS: a cell for each 8 bytes. */
+static struct cell *global_cells;
 static char *globals;
 
 static char *run_memory_start, *run_memory_next;
@@ -77,7 +83,7 @@ static uint16_t seq_cst_oldest[LOCATIONS];
 /* ---- memory for the model itself ------------------------------------------------------- */
 
 static void *
-reserve(char *at, size_t size)
+reserve(void *at, size_t size)
 {
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
     void *p = mmap(at, size, PROT_READ | PROT_WRITE,
@@ -105,14 +111,15 @@ view_new(void)
 static void
 set_up(void)
 {
-    memory = reserve(MEMORY_AT, THREADS * THREAD_SIZE);
-    cells = reserve(NULL, THREADS * THREAD_SIZE / 8 * sizeof *cells);
+    reserve((void *)MEMORY, THREADS * THREAD_SIZE);
+    reserve(CELLS, THREADS * THREAD_SIZE / 8 * sizeof *CELLS);
     global_cells = reserve(NULL, (globals_size() / 8 + 2) * sizeof *global_cells);
     globals = malloc(globals_size());
     memcpy(globals, __start_explored_data, globals_size());
     run_memory_start = reserve(NULL, RUN_MEMORY);
     for (unsigned i = 0; i < THREADS; i++) {
-        mprotect(memory + i * THREAD_SIZE, 4096, PROT_NONE); /* stack overflow */
+        /* stack overflow */
+        mprotect((void *)(MEMORY + i * THREAD_SIZE), 4096, PROT_NONE);
         thread[i].id = (uint8_t)i;
         thread[i].now = view_new();
         thread[i].released_view = view_new();
@@ -134,13 +141,13 @@ run_memory(size_t size)
 void
 memory_start_run(void)
 {
-    if (memory == NULL)
+    if (globals == NULL)
         set_up();
     memcpy(__start_explored_data, globals, globals_size());
     run_memory_next = run_memory_start;
     location_count = 0;
     if (++run.number == 0) { /* the cells' stamps start again */
-        madvise(cells, THREADS * THREAD_SIZE / 8 * sizeof *cells, MADV_DONTNEED);
+        madvise(CELLS, THREADS * THREAD_SIZE / 8 * sizeof *CELLS, MADV_DONTNEED);
         memset(global_cells, 0, (globals_size() / 8 + 2) * sizeof *global_cells);
         run.number = 1;
     }
@@ -165,7 +172,7 @@ memory_start_thread(struct thread *t, const struct view *from)
 char *
 stack_end(unsigned id)
 {
-    return memory + id * THREAD_SIZE + STACK_SIZE;
+    return (char *)(MEMORY + id * THREAD_SIZE + STACK_SIZE);
 }
 
 char *
@@ -210,19 +217,25 @@ view_join(struct view *restrict v, const struct view *restrict other)
 static bool
 is_memory(uintptr_t at)
 {
-    return at - (uintptr_t)memory < THREADS * THREAD_SIZE;
+    return at - MEMORY < THREADS * THREAD_SIZE;
 }
 
 bool
 is_heap(uintptr_t at)
 {
-    return is_memory(at) && (at - (uintptr_t)memory) % THREAD_SIZE >= STACK_SIZE;
+    return is_memory(at) && (at - MEMORY) % THREAD_SIZE >= STACK_SIZE;
 }
 
 static bool
 is_own_stack(uintptr_t at)
 {
-    return at - (uintptr_t)memory - run.current * THREAD_SIZE < STACK_SIZE;
+    return at - MEMORY - run.current * THREAD_SIZE < STACK_SIZE;
+}
+
+static bool
+is_other_stack(uintptr_t at)
+{
+    return is_memory(at) && (at - MEMORY) % THREAD_SIZE < STACK_SIZE && !is_own_stack(at);
 }
 
 static bool
@@ -238,7 +251,7 @@ cell_of(uintptr_t at)
     struct cell *c;
 
     if (LIKELY(is_memory(at)))
-        c = &cells[(at - (uintptr_t)memory) >> 3];
+        c = &CELLS[(at - MEMORY) >> 3];
     else if (is_global(at))
         c = &global_cells[(at - ((uintptr_t)__start_explored_data & ~(uintptr_t)7)) >> 3];
     else
@@ -257,11 +270,9 @@ is_left_frame(uintptr_t at)
 {
     const struct thread *t;
 
-    if (!is_memory(at) || is_heap(at))
+    if (!is_other_stack(at))
         return false;
-    t = &thread[(at - (uintptr_t)memory) / THREAD_SIZE];
-    if (t->id == run.current)
-        return false;
+    t = &thread[(at - MEMORY) / THREAD_SIZE];
     return t->id >= run.threads || t->need == ENDED || at < (uintptr_t)t->stack_pointer;
 }
 
@@ -273,7 +284,7 @@ check_there(uintptr_t at, const struct cell *c, const char *what, const void *pc
                 name_of(at));
     if (is_left_frame(at))
         fail_at(pc, "bad access", "%s of a stack frame that thread %u has left", what,
-                (unsigned)((at - (uintptr_t)memory) / THREAD_SIZE));
+                (unsigned)((at - MEMORY) / THREAD_SIZE));
 }
 
 void
@@ -286,19 +297,9 @@ memory_alive(uintptr_t at, size_t size)
 
         memset(c, 0, sizeof *c);
         c->run = run.number;
-        for (unsigned half = 0; half < 2; half++) {
-            c->write_clock[half] = t->now->clock[t->id];
-            c->write_thread[half] = t->id;
-            c->write_mask[half] = (uint8_t)(half == 0 ? 0x0f : 0xf0);
-        }
+        c->written[0] = (struct access){t->now->clock[t->id], t->id, 0x0f};
+        c->written[1] = (struct access){t->now->clock[t->id], t->id, 0xf0};
     }
-}
-
-void
-memory_gone(uintptr_t at, size_t size)
-{
-    for (uintptr_t end = at + size; at < end; at += 8)
-        cell_of(at)->location = GONE;
 }
 
 /* ---- races -------------------------------------------------------------------------------------- */
@@ -312,9 +313,15 @@ fail_race(uintptr_t at, const char *what, const char *other, unsigned by, const 
 
 /* Whether thread t knows how far another thread had come then. */
 static bool
-knows(const struct thread *t, unsigned other, uint16_t clock)
+knows_clock(const struct thread *t, unsigned other, uint16_t clock)
 {
     return other == t->id || clock <= t->now->clock[other];
+}
+
+static bool
+knows(const struct thread *t, const struct access *a)
+{
+    return knows_clock(t, a->thread, a->clock);
 }
 
 static void
@@ -322,18 +329,17 @@ check_writers(const struct cell *c, unsigned mask, uintptr_t at, const char *wha
               const void *pc)
 {
     for (unsigned half = 0; half < 2; half++)
-        if ((c->write_mask[half] & mask) != 0 &&
-            !knows(self(), c->write_thread[half], c->write_clock[half]))
-            fail_race(at, what, "a write", c->write_thread[half], pc);
+        if ((c->written[half].mask & mask) != 0 && !knows(self(), &c->written[half]))
+            fail_race(at, what, "a write", c->written[half].thread, pc);
 }
 
 static void
 check_readers(const struct cell *c, unsigned mask, uintptr_t at, const char *what,
               const void *pc)
 {
-    for (unsigned i = 0; i < run.threads; i++)
-        if ((c->read_mask[i] & mask) != 0 && !knows(self(), i, c->read_clock[i]))
-            fail_race(at, what, "a read", i, pc);
+    for (unsigned i = 0; i < READERS && c->read[i].mask != 0; i++)
+        if ((c->read[i].mask & mask) != 0 && !knows(self(), &c->read[i]))
+            fail_race(at, what, "a read", c->read[i].thread, pc);
 }
 
 static bool
@@ -349,9 +355,9 @@ check_location(const struct location *l, uintptr_t at, bool writes, const void *
     const char *what = writes ? "a plain write" : "a plain read";
 
     for (unsigned i = 0; i < run.threads; i++) {
-        if (!knows(self(), i, l->stores[i]))
+        if (!knows_clock(self(), i, l->stores[i]))
             fail_race(at, what, "an atomic write", i, pc);
-        if (writes && !knows(self(), i, l->loads[i]))
+        if (writes && !knows_clock(self(), i, l->loads[i]))
             fail_race(at, what, "an atomic read", i, pc);
     }
     if (writes && l->kind == MUTEX && l->owner != NOBODY)
@@ -380,35 +386,52 @@ check_locations(struct cell *c, uintptr_t at, size_t size, bool writes, const vo
     }
 }
 
+/* Adds what thread t does now to what it did at the same time. */
 static void
-note_write(struct cell *c, unsigned mask)
+note_access(struct access *a, const struct thread *t, unsigned mask)
 {
-    const struct thread *t = self();
     uint16_t clock = t->now->clock[t->id];
 
-    for (unsigned half = 0; half < 2; half++) {
-        uint8_t part = (uint8_t)(mask & (half == 0 ? 0x0fu : 0xf0u));
-
-        if (part == 0)
-            continue;
-        if (c->write_thread[half] != t->id || c->write_clock[half] != clock)
-            c->write_mask[half] = 0;
-        c->write_thread[half] = t->id;
-        c->write_clock[half] = clock;
-        c->write_mask[half] |= part;
-    }
+    if (a->thread != t->id || a->clock != clock)
+        a->mask = 0;
+    a->thread = t->id;
+    a->clock = clock;
+    a->mask = (uint8_t)(a->mask | mask);
 }
 
 static void
-note_read(struct cell *c, unsigned mask)
+note_write(struct cell *c, unsigned mask)
+{
+    if ((mask & 0x0f) != 0)
+        note_access(&c->written[0], self(), mask & 0x0f);
+    if ((mask & 0xf0) != 0)
+        note_access(&c->written[1], self(), mask & 0xf0);
+}
+
+/* In the thread's own place, or that of a read which this one comes after and covers:
+ * what races with that races with this. */
+static void
+note_read(struct cell *c, unsigned mask, const void *pc)
 {
     const struct thread *t = self();
-    uint16_t clock = t->now->clock[t->id];
 
-    if (c->read_clock[t->id] != clock)
-        c->read_mask[t->id] = 0;
-    c->read_clock[t->id] = clock;
-    c->read_mask[t->id] |= (uint8_t)mask;
+    for (unsigned i = 0; i < READERS; i++) {
+        struct access *a = &c->read[i];
+
+        if (a->mask == 0 || a->thread == t->id ||
+            ((a->mask & ~mask) == 0 && knows(t, a))) {
+            note_access(a, t, mask);
+            return;
+        }
+    }
+    fail_at(pc, "the explorer", "more than %d unordered readers", READERS);
+}
+
+static bool
+is_same(const struct access *a, const struct thread *t, unsigned mask)
+{
+    return (mask & ~(unsigned)a->mask) == 0 && a->thread == t->id &&
+           a->clock == t->now->clock[t->id];
 }
 
 /* Whether the thread has done the same since it last released anything: whoever has done
@@ -417,15 +440,16 @@ static bool
 is_known(const struct cell *c, unsigned mask, bool writes)
 {
     const struct thread *t = self();
-    uint16_t clock = t->now->clock[t->id];
 
-    if (!writes)
-        return c->read_clock[t->id] == clock && (mask & ~c->read_mask[t->id]) == 0;
-    for (unsigned half = 0; half < 2; half++)
-        if ((mask & (half == 0 ? 0x0fu : 0xf0u) & ~(unsigned)c->write_mask[half]) != 0 ||
-            c->write_thread[half] != t->id || c->write_clock[half] != clock)
-            return false;
-    return true;
+    if (c->location != 0)
+        return false;
+    if (writes)
+        return ((mask & 0x0f) == 0 || is_same(&c->written[0], t, mask & 0x0f)) &&
+               ((mask & 0xf0) == 0 || is_same(&c->written[1], t, mask & 0xf0));
+    for (unsigned i = 0; i < READERS && c->read[i].mask != 0; i++)
+        if (c->read[i].thread == t->id)
+            return is_same(&c->read[i], t, mask);
+    return false;
 }
 
 static void
@@ -435,8 +459,6 @@ access_cell(uintptr_t at, size_t size, bool writes, const void *pc)
     unsigned mask = ((1u << size) - 1) << (at & 7);
     const char *what = writes ? "a write" : "a read";
 
-    if (c != NULL && c->location == 0 && is_own_stack(at) && is_known(c, mask, writes))
-        return;
     if (c == NULL) {
         if (writes)
             fail_at(pc, "bad access",
@@ -445,6 +467,10 @@ access_cell(uintptr_t at, size_t size, bool writes, const void *pc)
                     (void *)at);
         return;
     }
+    if (writes && !is_own_stack(at))
+        self()->progress++;
+    if (is_known(c, mask, writes) && !is_other_stack(at))
+        return;
     check_there(at, c, what, pc);
     check_writers(c, mask, at, what, pc);
     if (writes)
@@ -454,9 +480,7 @@ access_cell(uintptr_t at, size_t size, bool writes, const void *pc)
     if (writes)
         note_write(c, mask);
     else
-        note_read(c, mask);
-    if (writes && !is_own_stack(at))
-        self()->progress++;
+        note_read(c, mask, pc);
 }
 
 void
@@ -473,6 +497,23 @@ plain_access(uintptr_t at, size_t size, bool writes, const void *pc)
         at += part;
         size -= part;
     }
+}
+
+void
+memory_gone(uintptr_t at, size_t size, const void *pc)
+{
+    for (uintptr_t end = at + size; at < end; at += 8) {
+        struct cell *c = cell_of(at);
+        unsigned part = end - at < 8 ? (unsigned)(end - at) : 8;
+
+        check_there(at, c, "a free", pc);
+        check_writers(c, (1u << part) - 1, at, "a free", pc);
+        check_readers(c, (1u << part) - 1, at, "a free", pc);
+        if (c->location != 0)
+            check_locations(c, at, part, true, pc);
+        c->location = GONE;
+    }
+    self()->progress++;
 }
 
 /* ---- locations -------------------------------------------------------------------------------------- */
@@ -878,7 +919,7 @@ name_of(uintptr_t at)
     static char names[3][96];
     static unsigned turn;
     char *name = names[turn++ % 3];
-    unsigned owner = (unsigned)((at - (uintptr_t)memory) / THREAD_SIZE);
+    unsigned owner = (unsigned)((at - MEMORY) / THREAD_SIZE);
     unsigned block;
     size_t offset;
 

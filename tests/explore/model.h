@@ -178,7 +178,7 @@ enum ending { WHOLE, FAILED, PRUNED };
 struct run {
     const struct scenario *scenario;
     struct settings settings;
-    uint32_t number;
+    uint16_t number; /* from 1 on, again and again */
     unsigned threads;
     unsigned current;
     unsigned steps;
@@ -298,9 +298,9 @@ bool would_write(const struct op *op);
 struct location *location_of(enum kind kind, const void *at, unsigned size, bool fresh,
                              const void *pc);
 
-/* Marks memory of the heap as there, or as gone. */
+/* Marks memory of the heap as there; as gone, which counts as a write. */
 void memory_alive(uintptr_t at, size_t size);
-void memory_gone(uintptr_t at, size_t size);
+void memory_gone(uintptr_t at, size_t size, const void *pc);
 
 /* Whether an address is of the heap. */
 bool is_heap(uintptr_t at);
