@@ -290,8 +290,8 @@ static const struct vowi_call_kind breaker_call_kind = {
     .end = call_ends,
 };
 
-static vow_future *
-refuse(vow_breaker *b)
+vow_future *
+vowi_breaker_refuse(vow_breaker *b)
 {
     vow_ns left = vow_breaker_open_remaining(b);
     const char *name = b->options.name != NULL ? b->options.name : "the breaker";
@@ -306,6 +306,39 @@ refuse(vow_breaker *b)
     return vow_rejected(vow_error_retry(e, left));
 }
 
+/* Makes a call of leave that was given; without memory gives it back. */
+static struct breaker_call *
+call_new(vow_breaker *b, const vow_permit *permit, vow_task_fn *fn, vow_value ctx)
+{
+    struct breaker_call *c = vowi_alloc(sizeof *c);
+
+    if (c == NULL) {
+        vow_breaker_report(b, permit, VOW_OUTCOME_CANCELLED);
+        vow_value_drop(ctx);
+        return NULL;
+    }
+    vowi_call_init(&c->call, &breaker_call_kind, fn, ctx);
+    c->b = vow_breaker_ref(b);
+    c->permit = *permit;
+    return c;
+}
+
+vow_future *
+vowi_breaker_watch(vow_breaker *b, const vow_permit *permit, vow_future *f)
+{
+    struct breaker_call *c;
+
+    if (vowi_has_value(f)) {
+        vow_breaker_report(b, permit, VOW_OUTCOME_SUCCESS);
+        return f;
+    }
+    c = call_new(b, permit, NULL, VOW_NIL);
+    if (c != NULL)
+        return vowi_call_behind(&c->call, f);
+    vow_unref(f);
+    return NULL;
+}
+
 vow_future *
 vow_breaker_call(vow_breaker *b, vow_executor *on, vow_task_fn *fn, vow_value ctx)
 {
@@ -316,18 +349,10 @@ vow_breaker_call(vow_breaker *b, vow_executor *on, vow_task_fn *fn, vow_value ct
         return vow_submit(on, fn, ctx);
     if (vow_breaker_acquire(b, &permit) != 0) {
         vow_value_drop(ctx);
-        return refuse(b);
+        return vowi_breaker_refuse(b);
     }
-    c = vowi_alloc(sizeof *c);
-    if (c == NULL) {
-        vow_breaker_report(b, &permit, VOW_OUTCOME_CANCELLED);
-        vow_value_drop(ctx);
-        return NULL;
-    }
-    vowi_call_init(&c->call, &breaker_call_kind, fn, ctx);
-    c->b = vow_breaker_ref(b);
-    c->permit = permit;
-    return vowi_call_submit(&c->call, on);
+    c = call_new(b, &permit, fn, ctx);
+    return c != NULL ? vowi_call_submit(&c->call, on) : NULL;
 }
 
 /* ---- asking and telling --------------------------------------------------------------------- */

@@ -65,4 +65,13 @@ void vowi_breaker_force_locked(vow_breaker *b, vow_ns now, vow_breaker_state sta
 
 vow_ns vowi_breaker_remaining_locked(const vow_breaker *b, vow_ns now);
 
+/* ---- breaker_face.c: for a policy, whose layers call each other without a task between -- */
+
+/* The future of a call that was not let through. */
+vow_future *vowi_breaker_refuse(vow_breaker *b);
+
+/* Reports how a call settles that was let through. Consumes its future; returns one that
+ * settles likewise, NULL without memory. */
+vow_future *vowi_breaker_watch(vow_breaker *b, const vow_permit *permit, vow_future *f);
+
 #endif

@@ -23,6 +23,7 @@
 #include "base/list.h"
 #include "base/mem.h"
 #include "base/time.h"
+#include "resilience/bulkhead_internal.h"
 #include "resilience/call.h"
 #include "sync/lock.h"
 #include "sync/refs.h"
@@ -135,6 +136,17 @@ vow_bulkhead_leave(vow_bulkhead *b)
     vowi_lock_release(&b->lock);
     if (t != NULL)
         grant(t);
+}
+
+bool
+vowi_bulkhead_enter(vow_bulkhead *b)
+{
+    bool taken;
+
+    vowi_lock_acquire(&b->lock);
+    taken = take_place_locked(b);
+    vowi_lock_release(&b->lock);
+    return taken;
 }
 
 int
@@ -290,9 +302,9 @@ static const struct vowi_call_kind bulkhead_call_kind = {
     .end = call_ends,
 };
 
-/* The caller has a place, which is the call's now. */
-static vow_future *
-call_in_place(vow_bulkhead *b, vow_executor *on, vow_task_fn *fn, vow_value ctx)
+/* Makes a call of a place; without memory gives it up. */
+static struct bulkhead_call *
+call_new(vow_bulkhead *b, vow_task_fn *fn, vow_value ctx)
 {
     struct bulkhead_call *c = vowi_alloc(sizeof *c);
 
@@ -303,7 +315,32 @@ call_in_place(vow_bulkhead *b, vow_executor *on, vow_task_fn *fn, vow_value ctx)
     }
     vowi_call_init(&c->call, &bulkhead_call_kind, fn, ctx);
     c->b = vow_bulkhead_ref(b);
-    return vowi_call_submit(&c->call, on);
+    return c;
+}
+
+vow_future *
+vowi_bulkhead_watch(vow_bulkhead *b, vow_future *f)
+{
+    struct bulkhead_call *c;
+
+    if (vowi_has_value(f)) {
+        vow_bulkhead_leave(b);
+        return f;
+    }
+    c = call_new(b, NULL, VOW_NIL);
+    if (c != NULL)
+        return vowi_call_behind(&c->call, f);
+    vow_unref(f);
+    return NULL;
+}
+
+/* The caller has a place, which is the call's now. */
+static vow_future *
+call_in_place(vow_bulkhead *b, vow_executor *on, vow_task_fn *fn, vow_value ctx)
+{
+    struct bulkhead_call *c = call_new(b, fn, ctx);
+
+    return c != NULL ? vowi_call_submit(&c->call, on) : NULL;
 }
 
 /* What a call that waits will need. */

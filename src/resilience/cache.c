@@ -80,7 +80,7 @@ entry_size(size_t length)
 static struct entry *
 entry_new(vow_cache *c, uint64_t hash, const void *bytes, size_t length)
 {
-    struct entry *e = vowi_alloc(entry_size(length));
+    struct entry *e = length < SIZE_MAX / 2 ? vowi_alloc(entry_size(length)) : NULL;
 
     if (e == NULL)
         return NULL;

@@ -63,6 +63,12 @@ has_settled(vow_view how, void *call)
     return vow_forward();
 }
 
+vow_future *
+vowi_call_behind(struct vowi_call *c, vow_future *f)
+{
+    return vow_handle(f, NULL, has_settled, vow_own(c, drop_step));
+}
+
 /* From here on the step behind what is followed says how the call ended. */
 static vow_result
 follow(struct vowi_call *c, vow_result r)
@@ -71,8 +77,14 @@ follow(struct vowi_call *c, vow_result r)
 
     r.follow = NULL;
     vow_result_drop(r);
+    if (vowi_has_value(f)) {
+        vow_view how = vow_peek(f);
+
+        end(c, &how);
+        return vow_follow(f);
+    }
     vowi_add_relaxed(&c->refs, 1); /* relaxed: nobody else knows it yet */
-    return vow_follow(vow_handle(f, NULL, has_settled, vow_own(c, drop_step)));
+    return vow_follow(vowi_call_behind(c, f));
 }
 
 static vow_result

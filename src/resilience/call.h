@@ -46,6 +46,17 @@ vowi_call_init(struct vowi_call *c, const struct vowi_call_kind *kind, vow_task_
     atomic_init(&c->refs, 1);
 }
 
+/* Whether a future has a value already, so that nothing has to wait for it. Does not look
+ * at errors: those go the long way, which hands on the question whether they were seen. */
+static inline bool
+vowi_has_value(const vow_future *f)
+{
+    return f != NULL && vow_future_status(f) == VOW_FULFILLED;
+}
+
+/* Tells end how a future settles. Consumes both; returns a future that settles likewise. */
+vow_future *vowi_call_behind(struct vowi_call *c, vow_future *f);
+
 /* Consumes the call. NULL without memory: end has been told, the context dropped. */
 vow_future *vowi_call_submit(struct vowi_call *c, vow_executor *on);
 

@@ -19,6 +19,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/time.h"
+#include "resilience/attempts.h"
 #include "sync/lock.h"
 #include "sync/refs.h"
 
@@ -44,7 +45,8 @@ struct hedge {
     vow_hedge_options options; /* with the defaults filled in; not written again */
     vow_executor *on;
     vow_task_fn *fn;
-    vow_promise *promise; /* of whoever makes it over */
+    vowi_attempt_fn *begin; /* not NULL: instead of fn, on `on` */
+    vow_promise *promise;   /* of whoever makes it over */
 
     struct vowi_refs users; /* of the context: until it is over, and each attempt */
     vow_value ctx;
@@ -271,6 +273,14 @@ run_attempt(void *hedge)
     return h->fn(h->ctx.as.ptr);
 }
 
+static vow_future *
+submit_attempt(struct hedge *h)
+{
+    vowi_refs_take(&h->refs);
+    vowi_refs_take(&h->users);
+    return vow_submit(h->on, run_attempt, vow_own(h, drop_job));
+}
+
 /* One more, unless it is over or there are enough. */
 static struct turn *
 begin_attempt(struct hedge *h)
@@ -296,9 +306,7 @@ start(struct hedge *h)
 
     if (w == NULL)
         return;
-    vowi_refs_take(&h->refs);
-    vowi_refs_take(&h->users);
-    f = vow_submit(h->on, run_attempt, vow_own(h, drop_job));
+    f = h->begin != NULL ? h->begin(h->ctx.as.ptr) : submit_attempt(h);
     wait_for(h, w, f, attempt_settled, drop_attempt);
 }
 
@@ -368,7 +376,8 @@ fill_and_check(vow_hedge_options *o)
 }
 
 static struct hedge *
-hedge_new(vow_executor *on, const vow_hedge_options *o, vow_task_fn *fn, vow_value ctx)
+hedge_new(vow_executor *on, const vow_hedge_options *o, vow_task_fn *fn,
+          vowi_attempt_fn *begin, vow_value ctx)
 {
     size_t size = size_of(o->max_attempts);
     struct hedge *h = vowi_alloc(size);
@@ -385,6 +394,7 @@ hedge_new(vow_executor *on, const vow_hedge_options *o, vow_task_fn *fn, vow_val
     h->options = *o;
     h->on = vow_executor_ref(on);
     h->fn = fn;
+    h->begin = begin;
     h->ctx = ctx;
     vow_latency_ref(o->latency);
     vow_token_ref(o->token);
@@ -399,8 +409,9 @@ hook(struct hedge *h)
     return vow_promise_on_cancel(h->promise, NULL, stop, vow_own(h, drop_ref)) != NULL;
 }
 
-vow_future *
-vow_hedge(vow_executor *on, const vow_hedge_options *opt, vow_task_fn *fn, vow_value ctx)
+static vow_future *
+hedge(vow_executor *on, const vow_hedge_options *opt, vow_task_fn *fn,
+      vowi_attempt_fn *begin, vow_value ctx)
 {
     vow_hedge_options o = {0};
     struct hedge *h;
@@ -414,7 +425,7 @@ vow_hedge(vow_executor *on, const vow_hedge_options *opt, vow_task_fn *fn, vow_v
                                              "vow_hedge: a time below 0, a quantile "
                                              "outside of 0 to 1, or over 16 attempts"));
     }
-    h = hedge_new(on, &o, fn, ctx);
+    h = hedge_new(on, &o, fn, begin, ctx);
     if (h == NULL) {
         vow_value_drop(ctx);
         return NULL;
@@ -428,4 +439,16 @@ vow_hedge(vow_executor *on, const vow_hedge_options *opt, vow_task_fn *fn, vow_v
     }
     hedge_unref(h);
     return o.token != NULL ? vow_with_token(f, o.token) : f;
+}
+
+vow_future *
+vow_hedge(vow_executor *on, const vow_hedge_options *opt, vow_task_fn *fn, vow_value ctx)
+{
+    return hedge(on, opt, fn, NULL, ctx);
+}
+
+vow_future *
+vowi_hedge(const vow_hedge_options *opt, vowi_attempt_fn *begin, vow_value ctx)
+{
+    return hedge(NULL, opt, NULL, begin, ctx);
 }

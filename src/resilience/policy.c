@@ -4,8 +4,9 @@
  *
  * A call has one block, with a frame for each layer and one for the function: the frame is
  * the context of whatever the layer before it calls. Going through a layer is calling
- * its means with the next frame, inline; only the last one goes to the executor. So each
- * means is used as it is from outside, and costs what it costs there.
+ * its means with the next frame, inline; only the last one goes to the executor. A layer
+ * that only has to know how the call ends watches the future of the next one, and does not
+ * even do that if it has a value already.
  *
  * A frame as a context is a reference to the call. The last one drops the user's context.
  */
@@ -19,6 +20,10 @@
 #include "base/atomic.h"
 #include "base/mem.h"
 #include "base/warn.h"
+#include "resilience/attempts.h"
+#include "resilience/breaker_internal.h"
+#include "resilience/bulkhead_internal.h"
+#include "resilience/rate_limit_internal.h"
 #include "sync/refs.h"
 
 struct layer {
@@ -102,6 +107,38 @@ run_function(void *frame)
     return c->fn(c->ctx.as.ptr);
 }
 
+static vow_future *
+begin_attempt(void *frame)
+{
+    return enter(frame);
+}
+
+static vow_future *
+through_rate_limit(vow_rate_limit *l, struct frame *next)
+{
+    if (vowi_rate_limit_allows(l))
+        return enter(next);
+    return vow_rate_limit_call(l, NULL, go_on, context_of(next));
+}
+
+static vow_future *
+through_breaker(vow_breaker *b, struct frame *next)
+{
+    vow_permit permit;
+
+    if (vow_breaker_acquire(b, &permit) != 0)
+        return vowi_breaker_refuse(b);
+    return vowi_breaker_watch(b, &permit, enter(next));
+}
+
+static vow_future *
+through_bulkhead(vow_bulkhead *b, struct frame *next)
+{
+    if (!vowi_bulkhead_enter(b))
+        return vow_bulkhead_call(b, NULL, go_on, context_of(next));
+    return vowi_bulkhead_watch(b, enter(next));
+}
+
 /* Goes through the layer of a frame. `next` is what is called within. */
 static vow_future *
 go_through(struct layer *l, struct frame *next)
@@ -113,15 +150,15 @@ go_through(struct layer *l, struct frame *next)
         return vow_fallback(enter(next), l->is.classes, NULL, l->is.fallback,
                             vow_ptr(l->is.object));
     case VOW_LAYER_IS_RETRY:
-        return vow_retry(NULL, &l->retry, go_on, context_of(next));
+        return vowi_retry(&l->retry, begin_attempt, context_of(next));
     case VOW_LAYER_IS_HEDGE:
-        return vow_hedge(NULL, &l->hedge, go_on, context_of(next));
+        return vowi_hedge(&l->hedge, begin_attempt, context_of(next));
     case VOW_LAYER_IS_BREAKER:
-        return vow_breaker_call(l->is.object, NULL, go_on, context_of(next));
+        return through_breaker(l->is.object, next);
     case VOW_LAYER_IS_BULKHEAD:
-        return vow_bulkhead_call(l->is.object, NULL, go_on, context_of(next));
+        return through_bulkhead(l->is.object, next);
     case VOW_LAYER_IS_RATE_LIMIT:
-        return vow_rate_limit_call(l->is.object, NULL, go_on, context_of(next));
+        return through_rate_limit(l->is.object, next);
     case VOW_LAYER_IS_CHAOS:
         return vow_chaos_call(l->is.object, NULL, go_on, context_of(next));
     case VOW_LAYER_NONE:

@@ -20,6 +20,7 @@
 #include "base/time.h"
 #include "resilience/bucket.h"
 #include "resilience/later.h"
+#include "resilience/rate_limit_internal.h"
 #include "sync/lock.h"
 #include "sync/refs.h"
 
@@ -69,6 +70,22 @@ static vow_ns
 now_of(const vow_rate_limit *l)
 {
     return l->options.clock != NULL ? vow_clock_now(l->options.clock) : vow_now();
+}
+
+bool
+vowi_rate_limit_allows(vow_rate_limit *l)
+{
+    vow_ns now = now_of(l);
+    bool allowed;
+
+    vowi_lock_acquire(&l->lock);
+    allowed = wait_locked(l, now) == 0;
+    if (allowed) {
+        take_locked(l, now);
+        l->seen.allowed++;
+    }
+    vowi_lock_release(&l->lock);
+    return allowed;
 }
 
 int

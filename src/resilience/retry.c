@@ -22,7 +22,9 @@
 
 #include "base/mem.h"
 #include "base/time.h"
+#include "resilience/attempts.h"
 #include "resilience/backoff.h"
+#include "resilience/call.h"
 #include "sync/lock.h"
 #include "sync/refs.h"
 
@@ -31,6 +33,7 @@ struct retry {
     vow_retry_options options; /* with the defaults filled in; not written again */
     vow_executor *on;
     vow_task_fn *fn;
+    vowi_attempt_fn *begin; /* not NULL: instead of fn, on `on` */
 
     struct vowi_refs users; /* of the context */
     vow_value ctx;
@@ -154,12 +157,25 @@ is_worth_it(const struct retry *r, const vow_error *error)
     return code != VOW_E_CANCELLED && code != VOW_E_OPEN && code != VOW_E_NOMEM;
 }
 
+/* When the first attempt has failed, which most do not. */
+static void
+init_backoff(struct retry *r)
+{
+    const vow_retry_options *o = &r->options;
+
+    vowi_backoff_init(&r->backoff, o->backoff, o->jitter, o->base_delay, o->max_delay,
+                      o->factor, o->seed != 0 ? o->seed : vowi_random_seed(r));
+}
+
 static vow_ns
 pause_after(struct retry *r, const vow_error *error)
 {
-    vow_ns pause = vowi_backoff_next(&r->backoff);
+    vow_ns pause;
     vow_ns hint = vow_error_retry_after(error);
 
+    if (r->number == 1)
+        init_backoff(r);
+    pause = vowi_backoff_next(&r->backoff);
     return hint > pause ? hint : pause;
 }
 
@@ -334,17 +350,30 @@ limited(struct retry *r, vow_future *f)
     return limited;
 }
 
-static void
-start(struct retry *r)
+static vow_future *
+submit_attempt(struct retry *r)
+{
+    vowi_refs_take(&r->refs);
+    vowi_refs_take(&r->users);
+    return vow_submit(r->on, run_attempt, vow_own(r, drop_job));
+}
+
+static vow_future *
+attempt_new(struct retry *r)
 {
     vow_future *f;
 
     r->number++;
-    r->started = now_of(r);
-    vowi_refs_take(&r->refs);
-    vowi_refs_take(&r->users);
-    f = vow_submit(r->on, run_attempt, vow_own(r, drop_job));
-    wait_for(r, limited(r, f), attempt_settled);
+    if (r->options.deadline != VOW_FOREVER || r->options.observer != NULL)
+        r->started = now_of(r);
+    f = r->begin != NULL ? r->begin(r->ctx.as.ptr) : submit_attempt(r);
+    return vowi_has_value(f) ? f : limited(r, f);
+}
+
+static void
+start(struct retry *r)
+{
+    wait_for(r, attempt_new(r), attempt_settled);
 }
 
 /* ---- stopping ----------------------------------------------------------------------------- */
@@ -387,7 +416,8 @@ fill_and_check(vow_retry_options *o)
 }
 
 static struct retry *
-retry_new(vow_executor *on, const vow_retry_options *o, vow_task_fn *fn, vow_value ctx)
+retry_new(vow_executor *on, const vow_retry_options *o, vow_task_fn *fn,
+          vowi_attempt_fn *begin, vow_value ctx)
 {
     struct retry *r = vowi_alloc(sizeof *r);
 
@@ -403,28 +433,52 @@ retry_new(vow_executor *on, const vow_retry_options *o, vow_task_fn *fn, vow_val
     r->options = *o;
     r->on = vow_executor_ref(on);
     r->fn = fn;
+    r->begin = begin;
     r->ctx = ctx;
     vow_token_ref(o->token);
     vow_budget_ref(o->budget);
-    vowi_backoff_init(&r->backoff, o->backoff, o->jitter, o->base_delay, o->max_delay,
-                      o->factor, o->seed != 0 ? o->seed : vowi_random_seed(r));
-    r->promise = vow_promise_new();
     return r;
 }
 
-/* Consumes the call if it fails. */
-static bool
-hook(struct retry *r)
+/* The first attempt has worked at once. */
+static vow_future *
+end_at_once(struct retry *r, vow_future *f)
 {
-    vowi_refs_take(&r->refs);
-    if (vow_promise_on_cancel(r->promise, NULL, stop, vow_own(r, drop_ref)) != NULL)
-        return true;
-    finish_with(r, VOW_E_NOMEM);
-    return false;
+    tell(r, NULL, r->options.observer != NULL ? now_of(r) : 0, false, 0);
+    context_unref(r);
+    retry_unref(r);
+    return f;
 }
 
-vow_future *
-vow_retry(vow_executor *on, const vow_retry_options *opt, vow_task_fn *fn, vow_value ctx)
+/* Waits for the first attempt. Whoever waits for all of it may cancel from here on. */
+static vow_future *
+go_on_later(struct retry *r, vow_future *first)
+{
+    vow_future *f;
+
+    r->promise = vow_promise_new();
+    vowi_refs_take(&r->refs);
+    if (vow_promise_on_cancel(r->promise, NULL, stop, vow_own(r, drop_ref)) == NULL) {
+        vow_future_cancel(first, NULL);
+        vow_ignore(first);
+        finish_with(r, VOW_E_NOMEM);
+        return NULL;
+    }
+    f = vow_promise_future(r->promise);
+    wait_for(r, first, attempt_settled);
+    return f;
+}
+
+static vow_future *
+refuse(vow_value ctx, vow_error *e)
+{
+    vow_value_drop(ctx);
+    return vow_rejected(e);
+}
+
+static vow_future *
+retry(vow_executor *on, const vow_retry_options *opt, vow_task_fn *fn,
+      vowi_attempt_fn *begin, vow_value ctx)
 {
     vow_retry_options o = {0};
     struct retry *r;
@@ -432,20 +486,34 @@ vow_retry(vow_executor *on, const vow_retry_options *opt, vow_task_fn *fn, vow_v
 
     if (opt != NULL)
         memcpy(&o, opt, opt->size < sizeof o ? opt->size : sizeof o);
-    if (!fill_and_check(&o)) {
-        vow_value_drop(ctx);
-        return vow_rejected(vow_error_new_at(NULL, VOW_E_INVALID,
-                                             "vow_retry: a time or a factor is below 0"));
-    }
-    r = retry_new(on, &o, fn, ctx);
+    if (!fill_and_check(&o))
+        return refuse(ctx, vow_error_new_at(NULL, VOW_E_INVALID,
+                                            "vow_retry: a time or a factor is below 0"));
+    if (vow_token_cancelled(o.token))
+        return refuse(ctx,
+                      vow_error_wrap_at(NULL, vow_token_reason(o.token), VOW_E_CANCELLED,
+                                        "cancelled before it began"));
+    r = retry_new(on, &o, fn, begin, ctx);
     if (r == NULL) {
         vow_value_drop(ctx);
         return NULL;
     }
-    if (!hook(r))
-        return NULL;
     vow_budget_deposit(o.budget);
-    f = vow_promise_future(r->promise);
-    start(r);
+    f = attempt_new(r);
+    if (vowi_has_value(f))
+        return end_at_once(r, f);
+    f = go_on_later(r, f);
     return o.token != NULL ? vow_with_token(f, o.token) : f;
+}
+
+vow_future *
+vow_retry(vow_executor *on, const vow_retry_options *opt, vow_task_fn *fn, vow_value ctx)
+{
+    return retry(on, opt, fn, NULL, ctx);
+}
+
+vow_future *
+vowi_retry(const vow_retry_options *opt, vowi_attempt_fn *begin, vow_value ctx)
+{
+    return retry(NULL, opt, NULL, begin, ctx);
 }

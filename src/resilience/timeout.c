@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/time.h"
 #include "core/join.h"
+#include "resilience/call.h"
 
 /* The inputs. */
 enum { WORK, SLEEP, INPUTS };
@@ -90,7 +91,7 @@ give_up_after(const vow_timeout_options *o, vow_future *f, vow_ns after, const v
     struct timeout *t;
     vow_future *inputs[INPUTS] = {f, NULL};
 
-    if (after == VOW_FOREVER)
+    if (after == VOW_FOREVER || vowi_has_value(f))
         return f;
     j = vowi_join_new(&timeout_kind, INPUTS, sizeof *t,
                       o->flags & VOW_WAIT ? VOWI_WAIT : 0);
