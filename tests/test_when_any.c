@@ -840,6 +840,96 @@ VOW_CASE(input_that_is_abandoned_counts_otherwise)
     vow_unref(f);
 }
 
+/* Tokens. */
+
+VOW_CASE(token_cancels_the_result)
+{
+    EACH(all_with, i)
+    {
+        struct inputs in = inputs_new(2);
+        vow_source *source = vow_source_new();
+        vow_token *token = vow_source_token(source);
+        vow_future *f;
+
+        hook_all(&in);
+        f = all_with[i](&VOW_COMBINE_OPTIONS(.token = token), in.future, 2);
+        vow_token_unref(token);
+        assert_int_equal(vow_future_status(f), VOW_PENDING);
+        vow_source_cancel(source, vow_error_new(EINTR, "enough"));
+
+        assert_int_equal(code_of(f), VOW_E_CANCELLED);
+        assert_true(vow_error_is(vow_get(f).error, EINTR));
+        assert_int_equal(in.asked[0] + in.asked[1], 2);
+        inputs_free(&in);
+        vow_unref(f);
+        vow_source_unref(source);
+    }
+}
+
+VOW_CASE(token_that_has_fired_cancels_at_once)
+{
+    EACH(all_with, i)
+    {
+        struct inputs in = inputs_new(2);
+        vow_source *source = vow_source_new();
+        vow_token *token = vow_source_token(source);
+        vow_future *f;
+
+        vow_source_cancel(source, NULL);
+        vow_source_unref(source);
+        f = all_with[i](&VOW_COMBINE_OPTIONS(.token = token), in.future, 2);
+
+        assert_int_equal(code_of(f), VOW_E_CANCELLED);
+        assert_false(fulfill(&in, 0));
+        vow_token_unref(token);
+        inputs_free(&in);
+        vow_unref(f);
+    }
+}
+
+VOW_CASE(token_is_left_when_the_result_has_settled)
+{
+    vow_source *source = vow_source_new();
+    vow_token *token = vow_source_token(source);
+    size_t before = counting_live();
+
+    EACH(all_with, i)
+    {
+        struct inputs in = inputs_new(2);
+        vow_future *f = all_with[i](&VOW_COMBINE_OPTIONS(.token = token), in.future, 2);
+
+        fulfill(&in, 0);
+        fulfill(&in, 1);
+        assert_int_equal(code_of(f), 0);
+        inputs_free(&in);
+        vow_unref(f);
+    }
+
+    assert_int_equal(counting_live(), before);
+    vow_source_cancel(source, NULL);
+    vow_source_unref(source);
+    vow_token_unref(token);
+}
+
+VOW_CASE(token_without_memory_lets_go_of_the_inputs)
+{
+    vow_source *source = vow_source_new();
+    vow_token *token = vow_source_token(source);
+
+    counting_each_failure(k, COUNTING_ONCE)
+    {
+        struct inputs in = inputs_new(2);
+        vow_future *f = vow_race_with(&VOW_COMBINE_OPTIONS(.token = token), in.future, 2);
+
+        fulfill(&in, 0);
+        assert_true(f != NULL || counting_failed());
+        inputs_free(&in);
+        vow_ignore(f);
+    }
+    vow_source_unref(source);
+    vow_token_unref(token);
+}
+
 /* Options of another version. */
 
 VOW_CASE(options_are_read_as_far_as_they_go)
@@ -894,6 +984,10 @@ main(void)
         vow_test(wait_for_the_same_future_twice),
         vow_test(input_that_is_abandoned_abandons_what_it_decides),
         vow_test(input_that_is_abandoned_counts_otherwise),
+        vow_test(token_cancels_the_result),
+        vow_test(token_that_has_fired_cancels_at_once),
+        vow_test(token_is_left_when_the_result_has_settled),
+        vow_test(token_without_memory_lets_go_of_the_inputs),
         vow_test(options_are_read_as_far_as_they_go),
     };
 

@@ -46,6 +46,7 @@
 #define VOW_COMBINE_H
 
 #include <vow/base.h>
+#include <vow/cancel.h>
 #include <vow/future.h>
 #include <vow/result.h>
 
@@ -59,8 +60,9 @@ enum vow_combine_flag {
 
 /** How to combine; see VOW_COMBINE_OPTIONS. */
 typedef struct vow_combine_options {
-    size_t size;    /**< of this struct: the macro sets it */
-    unsigned flags; /**< VOW_KEEP_OTHERS, VOW_WAIT, or 0 */
+    size_t size;      /**< of this struct: the macro sets it */
+    unsigned flags;   /**< VOW_KEEP_OTHERS, VOW_WAIT, or 0 */
+    vow_token *token; /**< shared: cancels the result when it fires; NULL: none */
 } vow_combine_options;
 
 /** Options for vow_when_all_with and its kin: &VOW_COMBINE_OPTIONS(.flags = VOW_WAIT). */
@@ -96,8 +98,8 @@ typedef struct vow_winner {
  * @param fs  borrowed for the call; each element consumed; may be NULL if n is 0
  * @param n   how many
  * @return    owned; NULL if memory ran out
- * @contract  any thread; never blocks; one allocation; may run cancel hooks and
- *            drops of those it leaves
+ * @contract  any thread; never blocks; one allocation, and one more for a token;
+ *            may run cancel hooks and drops of those it leaves
  */
 vow_future *vow_when_all(vow_future *const *fs, size_t n) VOW_MUST_USE;
 

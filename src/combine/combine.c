@@ -3,26 +3,32 @@
 #include "combine/combine.h"
 
 #include <assert.h>
+#include <string.h>
 
-static unsigned
-flags_of(const vow_combine_options *opt)
+/* What the caller knew of when it was compiled; the rest is the default. */
+static struct vowi_join_options
+read_options(const vow_combine_options *opt, const void *site)
 {
-    unsigned flags = 0;
+    vow_combine_options known = {.size = sizeof known};
+    struct vowi_join_options join = {.site = site};
 
-    if (opt == NULL || opt->size < sizeof opt->size + sizeof opt->flags)
-        return 0;
-    if (opt->flags & VOW_KEEP_OTHERS)
-        flags |= VOWI_KEEP_OTHERS;
-    if (opt->flags & VOW_WAIT)
-        flags |= VOWI_WAIT;
-    return flags;
+    if (opt != NULL)
+        memcpy(&known, opt, opt->size < sizeof known ? opt->size : sizeof known);
+    join.token = known.token;
+    if (known.flags & VOW_KEEP_OTHERS)
+        join.flags |= VOWI_KEEP_OTHERS;
+    if (known.flags & VOW_WAIT)
+        join.flags |= VOWI_WAIT;
+    return join;
 }
 
 struct vowi_join *
 vowi_combine_new(const struct vowi_join_kind *kind, size_t own,
-                 const vow_combine_options *opt, vow_future *const *fs, size_t n)
+                 const vow_combine_options *opt, vow_future *const *fs, size_t n,
+                 const void *site)
 {
-    struct vowi_join *j = vowi_join_new(kind, n, own, flags_of(opt));
+    struct vowi_join_options known = read_options(opt, site);
+    struct vowi_join *j = vowi_join_new(kind, n, own, &known);
 
     for (size_t i = 0; j == NULL && i < n; i++)
         vow_unref(fs[i]);
@@ -34,9 +40,9 @@ vowi_combine(const struct vowi_join_kind *kind, size_t own,
              const vow_combine_options *opt, vow_future *const *fs, size_t n,
              const void *site)
 {
-    struct vowi_join *j = vowi_combine_new(kind, own, opt, fs, n);
+    struct vowi_join *j = vowi_combine_new(kind, own, opt, fs, n, site);
 
-    return j != NULL ? vowi_join_start(j, fs, site) : NULL;
+    return j != NULL ? vowi_join_start(j, fs) : NULL;
 }
 
 /* ---- errors ----------------------------------------------------------------------------- */

@@ -41,7 +41,7 @@ void vowi_reject_for_all(struct vowi_join *j, struct vowi_placed *p, vow_future 
 /* Makes a join; NULL without memory, and then the futures have been let go of. */
 struct vowi_join *vowi_combine_new(const struct vowi_join_kind *kind, size_t own,
                                    const vow_combine_options *opt, vow_future *const *fs,
-                                   size_t n);
+                                   size_t n, const void *site);
 
 /* All of it, for a combinator whose own bytes are zeros at first. */
 vow_future *vowi_combine(const struct vowi_join_kind *kind, size_t own,

@@ -133,8 +133,8 @@ combine(const vow_combine_options *opt, size_t k, vow_future *const *fs, size_t 
 {
     size_t each = sizeof(struct place) + sizeof(vow_future *) + sizeof(size_t);
     size_t own = n < SIZE_MAX / 2 / each ? sizeof(struct some) + n * each : SIZE_MAX / 2;
-    struct vowi_join *j =
-        vowi_combine_new(is_decided(k, n) ? &at_once_kind : &some_kind, own, opt, fs, n);
+    struct vowi_join *j = vowi_combine_new(is_decided(k, n) ? &at_once_kind : &some_kind,
+                                           own, opt, fs, n, site);
     struct some *some;
 
     if (j == NULL)
@@ -144,7 +144,7 @@ combine(const vow_combine_options *opt, size_t k, vow_future *const *fs, size_t 
     some->too_many = n - k + 1;
     some->kept = (vow_future **)(void *)(some->places + n);
     some->indices = (size_t *)(void *)(some->kept + n);
-    return vowi_join_start(j, fs, site);
+    return vowi_join_start(j, fs);
 }
 
 vow_future *

@@ -51,6 +51,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "core/arrive.h"
+#include "core/bound.h"
 #include "core/cancel.h"
 #include "core/refs.h"
 #include "core/settle.h"
@@ -149,19 +150,18 @@ rounded(size_t size)
     return (size + 15) & ~(size_t)15;
 }
 
-struct vowi_join *
-vowi_join_new(const struct vowi_join_kind *kind, size_t n, size_t own, unsigned flags)
+static void
+init_state(struct vow_state *s, const void *site)
 {
-    size_t head = rounded(sizeof(struct vowi_join)) + rounded(own);
-    size_t size;
-    struct vowi_join *j;
+    atomic_init(&s->word, VOWI_CLAIMED);
+    atomic_init(&s->refs, VOWI_CONSUMER | VOWI_HOLD | VOWI_ASKED | VOWI_JOIN);
+    vowi_set_value(s, VOW_NIL);
+    s->extra = vow_ptr(site).as.ptr;
+}
 
-    if (n >= (SIZE_MAX / 2 - head) / (sizeof(struct vowi_entry) + sizeof(vow_future *)))
-        return NULL;
-    size = head + n * (sizeof(struct vowi_entry) + sizeof(vow_future *));
-    j = vowi_alloc(size);
-    if (j == NULL)
-        return NULL;
+static void
+init(struct vowi_join *j, const struct vowi_join_kind *kind, size_t head, size_t n)
+{
     memset(j, 0, head);
     j->kind = kind;
     j->own = (char *)j + rounded(sizeof *j);
@@ -169,9 +169,31 @@ vowi_join_new(const struct vowi_join_kind *kind, size_t n, size_t own, unsigned 
     j->inputs = (vow_future **)(void *)(j->entries + n);
     j->n = n;
     j->by = VOWI_ALL;
-    j->size = size;
     j->reason = vowi_error_cancelled_by(vow_error_of(VOW_E_LOST));
-    j->flags = flags;
+    atomic_init(&j->helped, 0);
+}
+
+struct vowi_join *
+vowi_join_new(const struct vowi_join_kind *kind, size_t n, size_t own,
+              const struct vowi_join_options *opt)
+{
+    size_t head = rounded(sizeof(struct vowi_join)) + rounded(own);
+    size_t each = sizeof(struct vowi_entry) + sizeof(vow_future *);
+    struct vowi_join *j;
+
+    if (n >= (SIZE_MAX / 2 - head) / each)
+        return NULL;
+    j = vowi_alloc(head + n * each);
+    if (j == NULL)
+        return NULL;
+    init(j, kind, head, n);
+    init_state(&j->state, opt->site);
+    j->size = head + n * each;
+    j->flags = opt->flags;
+    if (opt->token != NULL && !vowi_bind_prepare(&j->state, opt->token)) {
+        vowi_free(j, j->size);
+        return NULL;
+    }
     return j;
 }
 
@@ -221,8 +243,13 @@ vowi_join_leave_because(struct vowi_join *j, vow_error *reason)
 void
 vowi_join_discard(struct vowi_join *j)
 {
+    struct vowi_thread *t = vowi_self();
+
+    /* relaxed: nobody else knows it */
+    if (vowi_load_relaxed(&j->state.refs) & VOWI_HAS_RECORD)
+        vowi_record_free(t, &j->state);
     vow_error_unref(j->reason);
-    vowi_free(j, j->size);
+    vowi_free_on(t, j, j->size);
 }
 
 /* ---- leaving the inputs ----------------------------------------------------------------- */
@@ -540,25 +567,30 @@ arm(struct vowi_thread *t, struct vowi_join *j)
         complete(t, j);
 }
 
+/* relaxed: whether it has a record was written here. */
+static bool
+has_token(struct vow_state *s)
+{
+    return (vowi_load_relaxed(&s->refs) & VOWI_HAS_RECORD) != 0;
+}
+
 vow_future *
-vowi_join_start(struct vowi_join *j, vow_future *const *fs, const void *site)
+vowi_join_start(struct vowi_join *j, vow_future *const *fs)
 {
     struct vowi_thread *t = vowi_self();
+    bool bound = has_token(&j->state);
     uint64_t left = HOLDS + (j->n + 1) * OUT;
     bool outermost = vowi_enter(t);
 
     if (j->kind->at_once)
         left = (left + OUT) | DECIDED | READY;
-    atomic_init(&j->helped, 0);
     atomic_init(&j->left, left);
-    atomic_init(&j->state.word, VOWI_CLAIMED);
-    atomic_init(&j->state.refs, VOWI_CONSUMER | VOWI_HOLD | VOWI_ASKED | VOWI_JOIN);
-    vowi_set_value(&j->state, VOW_NIL);
-    j->state.extra = vow_ptr(site).as.ptr;
     if (j->n != 0)
         memcpy(j->inputs, fs, j->n * sizeof *fs);
     hang_inputs(t, j);
     arm(t, j);
+    if (bound)
+        vowi_bind(t, &j->state);
     vowi_leave(t, outermost);
     return vowi_future(&j->state);
 }

@@ -9,9 +9,9 @@
  * when the block may go; a combinator says which arrival decides, and what the
  * outcome is then.
  *
- *     j = vowi_join_new(&kind, n, sizeof(struct own), flags);
+ *     j = vowi_join_new(&kind, n, sizeof(struct own), &options);
  *     ... fills its own bytes ...
- *     return vowi_join_start(j, fs, site);
+ *     return vowi_join_start(j, fs);
  *
  * Why not by the public face alone: a vow_on_settled an input would be an allocation
  * each, and could not be taken off again when the result has settled.
@@ -22,6 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <vow/cancel.h>
 #include <vow/future.h>
 
 struct vowi_join;
@@ -52,12 +53,18 @@ struct vowi_join_kind {
     bool (*conclude)(struct vowi_join *j, size_t by);
 };
 
+struct vowi_join_options {
+    unsigned flags;
+    vow_token *token; /* borrowed: asks it to stop; NULL: none */
+    const void *site; /* of the call that makes it */
+};
+
 /* A join of n inputs with zeroed bytes of its own; NULL without memory. */
 struct vowi_join *vowi_join_new(const struct vowi_join_kind *kind, size_t n, size_t own,
-                                unsigned flags);
+                                const struct vowi_join_options *opt);
 
 /* Consumes the n futures; nothing may fail any more. Returns the future of the result. */
-vow_future *vowi_join_start(struct vowi_join *j, vow_future *const *fs, const void *site);
+vow_future *vowi_join_start(struct vowi_join *j, vow_future *const *fs);
 
 void *vowi_join_own(struct vowi_join *j);
 size_t vowi_join_count(const struct vowi_join *j);

@@ -90,11 +90,12 @@ give_up_after(const vow_timeout_options *o, vow_future *f, vow_ns after, const v
     struct vowi_join *j;
     struct timeout *t;
     vow_future *inputs[INPUTS] = {f, NULL};
+    const struct vowi_join_options opt = {.flags = o->flags & VOW_WAIT ? VOWI_WAIT : 0,
+                                          .site = site};
 
     if (after == VOW_FOREVER || vowi_has_value(f))
         return f;
-    j = vowi_join_new(&timeout_kind, INPUTS, sizeof *t,
-                      o->flags & VOW_WAIT ? VOWI_WAIT : 0);
+    j = vowi_join_new(&timeout_kind, INPUTS, sizeof *t, &opt);
     if (j != NULL)
         inputs[SLEEP] = after > 0 ? vow_sleep(o->clock, after) : vow_resolved(VOW_NIL);
     if (inputs[SLEEP] == NULL) {
@@ -107,7 +108,7 @@ give_up_after(const vow_timeout_options *o, vow_future *f, vow_ns after, const v
     t->after = after;
     if (o->name != NULL)
         snprintf(t->name, sizeof t->name, "%s", o->name);
-    return vowi_join_start(j, inputs, site);
+    return vowi_join_start(j, inputs);
 }
 
 vow_future *

@@ -493,6 +493,56 @@ SCENARIO(nested_arrive, 0, "a race of a when_all of two, and one more",
     require(dropped == 3);
 }
 
+/* ---- tokens -------------------------------------------------------------------------------------- */
+
+static vow_source *source;
+
+static void
+fires(void)
+{
+    vow_source_cancel(source, NULL);
+    vow_source_unref(source);
+}
+
+static void
+starts_with_token(void)
+{
+    vow_token *token = vow_source_token(source);
+
+    f = vow_race_with(&VOW_COMBINE_OPTIONS(.token = token), pair, 2);
+    vow_token_unref(token);
+}
+
+SCENARIO(token_arrive, 0, "the token of a race fires as an input settles",
+         EXPECTED("done", "it was first"), EXPECTED("cancelled", "or the token"))
+{
+    make();
+    source = vow_source_new();
+    starts_with_token();
+    run_threads(fulfills_p, fires);
+    vow_promise_unref(q);
+    outcome("%s", how_it_ended());
+    vow_unref(f);
+    check_drops(1);
+    require(dropped == 1);
+}
+
+SCENARIO(token_start, 0, "the token of a race fires as it is made",
+         EXPECTED("cancelled", "before or after"))
+{
+    vow_source *other;
+
+    make();
+    source = vow_source_new();
+    other = vow_source_ref(source);
+    run_threads(starts_with_token, fires);
+    vow_source_unref(other);
+    outcome("%s", how_it_ended());
+    vow_unref(f);
+    vow_promise_unref(p);
+    vow_promise_unref(q);
+}
+
 /* ---- helping ------------------------------------------------------------------------------------- */
 
 static vow_task *kept;
