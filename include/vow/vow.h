@@ -7,6 +7,7 @@
 #define VOW_VOW_H
 
 #include <vow/base.h>
+#include <vow/batch.h>
 #include <vow/cancel.h>
 #include <vow/delayed.h>
 #include <vow/channel.h>

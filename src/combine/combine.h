@@ -10,13 +10,17 @@
 #include "base/error.h"
 #include "core/join.h"
 
-/* The bytes of a vow_results, a struct of its own in the block of a join. */
+/* What lies in the block of a join, or of a map. */
 struct vow_results {
-    struct vowi_join *join;
-    vow_future **items; /* each a reference, until taken */
-    size_t *indices;    /* of the inputs that they are; NULL: the same */
+    void (*gone)(struct vow_results *r); /* the block is needed no more by it */
+    struct vowi_join *join;              /* if it is one */
+    vow_future **items;                  /* each a reference, until taken */
+    size_t *indices;                     /* of the inputs that they are; NULL: the same */
     size_t count;
 };
+
+/* The value that results are, which owns what is in them. */
+vow_value vowi_results_value(struct vow_results *r);
 
 /* Makes the outcome of a join the results, which its conclude has filled in. */
 void vowi_results_fulfill(struct vow_results *r);

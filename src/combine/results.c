@@ -18,16 +18,31 @@ drop_results(void *ptr)
 {
     struct vow_results *r = ptr;
 
-    for (size_t i = 0; i < r->count; i++)
+    for (size_t i = 0; i < r->count; i++) {
         if (r->items[i] != taken())
             vow_unref(r->items[i]);
+        r->items[i] = NULL;
+    }
+    r->gone(r);
+}
+
+vow_value
+vowi_results_value(struct vow_results *r)
+{
+    return vow_own(r, drop_results);
+}
+
+static void
+join_gone(struct vow_results *r)
+{
     vowi_join_release(r->join);
 }
 
 void
 vowi_results_fulfill(struct vow_results *r)
 {
-    vowi_join_fulfill(r->join, vow_own(r, drop_results));
+    r->gone = join_gone;
+    vowi_join_fulfill(r->join, vowi_results_value(r));
 }
 
 size_t

@@ -34,6 +34,7 @@ DOORS = {
     "src/combine": {"src/core/join.h"},
     "src/combine": {"src/core/hang.h", "src/core/join.h"},
     "src/resilience": {"src/core/join.h"},
+    "src/combine": {"src/core/hang.h", "src/core/join.h"},
 }
 
 # The one file that spells memory orders, and has the instruction that spins politely.

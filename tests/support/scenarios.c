@@ -909,6 +909,103 @@ several_on_a_pool(struct drop_set *d)
     pool_close(pool, VOW_DRAIN);
 }
 
+static void
+several_with_a_token(struct drop_set *d)
+{
+    vow_source *source = vow_source_new();
+    vow_token *token = vow_source_token(source);
+    vow_promise *p = vow_promise_new();
+    vow_future *f = vow_race_with(
+        &VOW_COMBINE_OPTIONS(.token = token),
+        VOW_FUTURES(vow_promise_future(p),
+                    vow_then(vow_promise_future(p), NULL, give_value, drop_set_new(d))));
+
+    vow_token_unref(token);
+    vow_source_cancel(source, NULL);
+    vow_source_unref(source);
+    if (f != NULL && vow_future_status(f) == VOW_PENDING)
+        assert_null(source);
+    vow_promise_fulfill(p, VOW_NIL);
+    vow_promise_unref(p);
+    vow_ignore(f);
+}
+
+static vow_result
+pass_number(vow_value in, void *ctx)
+{
+    (void)ctx;
+    return vow_ok(in);
+}
+
+static vow_result
+fail_number(vow_value in, void *ctx)
+{
+    (void)in;
+    (void)ctx;
+    return vow_fail(EIO, "item");
+}
+
+enum { MAPPED = 5 };
+
+static void
+mapped_inline(struct drop_set *d)
+{
+    vow_source *source = vow_source_new();
+    vow_token *token = vow_source_token(source);
+    vow_value items[MAPPED];
+
+    for (int i = 0; i < MAPPED; i++)
+        items[i] = drop_set_new(d);
+    finish(vow_map(NULL, &VOW_MAP_OPTIONS(.token = token), items, MAPPED, pass_number,
+                   drop_set_new(d)),
+           0);
+    vow_token_unref(token);
+    vow_source_unref(source);
+    for (int i = 0; i < MAPPED; i++)
+        items[i] = drop_set_new(d);
+    finish(vow_map(NULL, NULL, items, MAPPED, fail_number, drop_set_new(d)), EIO);
+}
+
+static bool
+give_next(vow_value *item, void *ctx)
+{
+    int *left = ctx;
+
+    *item = vow_i64(*left);
+    return (*left)-- > 0;
+}
+
+static void
+mapped_on_a_pool(struct drop_set *d)
+{
+    vow_executor *pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 2));
+    int left = 100;
+
+    finish(
+        vow_map_from(pool, NULL, give_next, vow_ptr(&left), pass_number, drop_set_new(d)),
+        0);
+    pool_close(pool, VOW_DRAIN);
+}
+
+static bool
+is_kept(vow_value item, void *ctx)
+{
+    (void)ctx;
+    return item.as.ptr != NULL;
+}
+
+static void
+filtered_and_in_sequence(struct drop_set *d)
+{
+    vow_value items[] = {drop_set_new(d), VOW_NIL, drop_set_new(d)};
+    const vow_call calls[] = {{task_value, drop_set_new(d)},
+                              {task_value, drop_set_new(d)}};
+
+    finish(vow_filter(NULL, NULL, items, 3, is_kept, drop_set_new(d)), 0);
+    finish(vow_sequence(NULL, calls, 2), 0);
+    finish(vow_sequence(NULL, NULL, 0), 0);
+}
+
 static int
 refuse_post(vow_executor *self, vow_task *task)
 {

@@ -69,6 +69,10 @@ struct scenario {
     X(first_of_several)                                                                  \
     X(some_of_several)                                                                   \
     X(several_on_a_pool)                                                                 \
+    X(several_with_a_token)                                                              \
+    X(mapped_inline)                                                                     \
+    X(mapped_on_a_pool)                                                                  \
+    X(filtered_and_in_sequence)                                                          \
     X(own_executor_that_refuses)
 
 /** All of them, in that order; the last has no name. */
