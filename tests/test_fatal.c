@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "core/refs.h"
+#include "core/token.h"
 #include "support/death.h"
 #include "support/drops.h"
 #include "sync/lock.h"
@@ -46,6 +47,24 @@ VOW_CASE(promise_released_more_often_than_referenced_is_fatal)
     assert_true(
         death_is_of(unref_a_promise_twice, p, "a promise was released more often"));
     vow_promise_unref(p);
+}
+
+static void
+unref_a_token_twice(void *token)
+{
+    struct vow_token *t = token;
+
+    t->holds++; /* so that its memory is there for the second */
+    vow_token_unref(t);
+    vow_token_unref(t);
+}
+
+VOW_CASE(token_released_more_often_than_referenced_is_fatal)
+{
+    vow_source *s = vow_source_new();
+
+    assert_true(death_is_of(unref_a_token_twice, s, "a token was released more often"));
+    vow_source_unref(s);
 }
 
 static void
@@ -174,6 +193,7 @@ main(void)
     const struct CMUnitTest cases[] = {
         vow_test(future_released_more_often_than_referenced_is_fatal),
         vow_test(promise_released_more_often_than_referenced_is_fatal),
+        vow_test(token_released_more_often_than_referenced_is_fatal),
         vow_test(state_released_more_often_than_held_is_fatal),
         vow_test(executor_released_more_often_than_referenced_is_fatal),
         vow_test(executor_given_back_more_holds_than_it_has_is_fatal),

@@ -986,6 +986,10 @@ VOW_CASE(remove_wait_on_a_thread_of_a_users_executor_does_as_that_says)
                                              .post = never_posted,
                                              .is_current = is_mine,
                                              .block_begin = may_wait};
+    static const vow_executor_ops modest = {.size = sizeof(vow_executor_ops),
+                                            .name = "modest",
+                                            .post = never_posted,
+                                            .block_begin = may_wait};
     static const vow_executor_ops strict = {.size = sizeof(vow_executor_ops),
                                             .name = "strict",
                                             .post = never_posted,
@@ -994,6 +998,7 @@ VOW_CASE(remove_wait_on_a_thread_of_a_users_executor_does_as_that_says)
 
     assert_int_equal(removal_inside(&careless), VOW_RAN);
     assert_int_equal(removal_inside(&lenient), VOW_RAN);
+    assert_int_equal(removal_inside(&modest), VOW_RAN);
     assert_int_equal(removal_inside(&strict), VOW_RUNNING);
 }
 

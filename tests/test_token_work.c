@@ -572,6 +572,49 @@ VOW_CASE(own_token_fires_with_the_one_it_was_given)
 }
 
 static vow_result
+fire_own_twice(void *ctx)
+{
+    struct looker *l = ctx;
+
+    l->own = vow_token_current();
+    vow_future_cancel(l->future, NULL);
+    assert_int_equal(vow_error_code(vow_token_reason(l->own)), VOW_E_CANCELLED);
+    vow_unref(vow_executor_close(vow_executor_current(), VOW_CANCEL_QUEUED));
+    assert_int_equal(vow_error_code(vow_token_reason(l->own)), VOW_E_CANCELLED);
+    vow_token_unref(l->own);
+    return vow_check_cancelled();
+}
+
+static vow_result
+close_then_cancel(void *ctx)
+{
+    struct looker *l = ctx;
+
+    l->own = vow_token_current();
+    vow_unref(vow_executor_close(vow_executor_current(), VOW_CANCEL_QUEUED));
+    vow_future_cancel(l->future, vow_error_new(EINTR, "too late"));
+    assert_int_equal(vow_error_code(vow_token_reason(l->own)), VOW_E_CLOSED);
+    vow_token_unref(l->own);
+    return vow_ok(VOW_NIL);
+}
+
+VOW_CASE(own_token_fires_once_for_the_first_reason)
+{
+    vow_task_fn *const tasks[] = {fire_own_twice, close_then_cancel};
+
+    for (int i = 0; i < 2; i++) {
+        vow_manual *m = vow_manual_new();
+        struct looker l = {0};
+
+        l.future = vow_submit(vow_manual_executor(m), tasks[i], vow_ptr(&l));
+        vow_manual_run(m);
+        assert_int_equal(code_of(l.future), i == 0 ? VOW_E_CANCELLED : 0);
+        vow_unref(l.future);
+        vow_manual_unref(m);
+    }
+}
+
+static vow_result
 ask_after_the_request(void *ctx)
 {
     struct looker *l = ctx;
@@ -1133,6 +1176,7 @@ main(void)
         vow_test(own_token_without_memory_never_fires_and_is_made_later),
         vow_test(own_token_fires_at_a_request),
         vow_test(own_token_fires_with_the_one_it_was_given),
+        vow_test(own_token_fires_once_for_the_first_reason),
         vow_test(own_token_made_after_the_request_has_fired),
         vow_test(own_token_outlives_its_task_and_does_not_fire_any_more),
         vow_test(step_run_while_a_task_waits_does_not_have_the_tasks_token),

@@ -78,12 +78,6 @@ has_run(vow_promise *p, const vow_error *reason, void *ctx)
     (void)ctx;
 }
 
-static bool
-waits_locked(const struct vow_registration *r)
-{
-    return r->cancel != NULL && r->reason == NULL;
-}
-
 /* Under the lock bit of an undecided state. Returns false if it has a hook. */
 static bool
 install(struct vow_state *s, struct vow_registration *fresh)
@@ -221,7 +215,7 @@ hook_for(struct vow_state *s, vow_error *error)
     /* relaxed: ordered by the lock bit */
     if (vowi_load_relaxed(&s->refs) & VOWI_HAS_RECORD)
         r = s->extra;
-    if (r != NULL && waits_locked(r))
+    if (r != NULL && r->cancel != NULL)
         r->reason = error;
     else
         r = NULL;

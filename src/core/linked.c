@@ -56,12 +56,11 @@ fire_child(struct vowi_tie *tie, struct vowi_firing *firing)
 
 /* ---- building ---------------------------------------------------------------------------- */
 
-/* How long until a deadline of a clock. */
+/* How long until it fires by itself. */
 static vow_ns
-time_left(vow_ns deadline, const vow_clock *clock)
+time_left(const struct vowi_upward *up)
 {
-    return deadline == VOW_FOREVER ? VOW_FOREVER
-                                   : vowi_time_sub(deadline, vow_clock_now(clock));
+    return vowi_time_sub(up->deadline, vow_clock_now(up->clock));
 }
 
 static bool
@@ -69,7 +68,7 @@ is_earlier(const struct vowi_upward *a, const struct vowi_upward *b)
 {
     if (a->clock == b->clock || a->deadline == VOW_FOREVER || b->deadline == VOW_FOREVER)
         return a->deadline < b->deadline;
-    return time_left(a->deadline, a->clock) < time_left(b->deadline, b->clock);
+    return time_left(a) < time_left(b);
 }
 
 static void
