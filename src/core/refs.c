@@ -186,14 +186,14 @@ vowi_consumer_unref_held(struct vowi_thread *t, struct vow_state *s)
 bool
 vowi_consumer_leave(struct vow_state *s)
 {
-    uint64_t refs = vowi_load_acquire(&s->refs); /* [release] */
+    uint64_t refs = vowi_load_relaxed(&s->refs); /* relaxed: the caller has a reference */
 
     do {
         if ((refs & VOWI_CONSUMERS) >= VOWI_CONSUMERS_MANY)
             return false;
         if ((refs & VOWI_CONSUMERS) == VOWI_CONSUMER)
             return true;
-    } while (!vowi_cas_acq_rel(&s->refs, &refs, refs - VOWI_CONSUMER)); /* [release] */
+    } while (!vowi_cas_release(&s->refs, &refs, refs - VOWI_CONSUMER)); /* [release] */
     return false;
 }
 
