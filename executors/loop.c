@@ -120,8 +120,9 @@ vowi_loop_go_out(struct vow_loop *l, vow_executor *before, bool exits)
         l->owner = NULL; /* whoever runs it next owns it */
     if (--l->entered == 0)
         give_up_queues_locked(l, &refused);
-    /* acquire: the last handle was given up inside [loop-handle] */
-    orphaned = l->entered == 0 && vowi_load_acquire(&l->handles) == 0;
+    /* relaxed: whoever gave up the last handle has seen entered under the lock, or sees
+     * it at 0 and cancels by itself */
+    orphaned = l->entered == 0 && vowi_load_relaxed(&l->handles) == 0;
     vowi_lock_release(&l->lock);
     vowi_tasks_refuse(&refused);
     if (orphaned)

@@ -298,7 +298,7 @@ vowi_loop_dispatch_fd(struct vow_loop *l, uint64_t data, uint32_t events)
 
     vowi_lock_acquire(&l->lock);
     if (entry->generation == data >> 32) {
-        entry->spent = entry->spent || (entry->told & EPOLLONESHOT) != 0;
+        entry->spent = (entry->told & EPOLLONESHOT) != 0;
         note_locked(l, entry, from_epoll(events));
     }
     vowi_lock_release(&l->lock);

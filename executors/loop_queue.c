@@ -197,13 +197,12 @@ vowi_loop_has_posts(const struct vow_loop *l)
            is_task(vowi_load_relaxed(&l->tail));
 }
 
+/* There are some: only a close would have taken them meanwhile. */
 void
 vowi_loop_take_posts_locked(struct vow_loop *l)
 {
     struct vowi_tasks posts;
 
-    if (!vowi_loop_has_posts(l))
-        return;
     posts.first = await_link(&l->head);
     vowi_store_relaxed(&l->head, NULL);             /* relaxed: the exchange orders it */
     posts.last = vowi_swap_acq_rel(&l->tail, NULL); /* [post] */

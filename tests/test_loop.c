@@ -38,6 +38,8 @@ VOW_CASE(null_is_accepted)
     assert_null(vow_loop_signal(NULL, SIGUSR1));
     assert_int_equal(vow_loop_request_frame(NULL, NULL, VOW_NIL), VOW_E_NOMEM);
     assert_int_equal(vow_watch_stop(NULL), 0);
+    assert_null(vow_watch_start(NULL, 0, VOW_FD_READ, NULL, VOW_NIL));
+    assert_int_equal(errno, ENOMEM);
 }
 
 VOW_CASE(options_of_an_older_program_are_read_as_far_as_they_go)
@@ -115,6 +117,43 @@ VOW_CASE(a_post_from_inside_runs_in_the_next_turn)
     assert_string_equal(journal.text, "a");
     assert_int_equal(vow_loop_run_once(loop, 0), 0);
     assert_string_equal(journal.text, "ab");
+}
+
+static bool is_current_inside;
+
+static void
+ask_inside(void *arg)
+{
+    (void)arg;
+    is_current_inside = on->ops->is_current(on);
+}
+
+VOW_CASE(it_is_current_inside_its_callbacks)
+{
+    struct job a = job_that('a', ask_inside, NULL);
+
+    post_job(&a);
+    assert_false(on->ops->is_current(on));
+    run_all();
+    assert_true(is_current_inside);
+    assert_false(on->ops->is_current(on));
+}
+
+VOW_CASE(a_step_is_no_idle_task_whatever_its_priority)
+{
+    struct job s = job('s'), p = job('p');
+
+    s.timer.task.priority = VOW_IDLE;
+    post_step(&s);
+    post_job(&p);
+    run_all();
+    assert_string_equal(journal.text, "sp");
+}
+
+VOW_CASE(nothing_may_be_posted_at_once)
+{
+    assert_int_equal(on->ops->post_many(on, NULL, 0), 0);
+    assert_int_equal(vow_loop_run_once(loop, 0), VOW_E_TIMEDOUT);
 }
 
 static void *
@@ -404,6 +443,23 @@ VOW_CASE(a_timer_that_fires_is_running)
     assert_int_equal(disarm(&a), VOW_RAN);
 }
 
+static void
+expect_ran(void *arg)
+{
+    assert_int_equal(disarm(arg), VOW_RAN);
+}
+
+VOW_CASE(one_that_has_run_is_not_running_while_another_fires)
+{
+    struct job a = job('a');
+    struct job b = job_that('b', expect_ran, &a);
+
+    arm(&a, 0);
+    arm(&b, 0);
+    run_all();
+    assert_string_equal(journal.text, "ab");
+}
+
 VOW_CASE(phases_come_in_their_order)
 {
     struct job t = job('t'), p = job('p'), i = job('i');
@@ -509,6 +565,52 @@ VOW_CASE(a_late_frame_is_not_made_up_for)
     assert_int_equal(frame_count, 4);
     assert_int_equal(drop_count(&d), 1);
     assert_int_equal(atomic_load(&d.ran), 1);
+}
+
+VOW_CASE(the_frame_rate_is_an_option)
+{
+    vow_loop *l = vow_loop_new(&VOW_LOOP_OPTIONS(.clock = &still, .frame_rate = 1000));
+
+    frame_count = 0;
+    assert_int_equal(vow_loop_request_frame(l, count_frame, VOW_NIL), 0);
+    assert_int_equal(vow_loop_run_once(l, 0), 0);
+    assert_int_equal(vow_loop_request_frame(l, count_frame, VOW_NIL), 0);
+    assert_int_equal(vow_loop_run_once(l, 0), VOW_E_TIMEDOUT);
+    pass(vow_ms(1));
+    assert_int_equal(vow_loop_run_once(l, 0), 0);
+    assert_int_equal(frame_count, 2);
+    vow_loop_unref(l);
+}
+
+static void
+nest_in_frame(vow_ns time, void *ctx)
+{
+    vow_future *f = vow_promise_future(ctx);
+
+    (void)time;
+    journal_add(&journal, '(');
+    assert_int_equal(vow_loop_run_until(loop, f), 0);
+    journal_add(&journal, ')');
+    vow_unref(f);
+}
+
+static void
+fulfill_in_frame(vow_ns time, void *ctx)
+{
+    (void)time;
+    journal_add(&journal, 'f');
+    vow_promise_fulfill(ctx, VOW_NIL);
+}
+
+VOW_CASE(the_others_of_a_frame_run_in_the_turn_inside_one)
+{
+    vow_promise *p = vow_promise_new();
+
+    assert_int_equal(vow_loop_request_frame(loop, nest_in_frame, vow_ptr(p)), 0);
+    assert_int_equal(vow_loop_request_frame(loop, fulfill_in_frame, vow_ptr(p)), 0);
+    run_all();
+    assert_string_equal(journal.text, "(f)");
+    vow_promise_unref(p);
 }
 
 VOW_CASE(a_frame_without_memory_drops_its_context)
@@ -875,6 +977,46 @@ VOW_CASE(a_stop_ends_all_that_is_nested)
     vow_promise_unref(promise);
 }
 
+VOW_CASE(run_until_inside_a_timer_fires_the_others_that_are_due)
+{
+    struct job b = job_that('b', fulfill_it, NULL);
+    struct job a = job_that('a', wait_inside, NULL);
+
+    run_all();
+    promise = vow_promise_new();
+    arm(&a, 0);
+    arm(&b, 0);
+    assert_int_equal(vow_loop_run_once(loop, 0), 0);
+    assert_string_equal(journal.text, "a(b)");
+    vow_promise_unref(promise);
+}
+
+static vow_result
+run_in_a_step(vow_value in, void *ctx)
+{
+    (void)in;
+    (void)ctx;
+    assert_int_equal(vow_loop_run_once(loop, 0), 0);
+    journal_add(&journal, '.');
+    return vow_ok(VOW_NIL);
+}
+
+static void
+settle_inline(void *arg)
+{
+    vow_unref(vow_then(vow_resolved(VOW_NIL), NULL, note_step, vow_ptr(arg)));
+}
+
+VOW_CASE(a_loop_that_is_run_in_a_step_leaves_inline_steps_to_its_end)
+{
+    static char mark[] = "i";
+    struct job a = job_that('a', settle_inline, mark);
+
+    post_job(&a);
+    vow_unref(vow_then(vow_resolved(VOW_NIL), NULL, run_in_a_step, VOW_NIL));
+    assert_string_equal(journal.text, "a.i");
+}
+
 static vow_result
 wait_in_a_step(vow_value in, void *ctx)
 {
@@ -910,6 +1052,7 @@ VOW_CASE(run_until_in_a_deferral_is_a_deadlock)
 
     vow_defer_begin();
     assert_int_equal(vow_loop_run_until(loop, f), VOW_E_DEADLOCK);
+    assert_int_equal(vow_loop_run_until(loop, NULL), 0);
     vow_defer_end();
     vow_ignore(f);
     vow_promise_unref(p);
@@ -980,6 +1123,39 @@ VOW_CASE(the_timeout_is_that_of_the_first_timer)
     assert_int_equal(its->ops->disarm(its, &a.timer), VOW_REMOVED);
     assert_true(vow_loop_timeout(l) == VOW_FOREVER);
     vow_loop_unref(l);
+}
+
+static vow_ns timeout_inside;
+
+static void
+ask_timeout(void *arg)
+{
+    (void)arg;
+    timeout_inside = vow_loop_timeout(loop);
+}
+
+VOW_CASE(the_timeout_is_none_while_something_is_to_be_done)
+{
+    struct job b = job('b');
+    struct job a = job_that('a', ask_timeout, NULL);
+
+    post_job(&a);
+    post_job(&b);
+    run_all();
+    assert_int_equal(timeout_inside, 0); /* b is in the turn's queue */
+    post_job(&a);
+    assert_int_equal(vow_loop_timeout(loop), 0); /* it is in the inbox */
+    run_all();
+    assert_true(timeout_inside == VOW_FOREVER);
+    vow_loop_wake(loop);
+    assert_int_equal(vow_loop_timeout(loop), 0);
+    run_all();
+    arm(&b, 10);
+    assert_int_equal(vow_loop_timeout(loop),
+                     vow_us(50)); /* a clock that may stand still */
+    pass(10);
+    assert_int_equal(vow_loop_timeout(loop), 0);
+    run_all();
 }
 
 /* ---- against a model -------------------------------------------------------------------- */
@@ -1175,6 +1351,15 @@ main(void)
         loop_test(another_loop_can_poll_it),
         loop_test(the_timeout_is_that_of_the_first_timer),
         loop_test(the_order_is_that_of_a_model),
+        loop_test(the_frame_rate_is_an_option),
+        loop_test(the_others_of_a_frame_run_in_the_turn_inside_one),
+        loop_test(it_is_current_inside_its_callbacks),
+        loop_test(a_step_is_no_idle_task_whatever_its_priority),
+        loop_test(nothing_may_be_posted_at_once),
+        loop_test(one_that_has_run_is_not_running_while_another_fires),
+        loop_test(run_until_inside_a_timer_fires_the_others_that_are_due),
+        loop_test(a_loop_that_is_run_in_a_step_leaves_inline_steps_to_its_end),
+        loop_test(the_timeout_is_none_while_something_is_to_be_done),
     };
 
     return vow_test_run(cases);

@@ -11,6 +11,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "death.h"
+
 /* ---- what is in a loop ---------------------------------------------------------------------- */
 
 static int ends[2];
@@ -128,6 +130,7 @@ expect_refusing(void)
     expect_code(f, VOW_E_CLOSED);
     assert_int_equal(vow_post_task(on, &j.timer.task), VOW_E_CLOSED);
     assert_int_equal(on->ops->arm(on, &j.timer), VOW_E_CLOSED);
+    assert_int_equal(on->ops->post_many(on, &j.timer.task, 1), VOW_E_CLOSED);
     assert_int_equal(vow_loop_request_frame(loop, frame_counted, VOW_NIL), VOW_E_CLOSED);
     expect_code(vow_loop_ready(loop, ends[0], VOW_FD_READ), VOW_E_CLOSED);
     errno = 0;
@@ -244,7 +247,7 @@ VOW_CASE(timers_for_another_executor_fire_and_end_with_that)
 {
     vow_loop *l = vow_loop_new(NULL);
     struct job soon = job('s'), later = job('l'), due = job('d');
-    struct job closes = job_that('c', close_serial, NULL);
+    struct job closes = job_that('c', close_serial, NULL), own = job('o');
     vow_ns now = vow_clock_now(NULL);
 
     on = vow_loop_executor(l);
@@ -254,11 +257,12 @@ VOW_CASE(timers_for_another_executor_fire_and_end_with_that)
     while (soon.runs == 0)
         assert_int_equal(vow_loop_run_once(l, VOW_FOREVER), 0);
     arm(&closes, now);
+    arm(&own, now);
     assert_int_equal(vow_timer_arm(serial, &later.timer, now + vow_seconds(1000)), 0);
     assert_int_equal(vow_timer_arm(serial, &due.timer, now), 0);
     while (later.runs == 0 || due.runs == 0)
         assert_int_equal(vow_loop_run_once(l, VOW_FOREVER), 0);
-    assert_string_equal(journal.text, "sc");
+    assert_string_equal(journal.text, "sco");
     assert_int_equal(later.why, VOW_E_CLOSED);
     assert_int_equal(due.why, VOW_E_CLOSED);
     assert_int_equal(vow_timer_arm(serial, &due.timer, now), VOW_E_CLOSED);
@@ -279,6 +283,8 @@ close_inside(void *arg)
     closing = vow_executor_close(on, mode);
     assert_int_equal(vow_future_status(closing), VOW_PENDING); /* a task runs */
     assert_int_equal(vow_executor_join(on), VOW_E_DEADLOCK);
+    if (mode == VOW_CANCEL_QUEUED)
+        expect_refusing();
     rc_inside = vow_loop_run_until(loop, closing);
 }
 
@@ -326,6 +332,38 @@ VOW_CASE(run_until_in_a_cancelled_loop_says_closed)
     assert_int_equal(vow_loop_run(loop), 0);
     assert_int_equal(rc_inside, VOW_E_CLOSED);
     expect_settled(VOW_E_CLOSED);
+}
+
+static void
+fulfill_pending(void *arg)
+{
+    (void)arg;
+    vow_promise_fulfill(all.pending, VOW_NIL);
+}
+
+static void
+wait_while_it_drains(void *next)
+{
+    vow_future *f = vow_promise_future(all.pending);
+
+    vow_unref(vow_executor_close(on, VOW_DRAIN));
+    assert_int_equal(vow_loop_timeout(loop), 0);
+    post_job(next);
+    rc_inside = vow_loop_run_until(loop, f);
+    vow_unref(f);
+}
+
+VOW_CASE(run_until_in_a_draining_loop_goes_on)
+{
+    struct job k = job_that('k', fulfill_pending, NULL);
+    struct job j = job_that('j', wait_while_it_drains, &k);
+
+    all.pending = vow_promise_new();
+    post_job(&j);
+    assert_int_equal(vow_loop_run(loop), 0);
+    assert_int_equal(rc_inside, 0);
+    assert_string_equal(journal.text, "jk");
+    vow_promise_unref(all.pending);
 }
 
 static void
@@ -421,6 +459,43 @@ post_more(void *arg)
 
     if (--*left > 0)
         assert_int_equal(vow_post(on, post_more, vow_ptr(left)), 0);
+}
+
+static void
+close_in_frame(vow_ns time, void *ctx)
+{
+    (void)time;
+    vow_unref(vow_executor_close(on, *(vow_close_mode *)ctx));
+}
+
+VOW_CASE(a_frame_may_close_its_loop_and_the_others_of_it_do_not_run)
+{
+    vow_close_mode how = VOW_DRAIN;
+    struct drop d = {0};
+
+    assert_int_equal(vow_loop_request_frame(loop, close_in_frame, vow_ptr(&how)), 0);
+    assert_int_equal(vow_loop_request_frame(loop, frame_counted, drop_value(&d)), 0);
+    assert_int_equal(vow_loop_run(loop), 0);
+    assert_int_equal(drop_count(&d), 1);
+    assert_int_equal(atomic_load(&d.ran), 0);
+}
+
+static void
+let_go_twice(void *l)
+{
+    vow_executor *kept = vow_executor_ref(vow_loop_executor(l));
+
+    vow_loop_unref(l);
+    vow_loop_unref(l);
+    vow_executor_unref(kept);
+}
+
+VOW_CASE(letting_go_too_often_ends_the_process)
+{
+    vow_loop *l = vow_loop_new(NULL);
+
+    assert_true(death_is_of(let_go_twice, l, "released more often"));
+    vow_loop_unref(l);
 }
 
 VOW_CASE(what_tasks_of_a_draining_loop_post_runs)
@@ -613,6 +688,7 @@ main(void)
         end_test(a_task_may_drain_its_loop),
         end_test(a_task_may_cancel_its_loop),
         end_test(run_until_in_a_cancelled_loop_says_closed),
+        end_test(run_until_in_a_draining_loop_goes_on),
         end_test(the_last_reference_may_go_inside_and_then_it_drains),
         end_test(the_last_reference_gone_and_stopped_it_cancels),
         end_test(a_watch_may_close_its_loop),
@@ -623,6 +699,8 @@ main(void)
         end_test(closing_wakes_one_that_sleeps),
         end_test(after_a_thread_exited_in_a_task_another_one_may_run_it),
         end_test(a_thread_that_exits_in_other_callbacks_leaves_nothing),
+        end_test(a_frame_may_close_its_loop_and_the_others_of_it_do_not_run),
+        end_test(letting_go_too_often_ends_the_process),
     };
 
     return vow_test_run(cases);

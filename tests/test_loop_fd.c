@@ -228,7 +228,7 @@ VOW_CASE(no_event_to_wait_for_is_invalid)
 {
     expect_refused(ends[0], 0, VOW_E_INVALID);
     expect_refused(ends[0], VOW_FD_HANGUP, VOW_E_INVALID);
-    expect_refused(ends[0], 1024, VOW_E_INVALID);
+    expect_refused(ends[0], VOW_FD_READ | 1024, VOW_E_INVALID);
     errno = 0;
     assert_null(vow_watch_start(loop, ends[0], 1024, NULL, VOW_NIL));
     assert_int_equal(errno, EINVAL);
@@ -441,6 +441,57 @@ VOW_CASE(a_watch_waits_while_its_callback_runs_the_loop)
     vow_promise_unref(promise);
 }
 
+VOW_CASE(another_watch_of_the_descriptor_is_called_meanwhile)
+{
+    int left = 5;
+    vow_watch *w = start(ends[1], VOW_FD_WRITE, run_the_loop, VOW_NIL);
+    vow_watch *v = start(ends[1], VOW_FD_WRITE, take_byte, VOW_NIL);
+
+    promise = vow_promise_new();
+    turns = job_that('.', let_turns_go_by, &left);
+    post_job(&turns);
+    calls = 1; /* so that run_the_loop does not ask for events, of which there are */
+    assert_int_equal(vow_loop_run_once(loop, 0), 0);
+    assert_true(calls > 3);
+    assert_int_equal(vow_watch_stop(w), 0);
+    assert_int_equal(vow_watch_stop(v), 0);
+    vow_promise_unref(promise);
+}
+
+VOW_CASE(a_great_number_has_a_place_as_well)
+{
+    int fd = dup2(ends[1], 900);
+    vow_future *f = vow_loop_ready(loop, fd, VOW_FD_WRITE);
+
+    assert_int_equal(fd, 900);
+    assert_int_equal(vow_loop_run_until(loop, f), 0);
+    assert_int_equal(value_of(f), VOW_FD_WRITE);
+    vow_unref(f);
+    close(fd);
+}
+
+static void
+ask_for_the_timeout(vow_watch *w, unsigned events, void *ctx)
+{
+    (void)events;
+    (void)ctx;
+    calls += vow_loop_timeout(loop) == 0;
+    assert_int_equal(vow_watch_stop(w), 0);
+}
+
+VOW_CASE(events_that_are_to_be_delivered_are_something_to_do)
+{
+    vow_watch *w = start(ends[1], VOW_FD_WRITE, ask_for_the_timeout, VOW_NIL);
+    int fd = dup(ends[1]);
+    vow_watch *v = start(fd, VOW_FD_WRITE, ask_for_the_timeout, VOW_NIL);
+
+    (void)w;
+    (void)v;
+    assert_int_equal(vow_loop_run_once(loop, 0), 0);
+    assert_true(calls >= 1);
+    close(fd);
+}
+
 static void
 close_and_reopen(vow_watch *w, unsigned events, void *ctx)
 {
@@ -595,6 +646,9 @@ main(void)
         pipe_test(another_thread_may_not_touch_a_watch),
         pipe_test(a_watch_without_memory_is_null_with_enomem),
         pipe_test(more_descriptors_than_are_fetched_at_once),
+        pipe_test(another_watch_of_the_descriptor_is_called_meanwhile),
+        pipe_test(a_great_number_has_a_place_as_well),
+        pipe_test(events_that_are_to_be_delivered_are_something_to_do),
     };
 
     return vow_test_run(cases);
