@@ -432,6 +432,32 @@ cannot_wait(vow_executor *self)
     return vowi_error_of_wait(VOWI_WAIT_IN_MANUAL);
 }
 
+/* ---- in a forked child ----------------------------------------------------- */
+
+/* What was queued or armed is the parent's. A thread may have been in the middle of the
+ * timers; else each is told that it is armed no more. */
+static void
+manual_forked(vow_executor *self)
+{
+    vow_manual *m = manual_of(self);
+
+    if (vowi_lock_inherit(&m->lock))
+        while (vowi_wheel_take_due(&m->timers, VOW_FOREVER) != NULL)
+            ;
+    vowi_wheel_init(&m->timers, time_of(m));
+    vowi_list_init(&m->firing);
+    m->first = NULL;
+    m->end = &m->first;
+    m->busy = manual_is_current(self) ? 1 : 0; /* the task that forked */
+}
+
+static int
+manual_revive(vow_executor *self)
+{
+    manual_of(self)->life = OPEN;
+    return 0;
+}
+
 /* No block_begin: while a task runs here, nobody else would step. */
 static const vow_executor_ops ops = {
     .size = sizeof ops,
@@ -446,6 +472,8 @@ static const vow_executor_ops ops = {
     .destroy = manual_destroy,
     .cannot_wait = cannot_wait,
     .revoke = manual_revoke,
+    .forked = manual_forked,
+    .revive = manual_revive,
 };
 
 vow_manual *

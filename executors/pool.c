@@ -127,6 +127,8 @@ static const vow_executor_ops pool_ops = {
     .join = join,
     .destroy = destroy,
     .caller_runs = vowi_pool_caller_runs,
+    .forked = vowi_pool_forked,
+    .revive = vowi_pool_revive,
 };
 
 /* What the caller's struct has; the rest, which it does not know of, is zero. */
@@ -221,9 +223,8 @@ lower_threads(struct vowi_pool *p)
     vowi_lock_release(&p->lock);
 }
 
-/* As many as can be had; 0 if at least one. */
-static int
-start_threads(struct vowi_pool *p)
+int
+vowi_pool_start(struct vowi_pool *p)
 {
     unsigned wanted = p->threads, started;
     int rc = 0;
@@ -264,7 +265,7 @@ vow_pool_new(const vow_pool_options *opt)
         errno = ENOMEM;
         return NULL;
     }
-    rc = start_threads(p);
+    rc = vowi_pool_start(p);
     if (rc == 0)
         return &p->executor;
     p->joined = true; /* there was never a thread */
@@ -314,14 +315,13 @@ vow_pool_read_stats(const vow_executor *pool, vow_pool_stats *stats)
 vow_executor *
 vow_default_pool(void)
 {
-    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-    static vow_executor *pool;
+    static vow_executor *pool; /* guarded by VOWI_GLOBAL_DEFAULT_POOL */
     vow_executor *made;
 
-    pthread_mutex_lock(&mutex);
+    vowi_global_lock(VOWI_GLOBAL_DEFAULT_POOL);
     if (pool == NULL)
         pool = vow_pool_new(NULL);
     made = pool;
-    pthread_mutex_unlock(&mutex);
+    vowi_global_unlock(VOWI_GLOBAL_DEFAULT_POOL);
     return made;
 }

@@ -260,9 +260,20 @@ void vowi_pool_block_end(vow_executor *self);
 int vowi_pool_start_worker(struct vowi_pool *p, bool spare);
 void vowi_worker_free(struct vowi_worker *w);
 
+/* ---- pool_fork.c ---------------------------------------------------------------------- */
+
+/* What a worker has stolen whose task has forked: in the child it is no worker. */
+extern const vow_task vowi_pool_left_behind;
+
+void vowi_pool_forked(vow_executor *self);
+int vowi_pool_revive(vow_executor *self);
+
 /* ---- pool.c ---------------------------------------------------------------------------- */
 
 /* Ends all that is queued with VOW_E_CLOSED, on this thread. */
 void vowi_pool_cancel_queued(struct vowi_pool *p);
+
+/* Starts its threads, as many as can be had. Returns 0 if at least one. */
+int vowi_pool_start(struct vowi_pool *p);
 
 #endif

@@ -193,6 +193,9 @@ thread_exits(void *worker)
     struct vowi_pool *p = w->pool;
     int rc;
 
+    /* relaxed: compared only */
+    if (vowi_load_relaxed(&w->stolen) == &vowi_pool_left_behind)
+        return;
     vow_executor_enter(&p->executor); /* the task may have been of one on top of it */
     stop(w);
     vowi_store_relaxed(&w->stolen, NULL);
@@ -222,11 +225,23 @@ begin(struct vowi_worker *w)
     vow_executor_enter(&w->pool->executor);
 }
 
+/* Returns false if the task has forked, and this is the child: the pool is not ours. */
+static bool
+forget_stolen(struct vowi_worker *w)
+{
+    /* relaxed: compared only */
+    if (vowi_load_relaxed(&w->stolen) == &vowi_pool_left_behind)
+        return false;
+    vowi_store_relaxed(&w->stolen, NULL);
+    return true;
+}
+
 static void *
 worker_main(void *worker)
 {
     struct vowi_worker *w = worker;
     struct vowi_pool *p = w->pool;
+    bool left_behind = false;
     vow_task *task;
 
     begin(w);
@@ -236,10 +251,14 @@ worker_main(void *worker)
     while ((task = vowi_worker_next_task(p, w)) != NULL) {
         vowi_worker_run(p, w, task);
         /* relaxed: compared only */
-        if (vowi_load_relaxed(&w->stolen) != NULL)
-            vowi_store_relaxed(&w->stolen, NULL);
+        if (vowi_load_relaxed(&w->stolen) != NULL && !forget_stolen(w)) {
+            left_behind = true;
+            break;
+        }
     }
     pthread_cleanup_pop(0);
+    if (left_behind)
+        return NULL;
     stop(w);
     exit_pool(p, false);
     return NULL;

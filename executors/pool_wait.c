@@ -39,7 +39,8 @@ leapfrog(struct vowi_pool *p, struct vowi_worker *w, const vow_task *awaited)
             return false;
         vowi_store_relaxed(&w->stolen, vowi_deque_count(&w->deque) > 0 ? NULL : task);
         vowi_worker_run(p, w, task);
-        vowi_store_relaxed(&w->stolen, outer);
+        if (vowi_load_relaxed(&w->stolen) != &vowi_pool_left_behind)
+            vowi_store_relaxed(&w->stolen, outer);
         return true;
     }
     return false;

@@ -34,6 +34,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "sync/lock.h"
 
 /* Tasks that run before it goes to the back of the queue behind it. */
@@ -211,16 +212,32 @@ leave(struct serial *s, enum turn turn)
         go_on_later(s);
 }
 
+/* A stretch of turns. If a task forks, it is the last one in the child: there the task is
+ * none of ours any more, and s may be gone when it returns. */
+struct stretch {
+    struct serial *s;
+    unsigned forks; /* when it began */
+};
+
+static bool
+is_ours(const struct stretch *st)
+{
+    return st->forks == vowi_globals.forks;
+}
+
 static void run_queued(struct serial *s);
 
 /* A task ends its thread: the others go on elsewhere. Inline there is no elsewhere. */
 static void
-thread_exits(void *serial)
+thread_exits(void *stretch)
 {
-    struct serial *s = serial;
+    const struct stretch *st = stretch;
+    struct serial *s = st->s;
     vow_task *task;
 
     vow_executor_enter(NULL);
+    if (!is_ours(st))
+        return;
     if (s->on == NULL)
         run_queued(s);
     else
@@ -231,19 +248,21 @@ thread_exits(void *serial)
 static void
 run_queued(struct serial *s)
 {
+    struct stretch st = {s, vowi_globals.forks};
     vow_executor *before = vow_executor_enter(&s->executor);
     unsigned left = VOWI_SERIAL_BUDGET;
+    enum turn turn = REST;
     vow_task *task;
-    enum turn turn;
 
-    pthread_cleanup_push(thread_exits, s);
-    while ((turn = next_turn(s, left, &task)) == RUN) {
+    pthread_cleanup_push(thread_exits, &st);
+    while (is_ours(&st) && (turn = next_turn(s, left, &task)) == RUN) {
         task->run(task, 0);
         left--;
     }
     pthread_cleanup_pop(0);
     vow_executor_enter(before);
-    leave(s, turn);
+    if (turn != RUN)
+        leave(s, turn);
 }
 
 static void
@@ -419,6 +438,43 @@ serial_destroy(vow_executor *self)
         serial_free(s);
 }
 
+/* ---- in a forked child ------------------------------------------------------------------------ */
+
+/*
+ * What was queued is the parent's, and so is the run of a task that forked. The runner may
+ * be queued behind us: there it is gone as well, unless that is an executor that fork does
+ * not touch, which runs it sooner or later.
+ */
+static void
+serial_forked(vow_executor *self)
+{
+    struct serial *s = serial_of(self);
+    bool sound = vowi_lock_inherit(&s->lock);
+    bool kept = s->on != NULL && s->on->library == NULL;
+
+    s->first = NULL;
+    s->closers = 0;
+    if (!kept || (sound && s->runner != QUEUED))
+        s->runner = RESTS;
+    else
+        s->runner = QUEUED;
+    /* relaxed: there is one thread */
+    vowi_store_relaxed(&s->inbox, s->runner == RESTS ? 0 : ACTIVE);
+}
+
+/* Not while the runner is queued for another life. */
+static int
+serial_revive(vow_executor *self)
+{
+    struct serial *s = serial_of(self);
+    bool queued;
+
+    vowi_lock_acquire(&s->lock);
+    queued = s->runner == QUEUED;
+    vowi_lock_release(&s->lock);
+    return queued ? VOW_E_INVALID : 0;
+}
+
 /* ---- its beginning -------------------------------------------------------------------------------- */
 
 static vow_clock *
@@ -447,6 +503,8 @@ static const vow_executor_ops ops = {
     .close = serial_close,
     .destroy = serial_destroy,
     .cannot_wait = cannot_wait,
+    .forked = serial_forked,
+    .revive = serial_revive,
 };
 
 vow_executor *

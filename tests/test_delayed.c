@@ -440,9 +440,7 @@ VOW_CASE(timer_thread_is_started_anew_in_a_forked_child)
     int status;
 
     assert_int_equal(vow_timer_arm(pool, &a.timer, vow_now() + vow_seconds(100)), 0);
-    vowi_timer_thread_before_fork();
     child = fork();
-    vowi_timer_thread_after_fork(child == 0);
     if (child == 0)
         _exit(in_child(&a));
     assert_true(child > 0);

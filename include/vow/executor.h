@@ -156,6 +156,19 @@ struct vow_executor_ops {
      * submitted inline. NULL: no; the future is rejected with VOW_E_LIMIT.
      */
     bool (*caller_runs)(vow_executor *self);
+    /**
+     * Called in a forked child, once, by the thread that forked: the threads of this
+     * executor are not there, and its locks may be held for ever. Must not wait for
+     * them; makes new locks and forgets what is queued. From then on the library
+     * refuses in its place, with VOW_E_FORKED, and destroy is not called, until it is
+     * revived. NULL: nothing to do.
+     */
+    void (*forked)(vow_executor *self);
+    /**
+     * Called after forked: starts again, open, with nothing queued. Returns 0; or a
+     * code, and it stays as it was. NULL: it cannot be revived.
+     */
+    int (*revive)(vow_executor *self);
 };
 
 /** A place where work runs. Yours has it as its first member. */
@@ -264,6 +277,24 @@ bool vow_executor_is_closed(const vow_executor *on);
  *            on this thread
  */
 int vow_executor_join(vow_executor *on);
+
+/**
+ * Starts an executor again in a forked child: fresh threads, nothing queued.
+ *
+ * In the child, every executor made by vow_executor_init is left behind: submitting,
+ * posting, attaching and closing give VOW_E_FORKED, and so does a wait for a future
+ * whose task or step names it. Letting go of it is safe and frees nothing. What was
+ * queued at the fork is the parent's; the futures of that stay pending here after the
+ * executor has been revived. Inline needs no reviving; fork and exec needs nothing.
+ *
+ * @param on  borrowed
+ * @return    0, also if it was not left behind; VOW_E_CLOSED if it was closed before
+ *            the fork; VOW_E_NOMEM; EAGAIN if no thread could be started; VOW_E_INVALID
+ *            for an executor that cannot be revived
+ * @contract  one thread, while no other uses it; never blocks; allocates, and may start
+ *            threads; runs no user code
+ */
+int vow_executor_revive(vow_executor *on) VOW_MUST_USE;
 
 /**
  * Returns the inline executor: work runs in the thread that settles, or in the

@@ -229,7 +229,8 @@ const void *vow_future_site(const vow_future *f);
  * policy rules: a pool helps or adds a thread, an event loop refuses.
  *
  * @param f   borrowed; NULL reads as VOW_E_NOMEM
- * @return    lent by @p f; if waiting here cannot end, VOW_E_DEADLOCK
+ * @return    lent by @p f; if waiting here cannot end, VOW_E_DEADLOCK; in a forked
+ *            child, VOW_E_FORKED for what an executor of the parent was to do
  * @contract  any thread; blocks; no memory; runs inline steps queued here, and on
  *            a pool's worker tasks of that pool
  */
@@ -240,8 +241,8 @@ vow_view vow_get(vow_future *f);
  *
  * @param f        borrowed; NULL has settled
  * @param timeout  how long; 0 or less polls; VOW_FOREVER has no end
- * @return         true: it has settled; false: the time is over, or waiting here
- *                 is refused (as vow_get would give VOW_E_DEADLOCK)
+ * @return         true: it has settled, or vow_get gives VOW_E_FORKED; false: the
+ *                 time is over, or waiting here is refused (VOW_E_DEADLOCK)
  * @contract       as vow_get
  */
 bool vow_wait(vow_future *f, vow_ns timeout);

@@ -10,7 +10,6 @@
  */
 #include "base/mem.h"
 
-#include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,11 +22,11 @@
 #define VOWI_DEPOT_BATCHES 2048
 #endif
 
+/* guarded by VOWI_GLOBAL_DEPOT, a leaf */
 static struct depot {
-    pthread_mutex_t mutex;
-    struct vowi_block *batches[VOWI_BLOCK_CLASSES]; /* guarded by mutex */
-    unsigned count[VOWI_BLOCK_CLASSES];             /* guarded by mutex */
-} depot = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+    struct vowi_block *batches[VOWI_BLOCK_CLASSES];
+    unsigned count[VOWI_BLOCK_CLASSES];
+} depot;
 
 static void *
 plain_alloc(size_t size, size_t align)
@@ -85,13 +84,13 @@ depot_take(unsigned bin)
 {
     struct vowi_block *batch;
 
-    pthread_mutex_lock(&depot.mutex);
+    vowi_global_lock(VOWI_GLOBAL_DEPOT);
     batch = depot.batches[bin];
     if (batch != NULL) {
         depot.batches[bin] = batch->next_batch;
         depot.count[bin]--;
     }
-    pthread_mutex_unlock(&depot.mutex);
+    vowi_global_unlock(VOWI_GLOBAL_DEPOT);
     return batch;
 }
 
@@ -100,14 +99,14 @@ depot_give(unsigned bin, struct vowi_block *batch)
 {
     bool taken;
 
-    pthread_mutex_lock(&depot.mutex);
+    vowi_global_lock(VOWI_GLOBAL_DEPOT);
     taken = depot.count[bin] < VOWI_DEPOT_BATCHES;
     if (taken) {
         batch->next_batch = depot.batches[bin];
         depot.batches[bin] = batch;
         depot.count[bin]++;
     }
-    pthread_mutex_unlock(&depot.mutex);
+    vowi_global_unlock(VOWI_GLOBAL_DEPOT);
     return taken;
 }
 

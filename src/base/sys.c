@@ -30,6 +30,12 @@ vowi_sys_thread_create(pthread_t *thread, size_t stack, void *(*main)(void *), v
 }
 
 int
+vowi_sys_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void))
+{
+    return pthread_atfork(prepare, parent, child);
+}
+
+int
 vowi_sys_mutex_init(pthread_mutex_t *mutex)
 {
     return pthread_mutex_init(mutex, NULL);

@@ -24,6 +24,9 @@
 int vowi_sys_thread_create(pthread_t *thread, size_t stack, void *(*main)(void *),
                            void *arg);
 
+/* Handlers around fork: before it, and after it in each process. ENOMEM. */
+int vowi_sys_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+
 /* A mutex, and a condition variable on the monotonic clock. EAGAIN, ENOMEM. */
 int vowi_sys_mutex_init(pthread_mutex_t *mutex);
 int vowi_sys_cond_init(pthread_cond_t *cond);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/fork.h"
 #include "base/mem.h"
 
 _Thread_local struct vowi_thread vowi_thread_self;
@@ -14,7 +15,19 @@ _Thread_local struct vowi_thread vowi_thread_self;
 _Thread_local unsigned long vowi_rmw_count;
 #endif
 
-struct vowi_globals vowi_globals = {.key_once = PTHREAD_ONCE_INIT};
+struct vowi_globals vowi_globals = {
+    .key_once = PTHREAD_ONCE_INIT,
+    .locks = {
+        [VOWI_GLOBAL_DEFAULT_POOL] = PTHREAD_MUTEX_INITIALIZER,
+        [VOWI_GLOBAL_WAITS] = PTHREAD_MUTEX_INITIALIZER,
+        [VOWI_GLOBAL_REMOVALS] = PTHREAD_MUTEX_INITIALIZER,
+        [VOWI_GLOBAL_RUNNING] = PTHREAD_MUTEX_INITIALIZER,
+        [VOWI_GLOBAL_EXECUTORS] = PTHREAD_MUTEX_INITIALIZER,
+        [VOWI_GLOBAL_UNHANDLED] = PTHREAD_MUTEX_INITIALIZER,
+        [VOWI_GLOBAL_WARNINGS] = PTHREAD_MUTEX_INITIALIZER,
+        [VOWI_GLOBAL_THREADS] = PTHREAD_MUTEX_INITIALIZER,
+        [VOWI_GLOBAL_DEPOT] = PTHREAD_MUTEX_INITIALIZER,
+    }};
 
 /* relaxed: set once, before the first hold, by the thread that takes it. */
 static void
@@ -28,10 +41,36 @@ release_credit(struct vowi_thread *t)
 }
 
 static void
+list_thread(struct vowi_thread *t)
+{
+    vowi_global_lock(VOWI_GLOBAL_THREADS);
+    t->prev = NULL;
+    t->next = vowi_globals.threads;
+    if (t->next != NULL)
+        t->next->prev = t;
+    vowi_globals.threads = t;
+    vowi_global_unlock(VOWI_GLOBAL_THREADS);
+}
+
+static void
+unlist_thread(struct vowi_thread *t)
+{
+    vowi_global_lock(VOWI_GLOBAL_THREADS);
+    if (t->next != NULL)
+        t->next->prev = t->prev;
+    if (t->prev != NULL)
+        t->prev->next = t->next;
+    else
+        vowi_globals.threads = t->next;
+    vowi_global_unlock(VOWI_GLOBAL_THREADS);
+}
+
+static void
 thread_exits(void *thread)
 {
     struct vowi_thread *t = thread;
 
+    unlist_thread(t);
     t->registered = false; /* a destructor after ours may use the library again */
     release_credit(t);
     vowi_cache_flush(t);
@@ -46,6 +85,7 @@ static void
 make_key(void)
 {
     vowi_globals.has_key = pthread_key_create(&vowi_globals.key, thread_exits) == 0;
+    (void)vowi_fork_watch(); /* who makes an executor tries again */
 }
 
 bool
@@ -56,6 +96,8 @@ vowi_thread_register(struct vowi_thread *t)
     pthread_once(&vowi_globals.key_once, make_key);
     if (vowi_globals.has_key)
         t->registered = pthread_setspecific(vowi_globals.key, t) == 0;
+    if (t->registered)
+        list_thread(t);
     return t->registered;
 }
 

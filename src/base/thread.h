@@ -92,8 +92,13 @@ struct vowi_thread {
     /* base/mem.c */
     struct vowi_blocks blocks[VOWI_BLOCK_CLASSES];
 
+    /* core/fork.c: what a child must take off a state, since its stack is gone there. */
+    struct vowi_node *sleeper; /* of this thread, which sleeps; NULL: none */
+    struct vow_state *sleeps_for;
+
     unsigned ranks;  /* sync/lock.c: locks held, a bit each; debug builds only */
     bool registered; /* the exit hook will run for this thread */
+    struct vowi_thread *next, *prev; /* registered ones; VOWI_GLOBAL_THREADS */
 };
 
 extern _Thread_local struct vowi_thread vowi_thread_self;
@@ -113,6 +118,22 @@ void vowi_thread_idle(struct vowi_thread *t);
 
 /* Runs the inline steps that wait on this thread: called before it sleeps long. */
 void vowi_thread_drain(struct vowi_thread *t);
+/*
+ * The mutexes that are no part of an object. All of them are here, so that fork finds
+ * them (base/fork.c). A thread that holds one takes only later ones.
+ */
+enum vowi_global_lock {
+    VOWI_GLOBAL_DEFAULT_POOL, /* executors/pool.c: making it */
+    VOWI_GLOBAL_WAITS,        /* core/deadlock.c: who waits for whom */
+    VOWI_GLOBAL_REMOVALS,     /* core/registration.c: who waits for a callback */
+    VOWI_GLOBAL_RUNNING,      /* core/timer.c: timers that run away from home */
+    VOWI_GLOBAL_EXECUTORS,    /* core/executor.c: those that exist */
+    VOWI_GLOBAL_UNHANDLED,    /* core/unhandled.c: the hook and the rate */
+    VOWI_GLOBAL_WARNINGS,     /* base/warn.c: likewise */
+    VOWI_GLOBAL_THREADS,      /* base/thread.c: those that are registered */
+    VOWI_GLOBAL_DEPOT,        /* base/mem.c: blocks between threads */
+    VOWI_GLOBAL_LOCKS
+};
 
 struct vowi_globals {
     /* base/mem.c */
@@ -129,8 +150,26 @@ struct vowi_globals {
     pthread_once_t key_once;
     pthread_key_t key;
     bool has_key;
+    struct vowi_thread *threads; /* guarded by VOWI_GLOBAL_THREADS */
+
+    /* base/fork.c */
+    pthread_mutex_t locks[VOWI_GLOBAL_LOCKS];
+    void (*_Atomic in_child)(void); /* core's part; NULL: it has nothing to do */
+    unsigned forks; /* between the first process and this; written by its only thread */
 };
 
 extern struct vowi_globals vowi_globals;
+
+static inline void
+vowi_global_lock(enum vowi_global_lock which)
+{
+    pthread_mutex_lock(&vowi_globals.locks[which]);
+}
+
+static inline void
+vowi_global_unlock(enum vowi_global_lock which)
+{
+    pthread_mutex_unlock(&vowi_globals.locks[which]);
+}
 
 #endif

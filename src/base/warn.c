@@ -9,21 +9,21 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/thread.h"
 #include "base/time.h"
 
 #define PER_SECOND 10
 #define SECOND     INT64_C(1000000000)
 
+/* guarded by VOWI_GLOBAL_WARNINGS, a leaf */
 static struct {
-    pthread_mutex_t mutex; /* a leaf: guards all of it */
-    vow_warning_fn *hook;  /* NULL: the default */
+    vow_warning_fn *hook; /* NULL: the default */
     void *ctx;
     struct vowi_rate rate;
-} warnings = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+} warnings;
 
 bool
 vowi_rate_allows(struct vowi_rate *r)
@@ -45,10 +45,10 @@ vowi_rate_allows(struct vowi_rate *r)
 void
 vow_on_warning(vow_warning_fn *hook, void *ctx)
 {
-    pthread_mutex_lock(&warnings.mutex);
+    vowi_global_lock(VOWI_GLOBAL_WARNINGS);
     warnings.hook = hook;
     warnings.ctx = ctx;
-    pthread_mutex_unlock(&warnings.mutex);
+    vowi_global_unlock(VOWI_GLOBAL_WARNINGS);
 }
 
 static void
@@ -56,9 +56,9 @@ warn_by_default(int code, const char *message)
 {
     bool print;
 
-    pthread_mutex_lock(&warnings.mutex);
+    vowi_global_lock(VOWI_GLOBAL_WARNINGS);
     print = vowi_rate_allows(&warnings.rate);
-    pthread_mutex_unlock(&warnings.mutex);
+    vowi_global_unlock(VOWI_GLOBAL_WARNINGS);
     if (print)
         fprintf(stderr, "vow: warning %d: %s\n", code, message);
 }
@@ -84,10 +84,10 @@ vowi_warn(int code, const char *format, ...)
     if (vsnprintf(text, sizeof text, format, args) < 0)
         message = format;
     va_end(args);
-    pthread_mutex_lock(&warnings.mutex);
+    vowi_global_lock(VOWI_GLOBAL_WARNINGS);
     hook = warnings.hook;
     ctx = warnings.ctx;
-    pthread_mutex_unlock(&warnings.mutex);
+    vowi_global_unlock(VOWI_GLOBAL_WARNINGS);
     if (hook != NULL)
         hook(code, message, ctx);
     else

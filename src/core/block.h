@@ -50,7 +50,8 @@ struct vowi_hook {
     union vowi_task as;
     struct vow_state *source; /* a reference; while following, whom it follows */
     union {
-        vow_executor *on;       /* held until delivery; NULL: inline */
+        /* Held until delivery, and only a name after that; NULL: inline. */
+        _Atomic(vow_executor *) on; /* relaxed: read by others in a forked child alone */
         struct vowi_node *rest; /* core/trampoline.c: handed over, the last of a ring */
     };
     union {

@@ -26,14 +26,12 @@
 #include "core/follow.h"
 #include "core/frame.h"
 #include "core/word.h"
-#include "sync/lock.h"
 
 #define MAX_HOPS 1000000
 
 static struct {
-    struct vowi_lock lock;
-    struct vowi_wait *first; /* guarded by lock */
-} waits = {.lock = VOWI_LOCK_INIT(VOWI_RANK_WAITS)};
+    struct vowi_wait *first; /* guarded by VOWI_GLOBAL_WAITS */
+} waits;
 
 static bool
 runs_on(const struct vowi_thread *t, const struct vow_state *s)
@@ -147,7 +145,7 @@ vowi_wait_begin(struct vowi_wait *w)
 {
     bool live;
 
-    vowi_lock_acquire(&waits.lock);
+    vowi_global_lock(VOWI_GLOBAL_WAITS);
     link_wait(w);
     for (struct vowi_wait *each = waits.first; each != NULL; each = each->next)
         each->live = false;
@@ -156,18 +154,24 @@ vowi_wait_begin(struct vowi_wait *w)
     live = w->live;
     if (!live)
         unlink_wait(w);
-    vowi_lock_release(&waits.lock);
+    vowi_global_unlock(VOWI_GLOBAL_WAITS);
     return live ? 0 : VOW_E_DEADLOCK;
 }
 
 void
 vowi_wait_end(struct vowi_wait *w)
 {
-    vowi_lock_acquire(&waits.lock);
+    vowi_global_lock(VOWI_GLOBAL_WAITS);
     unlink_wait(w);
     /* This thread runs again, so its executor is no longer without one. */
     for (struct vowi_wait *each = waits.first; each != NULL; each = each->next)
         if (each->on == w->on)
             each->exhausted = false;
-    vowi_lock_release(&waits.lock);
+    vowi_global_unlock(VOWI_GLOBAL_WAITS);
+}
+
+void
+vowi_waits_in_child(void)
+{
+    waits.first = NULL;
 }

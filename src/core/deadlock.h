@@ -22,4 +22,7 @@ struct vowi_wait {
 int vowi_wait_begin(struct vowi_wait *w);
 void vowi_wait_end(struct vowi_wait *w);
 
+/* In a forked child nobody waits. */
+void vowi_waits_in_child(void);
+
 #endif

@@ -22,7 +22,10 @@
 
 #include "base/buggify.h"
 #include "base/error.h"
+#include "base/fork.h"
+#include "base/list.h"
 #include "base/mem.h"
+#include "core/fork.h"
 #include "core/timer.h"
 #include "core/token.h"
 #include "core/trampoline.h"
@@ -40,7 +43,14 @@ struct home {
     vow_promise *closed;
     vow_future *closing; /* of closed */
     vow_token *stopping; /* fires when it is closed with VOW_CANCEL_QUEUED */
+
+    vow_executor *executor;
+    const vow_executor_ops *ops; /* its own, whatever a fork put in their place */
+    struct vowi_link link;       /* guarded by VOWI_GLOBAL_EXECUTORS */
 };
+
+/* All that vow_executor_init made; guarded by VOWI_GLOBAL_EXECUTORS. */
+static struct vowi_list homes = {.head = {&homes.head, &homes.head}};
 
 #define HANDLES_MANY (UINT32_C(1) << 30)
 
@@ -58,6 +68,9 @@ destroy(vow_executor *on, struct home *home)
     vow_promise *closed = home->closed;
     vow_future *closing = home->closing;
 
+    vowi_global_lock(VOWI_GLOBAL_EXECUTORS);
+    vowi_list_remove(&home->link);
+    vowi_global_unlock(VOWI_GLOBAL_EXECUTORS);
     if (on->ops->destroy != NULL)
         on->ops->destroy(on);
     vow_token_unref(home->stopping);
@@ -143,6 +156,45 @@ vowi_executor_release(struct vowi_thread *t, vow_executor *on)
         release_holds(on, 1);
 }
 
+/* A close future that is not settled; false without memory. */
+static bool
+make_closed(struct home *home)
+{
+    home->closed = vow_promise_new();
+    home->closing = vow_promise_future(home->closed);
+    return home->closed != NULL;
+}
+
+/* What its end needs; false without memory, and then nothing is left. */
+static bool
+make_end(struct home *home)
+{
+    bool made = make_closed(home);
+
+    home->stopping = vowi_token_new();
+    if (made && home->stopping != NULL)
+        return true;
+    vow_token_unref(home->stopping);
+    vow_unref(home->closing);
+    vow_promise_abandon(home->closed);
+    return false;
+}
+
+static void
+home_init(struct home *home, vow_executor *self)
+{
+    atomic_init(&home->handles, 1);
+    atomic_init(&home->holds, 2); /* for the handles, and until it has finished */
+    atomic_init(&home->mode, 0);
+    atomic_init(&home->finished, false);
+    atomic_init(&home->timers, 0);
+    home->executor = self;
+    home->ops = self->ops;
+    vowi_global_lock(VOWI_GLOBAL_EXECUTORS);
+    vowi_list_push(&homes, &home->link);
+    vowi_global_unlock(VOWI_GLOBAL_EXECUTORS);
+}
+
 int
 vow_executor_init(vow_executor *self, const vow_executor_ops *ops)
 {
@@ -154,24 +206,17 @@ vow_executor_init(vow_executor *self, const vow_executor_ops *ops)
     self->library = NULL;
     if (ops == NULL || ops->post == NULL)
         return VOW_E_INVALID;
+    if (!vowi_fork_watch())
+        return VOW_E_NOMEM;
     home = vowi_alloc(sizeof *home);
     if (home == NULL)
         return VOW_E_NOMEM;
-    home->closed = vow_promise_new();
-    home->closing = vow_promise_future(home->closed);
-    home->stopping = vowi_token_new();
-    if (home->closed == NULL || home->stopping == NULL) {
-        vow_token_unref(home->stopping);
-        vow_unref(home->closing);
-        vow_promise_abandon(home->closed);
+    if (!make_end(home)) {
         vowi_free(home, sizeof *home);
         return VOW_E_NOMEM;
     }
-    atomic_init(&home->handles, 1);
-    atomic_init(&home->holds, 2); /* for the handles, and until it has finished */
-    atomic_init(&home->mode, 0);
-    atomic_init(&home->finished, false);
-    atomic_init(&home->timers, 0);
+    vowi_fork_watch_core();
+    home_init(home, self);
     self->library = home;
     return 0;
 }
@@ -233,7 +278,8 @@ vow_executor_unref(vow_executor *on)
         vowi_fatal("an executor was released more often than it was referenced");
     if (before != 1)
         return;
-    close_in(on, home, VOW_DRAIN);
+    if (!vowi_is_forked(on))
+        close_in(on, home, VOW_DRAIN);
     if (t->credit_of == on)
         release_credit(t);
     release_holds(on, 1);
@@ -260,6 +306,8 @@ vow_executor_close(vow_executor *on, vow_close_mode mode)
 
     if (home == NULL)
         return vow_rejected(vow_error_of(VOW_E_INVALID));
+    if (vowi_is_forked(on))
+        return vow_rejected(vow_error_of(VOW_E_FORKED));
     close_in(on, home, mode);
     return vow_ref(home->closing);
 }
@@ -269,6 +317,8 @@ vow_executor_join(vow_executor *on)
 {
     struct home *home = home_of(on);
 
+    if (vowi_is_forked(on))
+        return VOW_E_FORKED;
     /* relaxed: the close future, waited for next, orders [settled] */
     if (home == NULL || vowi_load_relaxed(&home->mode) == 0)
         return VOW_E_INVALID;
@@ -332,6 +382,92 @@ vowi_executor_closes(const vow_executor *on, const struct vow_state *s)
     struct home *home = home_of(on);
 
     return home != NULL && vowi_state(home->closing) == s;
+}
+
+/* ---- in a forked child --------------------------------------------------------------------- */
+
+/* The table first: what `forked` does may post. */
+static void
+leave_behind(struct home *home)
+{
+    vow_executor *on = home->executor;
+    void (*forked)(vow_executor *) = vowi_executor_op(on, forked);
+
+    if (vowi_is_forked(on))
+        return; /* by an earlier fork */
+    on->ops = &vowi_forked_ops;
+    if (forked != NULL)
+        forked(on);
+}
+
+void
+vowi_executors_in_child(void)
+{
+    struct vowi_thread *t = vowi_self();
+    vow_executor *current = t->executor;
+
+    vowi_list_each (link, &homes)
+        leave_behind(vowi_container_of(link, struct home, link));
+    if (vowi_is_forked(current))
+        t->executor = NULL;
+}
+
+bool
+vowi_closes_forked(const struct vow_state *s)
+{
+    bool found = false;
+
+    vowi_global_lock(VOWI_GLOBAL_EXECUTORS);
+    vowi_list_each (link, &homes) {
+        const struct home *home = vowi_container_of(link, struct home, link);
+
+        found =
+            found || (vowi_is_forked(home->executor) && vowi_state(home->closing) == s);
+    }
+    vowi_global_unlock(VOWI_GLOBAL_EXECUTORS);
+    return found;
+}
+
+/* With its own table again, so that what it starts finds that. */
+static int
+revive(vow_executor *on, struct home *home)
+{
+    struct home before = {.closed = home->closed, .closing = home->closing};
+    int rc;
+
+    if (!make_closed(home))
+        rc = VOW_E_NOMEM;
+    else
+        rc = home->ops->revive(on);
+    if (rc != 0) {
+        vow_unref(home->closing);
+        vow_promise_abandon(home->closed);
+        home->closed = before.closed;
+        home->closing = before.closing;
+        return rc;
+    }
+    vow_unref(before.closing);
+    vow_promise_abandon(before.closed);
+    return 0;
+}
+
+int
+vow_executor_revive(vow_executor *on)
+{
+    struct home *home = home_of(on);
+    int rc;
+
+    if (home == NULL)
+        return VOW_E_INVALID;
+    if (!vowi_is_forked(on))
+        return 0;
+    if (vowi_load_acquire(&home->mode) != 0) /* [mode] */
+        return VOW_E_CLOSED;
+    on->ops = home->ops;
+    rc = vowi_executor_op(on, revive) != NULL ? revive(on, home) : VOW_E_INVALID;
+    if (rc != 0)
+        on->ops = &vowi_forked_ops;
+    return rc;
 }
 
 /* ---- who runs here --------------------------------------------------------------------------- */

@@ -26,6 +26,11 @@ void vowi_executor_uncount_timer(struct vowi_thread *t, vow_executor *on);
 /* The token that fires when an executor is told to cancel, lent; NULL: inline, or one that
  * is never closed. */
 vow_token *vowi_executor_stopping(const vow_executor *on);
+/* In a forked child, while there is one thread: they are left behind. */
+void vowi_executors_in_child(void);
+
+/* Whether a state is the close future of one that was left behind. */
+bool vowi_closes_forked(const struct vow_state *s);
 
 /* Whether a state is the close future of an executor. */
 bool vowi_executor_closes(const vow_executor *on, const struct vow_state *s);

@@ -31,7 +31,6 @@
 #include "core/node.h"
 #include "core/token.h"
 #include "core/trampoline.h"
-#include "sync/lock.h"
 #include "sync/park.h"
 
 enum { WAITING, RUNNING, RAN, REFUSED, GIVEN_UP };
@@ -85,9 +84,8 @@ struct waiter {
 };
 
 static struct {
-    struct vowi_lock lock;
-    struct vowi_link *newest; /* guarded by lock; only next is used */
-} waiters = {.lock = VOWI_LOCK_INIT(VOWI_RANK_REMOVALS)};
+    struct vowi_link *newest; /* guarded by VOWI_GLOBAL_REMOVALS; only next is used */
+} waiters;
 
 /* Whom a thread waits for; NULL: nobody. */
 static const struct vowi_thread *
@@ -119,7 +117,7 @@ begin_wait(struct callback *cb, struct waiter *w)
     struct vow_token *token = cb->tie.token;
     bool waits = false;
 
-    vowi_lock_acquire(&waiters.lock);
+    vowi_global_lock(VOWI_GLOBAL_REMOVALS);
     vowi_spin_acquire(&token->lock);
     if (cb->tie.of == RUNNING) {
         w->runner = cb->where.runner;
@@ -132,7 +130,7 @@ begin_wait(struct callback *cb, struct waiter *w)
         w->link.next = waiters.newest;
         waiters.newest = &w->link;
     }
-    vowi_lock_release(&waiters.lock);
+    vowi_global_unlock(VOWI_GLOBAL_REMOVALS);
     return waits;
 }
 
@@ -141,13 +139,23 @@ static void
 end_wait(struct waiter *w)
 {
     struct vowi_link **at = &waiters.newest;
+    bool listed;
 
-    vowi_lock_acquire(&waiters.lock);
-    while (*at != &w->link)
+    vowi_global_lock(VOWI_GLOBAL_REMOVALS);
+    while (*at != NULL && *at != &w->link)
         at = &(*at)->next;
-    *at = w->link.next;
-    vowi_lock_release(&waiters.lock);
-    vowi_unpark(w->parker, &w->woken);
+    listed = *at != NULL; /* else it slept in a process that has forked this one */
+    if (listed)
+        *at = w->link.next;
+    vowi_global_unlock(VOWI_GLOBAL_REMOVALS);
+    if (listed)
+        vowi_unpark(w->parker, &w->woken);
+}
+
+void
+vowi_removals_in_child(void)
+{
+    waiters.newest = NULL;
 }
 
 /* ---- running ------------------------------------------------------------------------------- */

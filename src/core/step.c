@@ -322,6 +322,7 @@ is_skipped(struct vowi_hook *hook)
 static void
 run_here(struct vowi_thread *t, struct vowi_node *n, int why)
 {
+    vowi_store_relaxed(&vowi_container_of(n, struct vowi_hook, as.node)->on, NULL);
     n->as.queued.why = why;
     vowi_later(t, n);
 }
@@ -336,13 +337,12 @@ void
 vowi_deliver(struct vowi_thread *t, struct vowi_node *n, int why)
 {
     struct vowi_hook *hook = hook_of(n);
-    vow_executor *on = hook->on;
+    vow_executor *on = vowi_load_relaxed(&hook->on);
 
     if (t->held == hook->source) {
         t->held = NULL;
         n->as.queued.held = 1; /* one release less than each giving up its own */
     }
-    hook->on = NULL;
     if (on == NULL || why != 0 || is_skipped(hook)) {
         run_here(t, n, why);
     } else {
@@ -364,7 +364,7 @@ vowi_hook_init(struct vowi_thread *t, struct vowi_hook *hook, vow_future *source
     hook->as.node.run = kinds[kind].run;
     hook->as.node.as.newer = NULL;
     hook->source = vowi_state_or_nomem(source);
-    hook->on = vowi_executor_hold(t, on);
+    vowi_store_relaxed(&hook->on, vowi_executor_hold(t, on));
 }
 
 void
@@ -414,7 +414,8 @@ run_at_once(struct vowi_thread *t, struct vowi_step *step, call_fn *fn)
 void
 vowi_step_attach(struct vowi_thread *t, struct vowi_step *step, enum vowi_step_kind kind)
 {
-    if (step->hook.on == NULL && t->depth == 0 && vowi_settled(step->hook.source))
+    if (vowi_load_relaxed(&step->hook.on) == NULL && t->depth == 0 &&
+        vowi_settled(step->hook.source))
         run_at_once(t, step, kinds[kind].call);
     else
         vowi_hook_attach(t, &step->hook);

@@ -27,7 +27,6 @@
 #include "base/time.h"
 #include "core/executor.h"
 #include "core/node.h"
-#include "sync/lock.h"
 
 /* A timer that runs away from home. */
 struct running {
@@ -35,13 +34,10 @@ struct running {
     const vow_timer *timer;
 };
 
+/* guarded by VOWI_GLOBAL_RUNNING, like the away byte of each timer */
 static struct {
-    struct vowi_lock lock;
-    struct vowi_list list; /* guarded by lock, like the away byte of each timer */
-} running = {
-    VOWI_LOCK_INIT(VOWI_RANK_RUNNING),
-    {{&running.list.head, &running.list.head}},
-};
+    struct vowi_list list;
+} running = {{{&running.list.head, &running.list.head}}};
 
 static unsigned char *
 away(vow_timer *timer)
@@ -166,14 +162,14 @@ what_became_of(vow_timer *timer)
 {
     vow_removal removal = VOW_RAN;
 
-    vowi_lock_acquire(&running.lock);
+    vowi_global_lock(VOWI_GLOBAL_RUNNING);
     if (*away(timer))
         removal = VOW_RUNNING; /* on its way */
     else
         vowi_list_each (link, &running.list)
             if (vowi_container_of(link, struct running, link)->timer == timer)
                 removal = VOW_RUNNING;
-    vowi_lock_release(&running.lock);
+    vowi_global_unlock(VOWI_GLOBAL_RUNNING);
     return removal;
 }
 
@@ -214,9 +210,9 @@ has_run(void *arg)
 {
     struct running *r = arg;
 
-    vowi_lock_acquire(&running.lock);
+    vowi_global_lock(VOWI_GLOBAL_RUNNING);
     vowi_list_remove(&r->link);
-    vowi_lock_release(&running.lock);
+    vowi_global_unlock(VOWI_GLOBAL_RUNNING);
 }
 
 /* The run of a timer that others may ask about, away from home. */
@@ -227,10 +223,10 @@ run_away(vow_task *task, int why)
     struct running r = {.timer = timer};
 
     task->run = (vowi_run_fn *)(uintptr_t)timer->prev;
-    vowi_lock_acquire(&running.lock);
+    vowi_global_lock(VOWI_GLOBAL_RUNNING);
     *away(timer) = 0;
     vowi_list_push(&running.list, &r.link);
-    vowi_lock_release(&running.lock);
+    vowi_global_unlock(VOWI_GLOBAL_RUNNING);
     pthread_cleanup_push(has_run, &r);
     task->run(task, why);
     pthread_cleanup_pop(1);
@@ -320,4 +316,10 @@ vowi_timers_revoke(vow_executor *on)
         revoke_at(home, on);
     if (c != NULL && c->timers != home)
         revoke_at(c->timers, on);
+}
+
+void
+vowi_timers_in_child(void)
+{
+    vowi_list_init(&running.list);
 }

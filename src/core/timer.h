@@ -23,4 +23,7 @@ vow_ns vowi_timer_now(const vow_executor *on);
 /* An executor has closed: its timers that are armed elsewhere end now. */
 void vowi_timers_revoke(vow_executor *on);
 
+/* In a forked child no timer runs. */
+void vowi_timers_in_child(void);
+
 #endif

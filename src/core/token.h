@@ -160,4 +160,7 @@ void vowi_token_release(struct vow_token *token);
  * `unhooked`. */
 void vowi_token_unhook(struct vow_token *token);
 
+/* In a forked child nobody waits for a callback. */
+void vowi_removals_in_child(void);
+
 #endif

@@ -64,7 +64,7 @@ unpack(struct vowi_thread *t, struct vowi_node *n)
     struct vowi_hook *hook = vowi_container_of(n, struct vowi_hook, as.node);
     struct vowi_node *last = hook->rest;
 
-    hook->on = NULL;
+    vowi_store_relaxed(&hook->on, NULL);
     n->run = vowi_hook_run(n->as.queued.hook);
     n->as.queued.hook = 0;
     vowi_later(t, n);

@@ -9,27 +9,27 @@
 
 #include <dlfcn.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/thread.h"
 #include "base/warn.h"
 
+/* guarded by VOWI_GLOBAL_UNHANDLED, a leaf */
 static struct {
-    pthread_mutex_t mutex;  /* a leaf: guards the hook and the rate */
     vow_unhandled_fn *hook; /* NULL: the default */
     void *ctx;
     struct vowi_rate rate;
-} unhandled = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+} unhandled;
 
 void
 vow_on_unhandled(vow_unhandled_fn *hook, void *ctx)
 {
-    pthread_mutex_lock(&unhandled.mutex);
+    vowi_global_lock(VOWI_GLOBAL_UNHANDLED);
     unhandled.hook = hook;
     unhandled.ctx = ctx;
-    pthread_mutex_unlock(&unhandled.mutex);
+    vowi_global_unlock(VOWI_GLOBAL_UNHANDLED);
 }
 
 /* ---- the default -------------------------------------------------------------------------- */
@@ -39,9 +39,9 @@ may_print(void)
 {
     bool print;
 
-    pthread_mutex_lock(&unhandled.mutex);
+    vowi_global_lock(VOWI_GLOBAL_UNHANDLED);
     print = vowi_rate_allows(&unhandled.rate);
-    pthread_mutex_unlock(&unhandled.mutex);
+    vowi_global_unlock(VOWI_GLOBAL_UNHANDLED);
     return print;
 }
 
@@ -121,10 +121,10 @@ vowi_report_unhandled(struct vow_state *s)
     if (is_expected(s, u.error))
         return;
     describe_site(site, sizeof site, vow_future_site(vowi_future(s)));
-    pthread_mutex_lock(&unhandled.mutex);
+    vowi_global_lock(VOWI_GLOBAL_UNHANDLED);
     hook = unhandled.hook;
     ctx = unhandled.ctx;
-    pthread_mutex_unlock(&unhandled.mutex);
+    vowi_global_unlock(VOWI_GLOBAL_UNHANDLED);
     if (hook != NULL)
         hook(&u, ctx);
     else

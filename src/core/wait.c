@@ -20,6 +20,7 @@
 #include "core/deadlock.h"
 #include "core/executor.h"
 #include "core/follow.h"
+#include "core/fork.h"
 #include "core/refs.h"
 #include "core/submit.h"
 #include "core/trampoline.h"
@@ -81,20 +82,32 @@ poll_until(struct vow_state *s, vow_ns deadline)
 }
 
 static int
+sleep_as(struct vow_state *s, struct reader *r, vow_ns deadline)
+{
+    if (!vowi_attach(s, &r->node) || vowi_park(r->parker, &r->woken, deadline))
+        return 0;
+    if (vowi_detach_node(s, &r->node))
+        return VOW_E_TIMEDOUT;
+    vowi_park(r->parker, &r->woken, VOW_FOREVER); /* taken: its waker is on the way */
+    return 0;
+}
+
+static int
 sleep_until_settled(struct vowi_thread *t, struct vow_state *s, vow_ns deadline)
 {
     struct reader r = {.node = {.run = wake_reader}, .parker = &t->parker};
+    int rc;
 
     if (vowi_parker_init(&t->parker) != 0)
         return poll_until(s, deadline);
     vowi_thread_register(t);
     vowi_thread_idle(t);
-    if (!vowi_attach(s, &r.node) || vowi_park(r.parker, &r.woken, deadline))
-        return 0;
-    if (vowi_detach_node(s, &r.node))
-        return VOW_E_TIMEDOUT;
-    vowi_park(r.parker, &r.woken, VOW_FOREVER); /* taken: its waker is on the way */
-    return 0;
+    vowi_fork_watch_core();
+    t->sleeps_for = s;
+    t->sleeper = &r.node;
+    rc = sleep_as(s, &r, deadline);
+    t->sleeper = NULL;
+    return rc;
 }
 
 /* ---- spinning -------------------------------------------------------------------------- */
@@ -234,6 +247,8 @@ help_until_settled(struct vowi_thread *t, struct vow_state *s)
             break;
         }
         vowi_drain_all(t); /* inline steps on what has just run */
+        if (t->executor == NULL)
+            break; /* it forked, and this is the child */
     }
     t->helping--;
 }
@@ -299,6 +314,8 @@ vowi_wait_settled(struct vowi_thread *t, struct vow_state *s, vow_ns deadline)
     }
     if (spin_until_settled(t, s))
         return 0;
+    if (vowi_is_lost(t, s))
+        return VOW_E_FORKED;
     if (t->executor != NULL)
         return sleep_on_executor(t, s, deadline);
     if (t->frames != NULL)
@@ -306,16 +323,16 @@ vowi_wait_settled(struct vowi_thread *t, struct vow_state *s, vow_ns deadline)
     return sleep_until_settled(t, s, deadline);
 }
 
-/* Why waiting for s is refused on this thread, which it was. */
+/* Why waiting for s was refused on this thread, with a code. */
 static const vow_error *
-refusal(const struct vowi_thread *t, const struct vow_state *s)
+refusal(const struct vowi_thread *t, const struct vow_state *s, int code)
 {
     vow_executor *on = t->executor;
 
-    if (t->deferred == 0 && on != NULL && is_forbidden(on, s) &&
+    if (code == VOW_E_DEADLOCK && t->deferred == 0 && on != NULL && is_forbidden(on, s) &&
         vowi_executor_op(on, cannot_wait) != NULL)
         return on->ops->cannot_wait(on);
-    return vow_error_of(VOW_E_DEADLOCK);
+    return vow_error_of(code);
 }
 
 vow_view
@@ -323,26 +340,32 @@ vow_get(vow_future *f)
 {
     struct vow_state *s = vowi_state_or_nomem(f);
     vow_view refused = {VOW_NIL, NULL};
+    int code = 0;
 
-    if (vowi_settled(s) || vowi_wait_settled(vowi_self(), s, VOW_FOREVER) == 0)
+    if (!vowi_settled(s))
+        code = vowi_wait_settled(vowi_self(), s, VOW_FOREVER);
+    if (code == 0)
         return vowi_view(s);
-    refused.error = refusal(vowi_self(), s);
+    refused.error = refusal(vowi_self(), s, code);
     return refused;
 }
 
+/* What fork left behind counts as settled: nothing more will come of it. */
 bool
 vow_wait(vow_future *f, vow_ns timeout)
 {
     struct vow_state *s = vowi_state_or_nomem(f);
     vow_ns deadline = VOW_FOREVER;
+    int code;
 
     if (vowi_settled(s))
         return true;
     if (timeout <= 0)
-        return false;
+        return vowi_is_lost(vowi_self(), s);
     if (timeout != VOW_FOREVER)
         deadline = vowi_time_add(vowi_monotonic_now(), timeout);
-    return vowi_wait_settled(vowi_self(), s, deadline) == 0;
+    code = vowi_wait_settled(vowi_self(), s, deadline);
+    return code == 0 || code == VOW_E_FORKED;
 }
 
 bool

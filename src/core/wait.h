@@ -13,7 +13,8 @@ void vowi_wake_reader(struct vowi_node *n);
 
 /*
  * Waits until s settles, or until a time on the monotonic clock. Returns 0,
- * VOW_E_TIMEDOUT, or VOW_E_DEADLOCK if waiting here is refused.
+ * VOW_E_TIMEDOUT, VOW_E_DEADLOCK if waiting here is refused, or VOW_E_FORKED if only a
+ * process that has forked this one would settle it.
  */
 int vowi_wait_settled(struct vowi_thread *t, struct vow_state *s, vow_ns deadline);
 

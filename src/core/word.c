@@ -11,16 +11,41 @@
 
 #include <sched.h>
 
+#include "base/fork.h"
 #include "core/follow.h"
 
 /* Waits a moment for another thread to clear LOCK: it holds it for a few instructions,
- * unless it was preempted; so this yields the processor once in a while. */
-static void
+ * unless it was preempted; so this yields the processor once in a while. Returns false if
+ * that thread was left behind by fork. */
+static bool
 wait_for_lock(unsigned *round)
 {
     vowi_relax();
     if (++*round % 64 == 0)
         sched_yield();
+    return !vowi_fork_lost_bit(*round);
+}
+
+static void
+set_back_link(struct vowi_node *n, struct vowi_node *newer)
+{
+    if (n != NULL && !vowi_is_bare_follower(n))
+        n->as.newer = newer;
+}
+
+/* Its holder may have been about to take a node off: the list is sound at each of its
+ * steps, but the back links may be half filled. */
+uintptr_t
+vowi_take_over_word(struct vow_state *s)
+{
+    uintptr_t word = vowi_or_acq_rel(&s->word, VOWI_LOCKED) & ~VOWI_LOCKED; /* [lock] */
+
+    if (word & VOWI_SETTLED)
+        return word;
+    for (struct vowi_node *n = vowi_first_node(word); n != NULL && n->next != NULL;
+         n = n->next)
+        set_back_link(n->next, n);
+    return word;
 }
 
 uintptr_t
@@ -31,7 +56,8 @@ vowi_lock_word(struct vow_state *s)
 
     for (;;) {
         if (word & VOWI_LOCKED) {
-            wait_for_lock(&round);
+            if (!wait_for_lock(&round))
+                return vowi_take_over_word(s);
             word = vowi_load_relaxed(&s->word); /* relaxed: as above */
         } else if (vowi_cas_acquire_or_relaxed(&s->word, &word, word | VOWI_LOCKED)) {
             /* [lock] */
@@ -87,13 +113,6 @@ node_before(struct vowi_node *newest, struct vowi_node *n)
     while (newest->next != n)
         newest = newest->next;
     return newest;
-}
-
-static void
-set_back_link(struct vowi_node *n, struct vowi_node *newer)
-{
-    if (n != NULL && !vowi_is_bare_follower(n))
-        n->as.newer = newer;
 }
 
 /* Others may attach newer nodes meanwhile. */
@@ -168,7 +187,8 @@ vowi_publish(struct vow_state *s, uintptr_t mark)
 
     for (;;) {
         if (word & VOWI_LOCKED) {
-            wait_for_lock(&round);
+            if (!wait_for_lock(&round))
+                vowi_unlock_word(s);
             word = vowi_load_relaxed(&s->word); /* relaxed: as above */
         } else if (vowi_cas_acq_rel_or_relaxed(&s->word, &word,
                                                VOWI_CLAIMED | VOWI_SETTLED | mark)) {

@@ -11,6 +11,9 @@
 uintptr_t vowi_lock_word(struct vow_state *s);
 void vowi_unlock_word(struct vow_state *s);
 
+/* The same although another thread holds the lock bit, which fork has left behind. */
+uintptr_t vowi_take_over_word(struct vow_state *s);
+
 /* Hangs a node on a state; false, and nothing done, if it has settled. */
 bool vowi_attach(struct vow_state *s, struct vowi_node *n);
 

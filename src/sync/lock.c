@@ -92,3 +92,16 @@ vowi_lock_sleep(struct vowi_lock *l, pthread_cond_t *cond, vow_ns deadline)
     until = vowi_timespec(deadline);
     pthread_cond_timedwait(cond, &l->mutex, &until);
 }
+
+bool
+vowi_lock_inherit(struct vowi_lock *l)
+{
+    static const pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
+
+    if (pthread_mutex_trylock(&l->mutex) == 0) {
+        pthread_mutex_unlock(&l->mutex);
+        return true;
+    }
+    l->mutex = fresh;
+    return false;
+}

@@ -10,12 +10,12 @@
 
 #include <pthread.h>
 #include <stddef.h>
+#include <stdbool.h>
 
 #include <vow/base.h>
 
 enum vowi_rank {
-    VOWI_RANK_WAITS = 1, /* core/deadlock.c: who waits for whom */
-    VOWI_RANK_JOIN,      /* executors/pool.c: joining the last thread */
+    VOWI_RANK_JOIN = 1,  /* executors/pool.c: joining the last thread */
     VOWI_RANK_POOL,      /* executors/pool.c: threads, and their coming and going */
     VOWI_RANK_MANUAL,    /* executors/manual.c: its queue and timers */
     VOWI_RANK_SERIAL,    /* executors/serial.c: its list and who runs it */
@@ -64,5 +64,9 @@ void vowi_locks_release(struct vowi_lock *const *locks, size_t n);
  * monotonic clock, and takes it again. May return before either.
  */
 void vowi_lock_sleep(struct vowi_lock *l, pthread_cond_t *cond, vow_ns deadline);
+
+/* In a forked child, while there is one thread: makes it free. Returns whether it was, so
+ * that what it guards is as it should be. */
+bool vowi_lock_inherit(struct vowi_lock *l);
 
 #endif

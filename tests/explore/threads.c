@@ -407,6 +407,13 @@ give(struct location *l, const void *pc)
     l->owner = NOBODY;
 }
 
+/* Only a forked child asks, and nobody forks. */
+int
+model_pthread_mutex_trylock(pthread_mutex_t *m)
+{
+    fail_at(PC, "the explorer", "%s is only tried", name_of(mutex_at(m, PC)->at));
+}
+
 int
 model_pthread_mutex_lock(pthread_mutex_t *m)
 {
@@ -591,6 +598,16 @@ model_pthread_key_create(pthread_key_t *key, void (*destructor)(void *))
     plain_access((uintptr_t)key, sizeof *key, true, PC);
     *key = keys.count++;
     return 0;
+}
+
+/* Nobody forks. */
+int
+model_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void))
+{
+    (void)prepare;
+    (void)parent;
+    (void)child;
+    return fails("pthread_atfork", PC) ? ENOMEM : 0;
 }
 
 int

@@ -62,6 +62,8 @@ int fault_pthread_cond_wait(fault_at at, pthread_cond_t *cond, pthread_mutex_t *
 int fault_pthread_cond_timedwait(fault_at at, pthread_cond_t *cond,
                                  pthread_mutex_t *mutex, const struct timespec *until);
 int fault_pthread_key_create(fault_at at, pthread_key_t *key, void (*destroy)(void *));
+int fault_pthread_atfork(fault_at at, void (*prepare)(void), void (*parent)(void),
+                         void (*child)(void));
 int fault_pthread_setspecific(fault_at at, pthread_key_t key, const void *value);
 int fault_pthread_setname_np(fault_at at, pthread_t thread, const char *name);
 int fault_clock_gettime(fault_at at, clockid_t clock, struct timespec *t);

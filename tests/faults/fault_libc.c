@@ -178,6 +178,15 @@ fault_pthread_key_create(fault_at at, pthread_key_t *key, void (*destroy)(void *
 }
 
 int
+fault_pthread_atfork(fault_at at, void (*prepare)(void), void (*parent)(void),
+                     void (*child)(void))
+{
+    int rc = FAILS(at, ENOMEM);
+
+    return rc != 0 ? rc : pthread_atfork(prepare, parent, child);
+}
+
+int
 fault_pthread_setspecific(fault_at at, pthread_key_t key, const void *value)
 {
     int rc = FAILS(at, ENOMEM);

@@ -68,6 +68,8 @@
     fault_pthread_cond_timedwait(FAULT_HERE("pthread_cond_timedwait"), cond, mutex, until)
 #define pthread_key_create(key, destroy)                                                 \
     fault_pthread_key_create(FAULT_HERE("pthread_key_create"), key, destroy)
+#define pthread_atfork(prepare, parent, child)                                           \
+    fault_pthread_atfork(FAULT_HERE("pthread_atfork"), prepare, parent, child)
 #define pthread_setspecific(key, value)                                                  \
     fault_pthread_setspecific(FAULT_HERE("pthread_setspecific"), key, value)
 #define pthread_setname_np(thread, name)                                                 \

@@ -55,6 +55,10 @@ NOT_OUTSIDE_ATOMIC = {
 EDGE = re.compile(r"(?<![\w\])>])\[([a-z][a-z-]+)\](?!\()")
 ORDERING = pathlib.Path("docs/ordering.md")
 
+# A lock that fork does not know of; src/base/thread.c has all of them (see base/fork.c).
+STATIC_LOCK = re.compile(r"\b(PTHREAD_(MUTEX|COND|RWLOCK)_INITIALIZER|VOWI_LOCK_INIT)\b")
+LOCKS_HERE = {"src/base/thread.c", "src/sync/lock.c", "src/sync/lock.h", "executors/delayed.c"}
+
 MARKS = re.compile(r"\b(" + "|".join(("XX" + "X", "TO" + "DO", "FIX" + "ME")) + r")\b")
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.MULTILINE)
 COMMENT_OR_STRING = re.compile(
@@ -122,6 +126,8 @@ def check_atomics(name, text):
     if layer_of(name) is None or not name.as_posix().startswith(("src/", "executors/")):
         return
     rules = dict(NEVER)
+    if name.as_posix() not in LOCKS_HERE:
+        rules["a lock that fork does not know of"] = STATIC_LOCK
     if name.as_posix() == ATOMIC:
         text = PAUSE.sub(lambda m: ";" + "\n" * m.group().count("\n"), text)
     else:
@@ -213,6 +219,9 @@ BAD = [  # file, what is added to it, a part of the complaint
     ("src/core/state.c", "__sync_synchronize();\n", "a fence: __sync_synchronize"),
     ("executors/pool.c", "static volatile int x;\n", "volatile: volatile"),
     ("executors/pool.c", '__asm__("pause");\n', "assembly: __asm__"),
+    ("src/base/mem.h", "pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER;\n",
+     "a lock that fork does not know of"),
+    ("executors/pool.c", "struct vowi_lock l = VOWI_LOCK_INIT(1);\n", "fork does not know of"),
     ("src/base/atomic.h", '__asm__("mfence");\n', "assembly: __asm__"),
     ("src/sync/park.h", "memory_order_acquire\n", "a memory order: memory_order_acquire"),
     ("src/sync/park.h", "__ATOMIC_RELAXED\n", "a memory order: __ATOMIC_RELAXED"),

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/fork.c - executors and sleepers in a forked child.
+ *
+ * Nothing on the way of a post, an attach or a settle asks whether the process has
+ * forked. The child's handler, while there is one thread, puts another table of
+ * operations in the place of each executor's own, and that refuses with VOW_E_FORKED
+ * until the executor is revived. Only a wait that is about to sleep looks further: it
+ * would sleep for ever for what a thread of the parent was to do.
+ *
+ * A thread that slept at the fork has a node on its stack, on the state that it waits
+ * for. The child may give that stack to a thread of its own, so the handler takes the
+ * nodes off. Each sleeper noted where it hangs, and threads that sleep are listed.
+ */
+#include "core/fork.h"
+
+#include "core/block.h"
+#include "core/deadlock.h"
+#include "core/executor.h"
+#include "core/follow.h"
+#include "core/refs.h"
+#include "core/timer.h"
+#include "core/token.h"
+#include "core/word.h"
+#include "queue/wheel.h"
+
+/* ---- the operations of one that was left behind ------------------------------------------ */
+
+static int
+refuse(vow_executor *self, vow_task *task)
+{
+    (void)self;
+    (void)task;
+    return VOW_E_FORKED;
+}
+
+static int
+refuse_many(vow_executor *self, vow_task *first, size_t n)
+{
+    (void)self;
+    (void)first;
+    return n != 0 ? VOW_E_FORKED : 0;
+}
+
+static int
+refuse_timer(vow_executor *self, vow_timer *timer)
+{
+    (void)self;
+    (void)timer;
+    return VOW_E_FORKED;
+}
+
+/* What was armed never runs here. */
+static vow_removal
+remove_timer(vow_executor *self, vow_timer *timer)
+{
+    (void)self;
+    timer->task.reserved[0] = VOWI_TIMER_IDLE;
+    return VOW_REMOVED;
+}
+
+const vow_executor_ops vowi_forked_ops = {
+    .size = sizeof vowi_forked_ops,
+    .name = "forked",
+    .post = refuse,
+    .post_many = refuse_many,
+    .arm = refuse_timer,
+    .disarm = remove_timer,
+};
+
+/* ---- in the child ---------------------------------------------------------------------------- */
+
+static void
+unhang_sleeper(const struct vowi_thread *t)
+{
+    if (t->sleeper == NULL)
+        return;
+    vowi_take_over_word(t->sleeps_for); /* whether somebody had it or not */
+    vowi_unlock_word(t->sleeps_for);
+    (void)vowi_detach_if_there(t->sleeps_for, t->sleeper);
+}
+
+static void
+in_child(void)
+{
+    const struct vowi_thread *self = vowi_self();
+
+    for (const struct vowi_thread *t = vowi_globals.threads; t != NULL; t = t->next)
+        if (t != self)
+            unhang_sleeper(t);
+    vowi_waits_in_child();
+    vowi_removals_in_child();
+    vowi_timers_in_child();
+    vowi_executors_in_child();
+}
+
+/* relaxed: before the first thread sleeps or executor is made, by the thread that does. */
+void
+vowi_fork_watch_core(void)
+{
+    vowi_store_relaxed(&vowi_globals.in_child, in_child);
+}
+
+/* ---- waiting there ---------------------------------------------------------------------------- */
+
+/* Whether s itself was to be settled by one. A step that is skipped needs none. */
+static bool
+names_forked(struct vow_state *s)
+{
+    /* relaxed: read again after each wait */
+    bool following = (vowi_load_relaxed(&s->word) & VOWI_FOLLOWING) != 0;
+
+    if (following)
+        return false;
+    if (vowi_is_step(s))
+        return vowi_is_forked(vowi_load_relaxed(&vowi_step(s)->hook.on));
+    if (vowi_kind(s) == VOWI_TASK)
+        return vowi_is_forked(vowi_job(s)->on);
+    return vowi_closes_forked(s);
+}
+
+bool
+vowi_is_lost(struct vowi_thread *t, struct vow_state *s)
+{
+    bool lost = false;
+
+    if (vowi_globals.forks == 0)
+        return false;
+    vowi_consumer_ref(s);
+    while (s != NULL && !vowi_settled(s) && !lost) {
+        struct vow_state *up = NULL;
+
+        lost = names_forked(s);
+        if (!lost)
+            up = vowi_upstream(s);
+        vowi_consumer_unref(t, s);
+        s = up;
+    }
+    if (s != NULL)
+        vowi_consumer_unref(t, s);
+    return lost;
+}

@@ -1,0 +1,952 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A process that forks: what the child can still do with executors, futures and locks
+ * of the parent, and how it gets executors of its own out of them.
+ *
+ * Each case forks, and the child ends with 0 if all was as it should be there. It says
+ * on stderr what was not.
+ */
+#include "support/vow_test.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "core/state.h"
+#include "core/word.h"
+#include "support/coverage.h"
+#include "support/drops.h"
+#include "sync/spin.h"
+
+#if defined(__SANITIZE_THREAD__)
+#define UNDER_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define UNDER_TSAN 1
+#endif
+#endif
+#ifndef UNDER_TSAN
+#define UNDER_TSAN 0
+#endif
+
+enum { PATIENCE = 60 }; /* seconds that a child may take */
+
+static pid_t parent;
+
+/* ThreadSanitizer lets a child have threads only if it is told so. It does not survive
+ * that the thread which forked ends there: those cases are left out under it. */
+const char *__tsan_default_options(void);
+const char *
+__tsan_default_options(void)
+{
+    return "die_after_fork=0";
+}
+
+/* In a child that ends by the end of its last thread, what the stacks of the parent's
+ * threads point to looks like leaks. */
+int __lsan_is_turned_off(void);
+int
+__lsan_is_turned_off(void)
+{
+    return getpid() != parent;
+}
+
+static void
+leave(int status)
+{
+    coverage_write();
+    _exit(status);
+}
+
+/* In the child. */
+#define require(condition)                                                               \
+    do {                                                                                 \
+        if (!(condition)) {                                                              \
+            fprintf(stderr, "child, line %d: %s\n", __LINE__, #condition);               \
+            leave(1);                                                                    \
+        }                                                                                \
+    } while (0)
+
+/* Returns in the child alone true. */
+static bool
+in_child(pid_t *pid)
+{
+    *pid = fork();
+    assert_true(*pid >= 0);
+    if (*pid != 0)
+        return false;
+    alarm(PATIENCE);
+    return true;
+}
+
+static void
+assert_child_was_fine(pid_t pid)
+{
+    int status = -1;
+
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+/* ---- work --------------------------------------------------------------------------------- */
+
+static vow_result
+give_seven(void *ctx)
+{
+    drop_ran(ctx);
+    return vow_ok(vow_i64(7));
+}
+
+static vow_result
+add_one(vow_value in, void *ctx)
+{
+    (void)ctx;
+    return vow_ok(vow_i64(in.as.i64 + 1));
+}
+
+static void
+nothing(void *ctx)
+{
+    (void)ctx;
+}
+
+struct gate {
+    atomic_int entered;
+    atomic_int open;
+};
+
+static vow_result
+wait_at_gate(void *ctx)
+{
+    struct gate *g = ctx;
+
+    atomic_fetch_add(&g->entered, 1);
+    await_flag(&g->open, 1);
+    return vow_ok(VOW_NIL);
+}
+
+/* Its threads have started when this returns: AddressSanitizer takes locks for that, and
+ * a child would find them taken. */
+static vow_executor *
+pool_new(unsigned threads)
+{
+    vow_executor *pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = threads));
+    struct gate g = {0};
+    vow_future *f[4];
+
+    assert_non_null(pool);
+    for (unsigned i = 0; i < threads; i++)
+        f[i] = vow_submit(pool, wait_at_gate, vow_ptr(&g));
+    await_flag(&g.entered, (int)threads);
+    atomic_store(&g.open, 1);
+    for (unsigned i = 0; i < threads; i++) {
+        assert_int_equal(code_of(f[i]), 0);
+        vow_unref(f[i]);
+    }
+    return pool;
+}
+
+static void
+pool_free(vow_executor *pool)
+{
+    vow_unref(vow_executor_close(pool, VOW_DRAIN));
+    assert_int_equal(vow_executor_join(pool), 0);
+    vow_executor_unref(pool);
+}
+
+static int
+code_in_child(vow_future *f)
+{
+    int code = code_of(f);
+
+    vow_unref(f);
+    return code;
+}
+
+/* A thousand tasks and a step, all run; then its end. */
+static void
+require_works(vow_executor *on)
+{
+    vow_future *f = vow_then(vow_submit(on, give_seven, VOW_NIL), on, add_one, VOW_NIL);
+    int sum = 0;
+
+    require(vow_get(f).value.as.i64 == 8);
+    vow_unref(f);
+    for (int i = 0; i < 1000; i++) {
+        f = vow_submit(on, give_seven, VOW_NIL);
+        sum += (int)vow_get(f).value.as.i64;
+        vow_unref(f);
+    }
+    require(sum == 7000);
+}
+
+static void
+require_ends(vow_executor *on)
+{
+    vow_future *closed = vow_executor_close(on, VOW_DRAIN);
+
+    require(vow_executor_join(on) == 0);
+    require(code_of(closed) == 0);
+    vow_unref(closed);
+    vow_executor_unref(on);
+}
+
+static void
+require_left_behind(vow_executor *on)
+{
+    struct drop ctx = {0};
+    vow_promise *p = vow_promise_new();
+    vow_future *step = vow_then(vow_promise_future(p), on, add_one, drop_value(&ctx));
+    vow_value ctxs[2] = {VOW_NIL, VOW_NIL};
+    vow_timer timer = {.when = 0};
+
+    require(code_in_child(vow_submit(on, give_seven, VOW_NIL)) == VOW_E_FORKED);
+    require(vow_post(on, nothing, VOW_NIL) == VOW_E_FORKED);
+    require(vow_submit_many(on, give_seven, ctxs, 2, NULL) == VOW_E_FORKED);
+    require(on->ops->arm(on, &timer) == VOW_E_FORKED);
+    require(on->ops->disarm(on, &timer) == VOW_REMOVED);
+    require(vow_wait(step, 0)); /* it names it, so nothing will come of it */
+    require(code_of(step) == VOW_E_FORKED);
+    vow_promise_fulfill(p, vow_i64(1));
+    vow_promise_unref(p);
+    require(code_in_child(step) == VOW_E_FORKED);
+    require(drop_count(&ctx) == 1);
+    require(code_in_child(vow_executor_close(on, VOW_DRAIN)) == VOW_E_FORKED);
+    require(code_in_child(vow_executor_close(on, VOW_CANCEL_QUEUED)) == VOW_E_FORKED);
+    require(vow_executor_join(on) == VOW_E_FORKED);
+}
+
+/* ---- what was left behind -------------------------------------------------------------------- */
+
+VOW_CASE(child_is_told_that_a_pool_was_left_behind)
+{
+    vow_executor *pool = pool_new(2);
+    pid_t pid;
+
+    if (in_child(&pid)) {
+        require_left_behind(pool);
+        vow_executor_unref(vow_executor_ref(pool));
+        vow_executor_unref(pool);
+        leave(0);
+    }
+    assert_child_was_fine(pid);
+    pool_free(pool);
+}
+
+VOW_CASE(wait_for_what_was_queued_or_running_is_refused)
+{
+    struct gate g = {0};
+    vow_executor *pool = pool_new(1);
+    vow_promise *p = vow_promise_new();
+    vow_future *other = vow_promise_future(p);
+    vow_future *running = vow_submit(pool, wait_at_gate, vow_ptr(&g));
+    vow_future *queued, *step, *far;
+    pid_t pid;
+
+    await_flag(&g.entered, 1);
+    queued = vow_submit(pool, give_seven, VOW_NIL);
+    step = vow_then(vow_resolved(vow_i64(1)), pool, add_one, VOW_NIL);
+    far = vow_then(vow_ref(step), NULL, add_one, VOW_NIL);
+    if (in_child(&pid)) {
+        vow_result out;
+
+        require(code_of(running) == VOW_E_FORKED);
+        require(code_of(queued) == VOW_E_FORKED);
+        require(code_of(step) == VOW_E_FORKED);
+        require(code_of(far) == VOW_E_FORKED);
+        require(vow_wait(running, VOW_FOREVER) && vow_wait(queued, vow_seconds(100)));
+        require(!vow_take(queued, &out));
+        require(vow_future_status(running) == VOW_PENDING);
+        require(!vow_wait(other, vow_ms(1))); /* others may still settle it */
+        leave(0);
+    }
+    assert_child_was_fine(pid);
+    atomic_store(&g.open, 1);
+    assert_int_equal(vow_get(far).value.as.i64, 3);
+    assert_int_equal(vow_get(queued).value.as.i64, 7);
+    vow_promise_fulfill(p, VOW_NIL);
+    vow_promise_unref(p);
+    vow_unref(other);
+    vow_unref(running);
+    vow_unref(queued);
+    vow_unref(step);
+    vow_unref(far);
+    pool_free(pool);
+}
+
+VOW_CASE(wait_for_the_end_of_what_was_left_behind_is_refused)
+{
+    struct gate g = {0};
+    vow_executor *pool = pool_new(1);
+    vow_future *f = vow_submit(pool, wait_at_gate, vow_ptr(&g));
+    vow_future *closed;
+    pid_t pid;
+
+    await_flag(&g.entered, 1);
+    closed = vow_executor_close(pool, VOW_DRAIN);
+    if (in_child(&pid)) {
+        require(code_of(closed) == VOW_E_FORKED);
+        require(vow_executor_join(pool) == VOW_E_FORKED);
+        require(vow_executor_revive(pool) == VOW_E_CLOSED);
+        leave(0);
+    }
+    assert_child_was_fine(pid);
+    atomic_store(&g.open, 1);
+    assert_int_equal(vow_executor_join(pool), 0);
+    vow_unref(closed);
+    vow_unref(f);
+    vow_executor_unref(pool);
+}
+
+static void *
+fulfill_later(void *p)
+{
+    vow_promise_fulfill(p, vow_i64(3));
+    return NULL;
+}
+
+VOW_CASE(promises_work_in_the_child_as_ever)
+{
+    vow_promise *p = vow_promise_new();
+    vow_future *f = vow_then(vow_promise_future(p), NULL, add_one, VOW_NIL);
+    vow_executor *pool = pool_new(1); /* so that fork is watched */
+    pid_t pid;
+
+    if (in_child(&pid)) {
+        pthread_t thread;
+
+        require(pthread_create(&thread, NULL, fulfill_later, p) == 0);
+        require(vow_get(f).value.as.i64 == 4);
+        pthread_join(thread, NULL);
+        leave(0);
+    }
+    assert_child_was_fine(pid);
+    vow_promise_fulfill(p, vow_i64(1));
+    assert_int_equal(vow_get(f).value.as.i64, 2);
+    vow_promise_unref(p);
+    vow_unref(f);
+    pool_free(pool);
+}
+
+/* ---- sleepers ----------------------------------------------------------------------------------- */
+
+enum { SLEEPERS = 4 };
+
+struct sleepers {
+    vow_future *f;
+    atomic_int awake;
+    pthread_t threads[SLEEPERS];
+};
+
+static void *
+sleep_for(void *ctx)
+{
+    struct sleepers *s = ctx;
+
+    atomic_fetch_add(&s->awake, 1);
+    assert_int_equal(vow_get(s->f).value.as.i64, 5);
+    return NULL;
+}
+
+/* Whether so many nodes hang on a state: then they sleep, or are about to. */
+static void
+await_nodes(vow_future *f, int n)
+{
+    int found;
+
+    do {
+        uintptr_t word = vowi_lock_word(vowi_state(f));
+        struct vowi_node *node = vowi_first_node(word);
+
+        for (found = 0; node != NULL; found++)
+            node = node->next;
+        vowi_unlock_word(vowi_state(f));
+        sched_yield();
+    } while (found < n);
+}
+
+static void *
+dirty_the_stack(void *ctx)
+{
+    volatile unsigned char rubbish[32768];
+
+    for (size_t i = 0; i < sizeof rubbish; i++)
+        rubbish[i] = 0xa5;
+    return rubbish[1] == 0xa5 ? ctx : NULL;
+}
+
+VOW_CASE(child_takes_the_sleepers_of_the_parent_off_a_future)
+{
+    vow_promise *p = vow_promise_new();
+    struct sleepers s = {.f = vow_then(vow_promise_future(p), NULL, add_one, VOW_NIL)};
+    pid_t pid;
+
+    for (int i = 0; i < SLEEPERS; i++)
+        assert_int_equal(pthread_create(&s.threads[i], NULL, sleep_for, &s), 0);
+    await_nodes(s.f, SLEEPERS);
+    if (in_child(&pid)) {
+        pthread_t thread;
+
+        for (int i = 0; i < 2 * SLEEPERS; i++) {
+            require(pthread_create(&thread, NULL, dirty_the_stack, NULL) == 0);
+            pthread_join(thread, NULL);
+        }
+        vow_promise_fulfill(p, vow_i64(1));
+        require(vow_get(s.f).value.as.i64 == 2);
+        leave(0);
+    }
+    assert_child_was_fine(pid);
+    vow_promise_fulfill(p, vow_i64(4));
+    for (int i = 0; i < SLEEPERS; i++)
+        pthread_join(s.threads[i], NULL);
+    vow_promise_unref(p);
+    vow_unref(s.f);
+}
+
+/* A thread of the parent had the lock bit. */
+VOW_CASE(lock_bit_that_was_left_behind_is_taken_over)
+{
+    vow_executor *pool = pool_new(1);
+    vow_promise *p = vow_promise_new();
+    vow_future *f = vow_promise_future(p);
+    vow_future *first = vow_then(vow_ref(f), NULL, add_one, VOW_NIL);
+    vow_future *second = vow_then(vow_ref(f), NULL, add_one, VOW_NIL);
+    vow_future *third = vow_then(vow_ref(f), NULL, add_one, VOW_NIL);
+    pid_t pid;
+
+    vowi_lock_word(vowi_state(f));
+    if (in_child(&pid)) {
+        vow_future_cancel(second, NULL); /* takes it off in the middle */
+        require(code_of(second) == VOW_E_CANCELLED);
+        vowi_lock_word(vowi_state(f));
+        vow_promise_fulfill(p, vow_i64(1)); /* waits for it as well */
+        require(vow_get(first).value.as.i64 == 2);
+        require(vow_get(third).value.as.i64 == 2);
+        leave(0);
+    }
+    vowi_unlock_word(vowi_state(f));
+    assert_child_was_fine(pid);
+    vow_promise_unref(p);
+    vow_ignore(f);
+    vow_ignore(first);
+    vow_ignore(second);
+    vow_ignore(third);
+    pool_free(pool);
+}
+
+VOW_CASE(spin_lock_that_was_left_behind_is_taken_over)
+{
+    static struct vowi_spin lock;
+    vow_executor *pool = pool_new(1);
+    pid_t pid;
+
+    vowi_spin_acquire(&lock);
+    if (in_child(&pid)) {
+        vowi_spin_acquire(&lock);
+        vowi_spin_release(&lock);
+        leave(0);
+    }
+    vowi_spin_release(&lock);
+    assert_child_was_fine(pid);
+    pool_free(pool);
+}
+
+/* ---- reviving ------------------------------------------------------------------------------------- */
+
+VOW_CASE(pool_that_is_revived_works_and_ends)
+{
+    struct gate g = {0};
+    vow_executor *pool = pool_new(2);
+    vow_future *f = vow_submit(pool, wait_at_gate, vow_ptr(&g));
+    pid_t pid;
+
+    await_flag(&g.entered, 1);
+    if (in_child(&pid)) {
+        require(vow_executor_revive(pool) == 0);
+        require(vow_executor_revive(pool) == 0); /* again: nothing to do */
+        require(vow_pool_threads(pool) == 2);
+        require_works(pool);
+        require_ends(pool);
+        leave(0);
+    }
+    assert_child_was_fine(pid);
+    atomic_store(&g.open, 1);
+    assert_int_equal(code_of(f), 0);
+    vow_unref(f);
+    assert_int_equal(vow_executor_revive(pool), 0); /* it was never left behind */
+    pool_free(pool);
+}
+
+VOW_CASE(grandchild_revives_what_the_child_did_or_did_not)
+{
+    vow_executor *one = pool_new(1);
+    vow_executor *two = pool_new(1);
+    pid_t pid, next;
+
+    if (in_child(&pid)) {
+        require(vow_executor_revive(one) == 0);
+        require_works(one);
+        next = fork();
+        if (next == 0) {
+            alarm(PATIENCE);
+            require_left_behind(one);
+            require(vow_executor_revive(one) == 0);
+            require(vow_executor_revive(two) == 0);
+            require_works(one);
+            require_works(two);
+            leave(0);
+        }
+        assert_child_was_fine(next);
+        require_ends(one);
+        leave(0);
+    }
+    assert_child_was_fine(pid);
+    pool_free(one);
+    pool_free(two);
+}
+
+VOW_CASE(serial_and_manual_are_revived_as_well)
+{
+    vow_executor *pool = pool_new(1);
+    vow_executor *serial = vow_serial_new(pool);
+    vow_executor *plain = vow_serial_new(NULL);
+    vow_manual *m = vow_manual_new();
+    vow_future *f = vow_submit(vow_manual_executor(m), give_seven, VOW_NIL);
+    vow_future *g = vow_submit(vow_manual_executor(m), give_seven, VOW_NIL);
+    pid_t pid;
+
+    if (in_child(&pid)) {
+        require_left_behind(serial);
+        require_left_behind(plain);
+        require_left_behind(vow_manual_executor(m));
+        require(!vow_manual_step(m)); /* what was queued is the parent's */
+        require(code_of(f) == VOW_E_FORKED);
+        require(vow_executor_revive(serial) == 0);
+        require(code_in_child(vow_submit(serial, give_seven, VOW_NIL)) == VOW_E_FORKED);
+        require(vow_executor_revive(pool) == 0);
+        require_works(serial);
+        require_ends(serial);
+        require(vow_executor_revive(plain) == 0);
+        require_works(plain);
+        require_ends(plain);
+        require(vow_executor_revive(vow_manual_executor(m)) == 0);
+        vow_unref(g);
+        g = vow_submit(vow_manual_executor(m), give_seven, VOW_NIL);
+        require(vow_manual_run(m) == 1);
+        require(vow_get(g).value.as.i64 == 7);
+        vow_manual_unref(m);
+        require_ends(pool);
+        leave(0);
+    }
+    assert_child_was_fine(pid);
+    assert_int_equal(vow_manual_run(m), 2);
+    assert_int_equal(code_of(f), 0);
+    vow_unref(f);
+    vow_unref(g);
+    vow_manual_unref(m);
+    vow_executor_unref(serial);
+    vow_executor_unref(plain);
+    pool_free(pool);
+}
+
+static void
+run_nothing(vow_task *task, int why)
+{
+    (void)task;
+    (void)why;
+}
+
+VOW_CASE(timers_of_a_manual_executor_are_disarmed_in_the_child)
+{
+    vow_manual *m = vow_manual_new();
+    vow_executor *on = vow_manual_executor(m);
+    vow_timer a = {.task.run = run_nothing, .when = 5};
+    vow_timer b = {.task.run = run_nothing, .when = 500000};
+    pid_t pid;
+
+    assert_int_equal(on->ops->arm(on, &a), 0);
+    assert_int_equal(on->ops->arm(on, &b), 0);
+    if (in_child(&pid)) {
+        require(vow_executor_revive(on) == 0);
+        require(on->ops->disarm(on, &b) == VOW_RAN);
+        require(on->ops->arm(on, &a) == 0);
+        require(vow_manual_advance(m, 1000000) == 1);
+        leave(0);
+    }
+    assert_child_was_fine(pid);
+    assert_int_equal(vow_manual_advance(m, 1000000), 2);
+    vow_manual_unref(m);
+}
+
+VOW_CASE(revive_without_memory_leaves_it_as_it_was)
+{
+    vow_executor *pool = pool_new(1);
+    pid_t pid;
+
+    if (in_child(&pid)) {
+        for (size_t k = 1;; k++) {
+            int rc;
+
+            counting_fail_at(k, COUNTING_ONWARDS);
+            rc = vow_executor_revive(pool);
+            counting_fail_at(0, COUNTING_ONCE);
+            if (rc == 0)
+                break;
+            require(rc == VOW_E_NOMEM || rc == ENOMEM);
+            require_left_behind(pool);
+        }
+        require_works(pool);
+        require_ends(pool);
+        leave(0);
+    }
+    assert_child_was_fine(pid);
+    pool_free(pool);
+}
+
+/* ---- executors of users ------------------------------------------------------------------------------ */
+
+static int
+post_away(vow_executor *self, vow_task *task)
+{
+    (void)self;
+    (void)task;
+    return 0;
+}
+
+static const vow_executor_ops own_ops = {
+    .size = offsetof(vow_executor_ops, cannot_wait), .name = "own", .post = post_away};
+
+VOW_CASE(executor_of_a_user_is_left_behind_and_a_static_one_is_not)
+{
+    static vow_executor fixed = {&own_ops, NULL};
+    vow_executor own;
+    vow_executor *late;
+    pid_t pid;
+
+    assert_int_equal(vow_executor_init(&own, &own_ops), 0);
+    late = vow_serial_new(&fixed);
+    if (in_child(&pid)) {
+        vow_task task = {.run = run_nothing};
+
+        require_left_behind(&own);
+        require(vow_executor_revive(&own) == VOW_E_INVALID);
+        require(vow_post_task(&fixed, &task) == 0);
+        require(vow_executor_revive(&fixed) == VOW_E_INVALID);
+        require(vow_executor_revive(vow_inline()) == VOW_E_INVALID);
+        require(vow_executor_revive(NULL) == VOW_E_INVALID);
+        require(vow_executor_revive(late) == 0);
+        leave(0);
+    }
+    assert_child_was_fine(pid);
+    vow_executor_unref(&own);
+    vow_executor_unref(late);
+}
+
+static vow_task *kept;
+
+static int
+post_and_keep(vow_executor *self, vow_task *task)
+{
+    (void)self;
+    kept = task;
+    return 0;
+}
+
+static const vow_executor_ops keeping_ops = {
+    .size = sizeof(vow_executor_ops), .name = "keeping", .post = post_and_keep};
+
+VOW_CASE(serial_whose_runner_is_queued_on_a_static_executor_waits_for_it)
+{
+    static vow_executor fixed = {&keeping_ops, NULL};
+    vow_executor *serial = vow_serial_new(&fixed);
+    vow_future *f = vow_submit(serial, give_seven, VOW_NIL);
+    pid_t pid;
+
+    if (in_child(&pid)) {
+        require(vow_executor_revive(serial) == VOW_E_INVALID);
+        kept->run(kept, 0);
+        require(code_of(f) == VOW_E_FORKED);
+        require(vow_executor_revive(serial) == 0);
+        vow_unref(f);
+        f = vow_submit(serial, give_seven, VOW_NIL);
+        kept->run(kept, 0);
+        require(code_of(f) == 0);
+        leave(0);
+    }
+    assert_child_was_fine(pid);
+    kept->run(kept, 0);
+    assert_int_equal(code_of(f), 0);
+    vow_unref(f);
+    vow_executor_unref(serial);
+}
+
+/* ---- a task that forks --------------------------------------------------------------------------------- */
+
+struct forker {
+    vow_executor *on;
+    vow_executor *pool;
+    bool revives, exits, execs;
+    pid_t pid;
+};
+
+/* In the child. */
+static void
+go_on(struct forker *f)
+{
+    require(vow_executor_current() == NULL);
+    if (f->execs) {
+        execl("/bin/true", "true", (char *)NULL);
+        leave(1);
+    }
+    require(code_in_child(vow_submit(f->on, give_seven, VOW_NIL)) == VOW_E_FORKED);
+    if (f->revives) {
+        require(vow_executor_revive(f->pool) == 0);
+        require(vow_executor_revive(f->on) == 0);
+        require_works(f->on);
+    }
+    if (f->exits)
+        leave(0);
+    if (f->revives && f->on != f->pool)
+        require_ends(f->on);
+    if (f->revives) /* else its threads would keep the process, when this one has ended */
+        require_ends(f->pool);
+}
+
+static vow_result
+fork_inside(void *ctx)
+{
+    struct forker *f = ctx;
+
+    f->pid = fork();
+    if (f->pid == 0)
+        go_on(f);
+    return vow_ok(VOW_NIL);
+}
+
+static void
+assert_task_may_fork(struct forker *f)
+{
+    vow_future *done = vow_submit(f->on, fork_inside, vow_ptr(f));
+
+    assert_int_equal(code_of(done), 0);
+    vow_unref(done);
+    assert_child_was_fine(f->pid);
+}
+
+VOW_CASE(task_of_a_pool_that_forks_goes_on_in_the_child)
+{
+    vow_executor *pool = pool_new(2);
+    vow_executor *serial = vow_serial_new(pool);
+
+    for (int i = 0; i < 8; i++) {
+        struct forker f = {.on = i & 1 ? serial : pool,
+                           .pool = pool,
+                           .revives = (i & 2) != 0,
+                           .exits = UNDER_TSAN || (i & 4) != 0};
+
+        assert_task_may_fork(&f);
+    }
+    vow_executor_unref(serial);
+    pool_free(pool);
+}
+
+VOW_CASE(fork_and_exec_need_nothing)
+{
+    vow_executor *pool = pool_new(1);
+    struct forker f = {.on = pool, .execs = true};
+
+    assert_task_may_fork(&f);
+    pool_free(pool);
+}
+
+/* The worker that forks waits for the task that does: it runs it itself. */
+static vow_result
+wait_for_fork(void *ctx)
+{
+    struct forker *f = ctx;
+    vow_future *done = vow_submit(f->on, fork_inside, vow_ptr(f));
+    int code = code_of(done);
+
+    vow_unref(done);
+    return vow_ok(vow_i64(code));
+}
+
+VOW_CASE(task_that_forks_inside_the_wait_of_another_ends_in_the_child)
+{
+    vow_executor *pool = pool_new(1);
+    struct forker f = {.on = pool, .pool = pool, .exits = UNDER_TSAN};
+    vow_future *outer = vow_submit(pool, wait_for_fork, vow_ptr(&f));
+
+    assert_int_equal(vow_get(outer).value.as.i64, 0);
+    vow_unref(outer);
+    assert_child_was_fine(f.pid);
+    pool_free(pool);
+}
+
+static vow_result
+fork_and_exit_thread(void *ctx)
+{
+    pid_t *pid = ctx;
+
+    *pid = fork();
+    if (*pid == 0 && UNDER_TSAN)
+        leave(0);
+    if (*pid == 0)
+        pthread_exit(NULL);
+    return vow_ok(VOW_NIL);
+}
+
+VOW_CASE(task_that_forks_may_end_its_thread_in_the_child)
+{
+    vow_executor *pool = pool_new(1);
+    pid_t pid = 0;
+    vow_future *f = vow_submit(pool, fork_and_exit_thread, vow_ptr(&pid));
+
+    assert_int_equal(code_of(f), 0);
+    vow_unref(f);
+    assert_child_was_fine(pid);
+    pool_free(pool);
+}
+
+VOW_CASE(task_of_a_manual_executor_that_forks_goes_on_in_the_child)
+{
+    vow_manual *m = vow_manual_new();
+    struct forker f = {.on = vow_manual_executor(m)};
+    vow_future *done = vow_submit(f.on, fork_inside, vow_ptr(&f));
+
+    vow_manual_run(m);
+    if (f.pid == 0) {
+        require(code_of(done) == 0);
+        require(vow_executor_revive(f.on) == 0);
+        vow_unref(done);
+        vow_manual_unref(m);
+        leave(0);
+    }
+    assert_child_was_fine(f.pid);
+    vow_unref(done);
+    vow_manual_unref(m);
+}
+
+/* ---- in the middle of everything ------------------------------------------------------------------------ */
+
+enum { BUSY = 3, FORKS = 20 };
+
+struct busy {
+    vow_executor *pool, *serial;
+    atomic_bool over;
+    pthread_t threads[BUSY];
+};
+
+static void
+sleep_or_not(vow_executor *on)
+{
+    vow_future *f = vow_submit(on, give_seven, VOW_NIL);
+
+    (void)vow_wait(f, vow_us(20));
+    vow_future_cancel(f, NULL);
+    vow_unref(f);
+}
+
+/* A task in storage of its own, posted again and again. */
+struct trip {
+    vow_task task;
+    atomic_int arrived;
+};
+
+static void
+arrive(vow_task *task, int why)
+{
+    assert_int_equal(why, 0);
+    atomic_store(&((struct trip *)(void *)task)->arrived, 1);
+}
+
+static void
+travel(vow_executor *on, struct trip *t)
+{
+    atomic_store(&t->arrived, 0);
+    assert_int_equal(vow_post_task(on, &t->task), 0);
+    await_flag(&t->arrived, 1);
+}
+
+/* Sanitizers' allocators have locks that fork leaves taken: there, nothing but posts. */
+static void *
+keep_busy(void *ctx)
+{
+    struct busy *b = ctx;
+    struct trip there = {.task.run = arrive}, back = {.task.run = arrive};
+
+    while (!atomic_load(&b->over)) {
+        for (int i = 0; i < 20; i++) {
+            travel(b->pool, &there);
+            travel(b->serial, &back);
+        }
+        if (!VOW_BLOCK_CACHE)
+            continue;
+        sleep_or_not(b->pool);
+        sleep_or_not(b->serial);
+        vow_executor_unref(vow_serial_new(b->pool));
+    }
+    return NULL;
+}
+
+VOW_CASE(fork_in_the_middle_of_contended_posts)
+{
+    struct busy b = {.pool = pool_new(2)};
+    pid_t pid;
+
+    b.serial = vow_serial_new(b.pool);
+    for (int i = 0; i < BUSY; i++)
+        assert_int_equal(pthread_create(&b.threads[i], NULL, keep_busy, &b), 0);
+    for (int i = 0; i < FORKS; i++) {
+        if (in_child(&pid)) {
+            require(vow_executor_revive(b.pool) == 0);
+            require(vow_executor_revive(b.serial) == 0);
+            require_works(b.pool);
+            require_works(b.serial);
+            require_ends(b.serial);
+            require_ends(b.pool);
+            leave(0);
+        }
+        assert_child_was_fine(pid);
+    }
+    atomic_store(&b.over, true);
+    for (int i = 0; i < BUSY; i++)
+        pthread_join(b.threads[i], NULL);
+    vow_unref(vow_executor_close(b.serial, VOW_DRAIN));
+    assert_int_equal(vow_executor_join(b.serial), 0);
+    vow_executor_unref(b.serial);
+    pool_free(b.pool);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest cases[] = {
+        vow_test(child_is_told_that_a_pool_was_left_behind),
+        vow_test(wait_for_what_was_queued_or_running_is_refused),
+        vow_test(wait_for_the_end_of_what_was_left_behind_is_refused),
+        vow_test(promises_work_in_the_child_as_ever),
+        vow_test(child_takes_the_sleepers_of_the_parent_off_a_future),
+        vow_test(lock_bit_that_was_left_behind_is_taken_over),
+        vow_test(spin_lock_that_was_left_behind_is_taken_over),
+        vow_test(pool_that_is_revived_works_and_ends),
+        vow_test(grandchild_revives_what_the_child_did_or_did_not),
+        vow_test(serial_and_manual_are_revived_as_well),
+        vow_test(timers_of_a_manual_executor_are_disarmed_in_the_child),
+        vow_test(revive_without_memory_leaves_it_as_it_was),
+        vow_test(executor_of_a_user_is_left_behind_and_a_static_one_is_not),
+        vow_test(serial_whose_runner_is_queued_on_a_static_executor_waits_for_it),
+        vow_test(task_of_a_pool_that_forks_goes_on_in_the_child),
+        vow_test(fork_and_exec_need_nothing),
+        vow_test(task_that_forks_inside_the_wait_of_another_ends_in_the_child),
+        vow_test(task_that_forks_may_end_its_thread_in_the_child),
+        vow_test(task_of_a_manual_executor_that_forks_goes_on_in_the_child),
+        vow_test(fork_in_the_middle_of_contended_posts),
+    };
+
+    parent = getpid();
+    return vow_test_run(cases);
+}
