@@ -127,7 +127,8 @@ make_later(struct actor *a, int i)
     if (i % 8 == 0)
         l->f = vow_submit_every(either(a), 20000, VOW_MISSED_SKIP, run_often, ctx);
     else if (i % 8 == 1)
-        l->f = vow_finally(vow_sleep(NULL, (vow_ns)roll(a, 100000)), NULL, run_after, ctx);
+        l->f =
+            vow_finally(vow_sleep(NULL, (vow_ns)roll(a, 100000)), NULL, run_after, ctx);
     else
         l->f = vow_submit_at(either(a), soon(a), run_later, ctx);
     atomic_store(&a->arena->ready[a->lane][i], true);

@@ -12,6 +12,7 @@
 #include <vow/delayed.h>
 #include <vow/channel.h>
 #include <vow/combine.h>
+#include <vow/delayed.h>
 #include <vow/executor.h>
 #include <vow/future.h>
 #include <vow/loop.h>

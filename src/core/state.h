@@ -62,8 +62,7 @@ struct vowi_outcome {
             union {
                 vow_error *error;
                 struct vow_state *root;
-                int64_t
-                    size; /* as wide as what a value holds, so that drop and kind meet */
+                int64_t width; /* that of a value, so that kind is where drop is */
             } as;
             vow_drop_fn *kind; /* vowi_is_error, vowi_is_alias, or a value's drop */
         } other;
