@@ -95,9 +95,12 @@ vow_view
 vow_peek(const vow_future *f)
 {
     struct vow_state *s = vowi_state_or_nomem(f);
-    vow_view pending = {VOW_NIL, vow_error_of(VOW_E_INVALID)};
+    vow_view pending = {VOW_NIL, NULL};
 
-    return vowi_settled(s) ? vowi_view(s) : pending;
+    if (vowi_settled(s))
+        return vowi_view(s);
+    pending.error = vow_error_of(VOW_E_INVALID);
+    return pending;
 }
 
 /* What does not change in a record, whether there is one or not. */
