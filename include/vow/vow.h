@@ -9,7 +9,6 @@
 #include <vow/base.h>
 #include <vow/batch.h>
 #include <vow/cancel.h>
-#include <vow/delayed.h>
 #include <vow/channel.h>
 #include <vow/combine.h>
 #include <vow/delayed.h>

@@ -75,9 +75,9 @@ struct vowi_thread {
     struct vowi_frame *frames;  /* what runs on this stack, innermost first */
     struct vow_state *in_place; /* run by its waiter while its node is still queued */
     unsigned helping;           /* nested helps */
-    bool yielded;               /* core/yield.c: what was helped with wants another turn */
-    unsigned yields;            /* results of vow_yield_task that no task has returned yet */
-    int spin;                   /* how many rounds of spinning have paid off lately */
+    bool yielded;    /* core/yield.c: what was helped with wants another turn */
+    unsigned yields; /* results of vow_yield_task that no task has returned yet */
+    int spin;        /* how many rounds of spinning have paid off lately */
     struct vowi_parker parker;
 
     /* core/executor.c: the executor whose tasks run here, and prepaid holds. */
