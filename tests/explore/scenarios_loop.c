@@ -129,6 +129,37 @@ SCENARIO(loop_two_posts_sleep, 0, "two threads post while the loop falls asleep"
     outcome("%s %s wakes=%d", fate(&a), fate(&b), (int)s.wakes);
 }
 
+static int errands;
+
+static void
+counts(void *ctx)
+{
+    (void)ctx;
+    errands++;
+}
+
+static void
+posts_an_errand(void)
+{
+    require(vow_post(on, counts, VOW_NIL) == 0);
+}
+
+static void
+runs_until_both_errands_ran(void)
+{
+    while (errands < 2)
+        require(vow_loop_run_once(loop, VOW_FOREVER) == 0);
+}
+
+SCENARIO(loop_errands, 0, "two threads post blocks, which are freed as they have run",
+         EXPECTED("2", "each is freed after its poster's last touch"))
+{
+    make();
+    run_threads(runs_until_both_errands_ran, posts_an_errand, posts_an_errand);
+    end();
+    outcome("%d", errands);
+}
+
 static void
 posts_and_stops(void)
 {
