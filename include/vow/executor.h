@@ -279,6 +279,19 @@ bool vow_executor_is_closed(const vow_executor *on);
 int vow_executor_join(vow_executor *on);
 
 /**
+ * Writes what an executor is doing: whether it is open, and each task of it that sleeps
+ * for a future without a deadline, by its name or the address that made it, with what it
+ * waits for. What runs without sleeping in the library is not seen. For finding out why a
+ * close does not end.
+ *
+ * @param on   borrowed
+ * @param out  borrowed for the call
+ * @return     0; VOW_E_INVALID for inline; an errno value if it could not be written
+ * @contract   any thread; never blocks but on @p out; no memory; runs no user code
+ */
+int vow_executor_dump(vow_executor *on, FILE *out);
+
+/**
  * Starts an executor again in a forked child: fresh threads, nothing queued.
  *
  * In the child, every executor made by vow_executor_init is left behind: submitting,

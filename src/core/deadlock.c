@@ -175,3 +175,14 @@ vowi_waits_in_child(void)
 {
     waits.first = NULL;
 }
+
+void
+vowi_waits_each(const vow_executor *on, void (*fn)(const struct vowi_wait *w, void *ctx),
+                void *ctx)
+{
+    vowi_global_lock(VOWI_GLOBAL_WAITS);
+    for (const struct vowi_wait *w = waits.first; w != NULL; w = w->next)
+        if (w->on == on)
+            fn(w, ctx);
+    vowi_global_unlock(VOWI_GLOBAL_WAITS);
+}

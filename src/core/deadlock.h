@@ -22,6 +22,10 @@ struct vowi_wait {
 int vowi_wait_begin(struct vowi_wait *w);
 void vowi_wait_end(struct vowi_wait *w);
 
+/* Calls fn for each wait on a thread of an executor, under the lock. */
+void vowi_waits_each(const vow_executor *on,
+                     void (*fn)(const struct vowi_wait *w, void *ctx), void *ctx);
+
 /* In a forked child nobody waits. */
 void vowi_waits_in_child(void);
 

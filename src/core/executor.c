@@ -384,6 +384,22 @@ vowi_executor_closes(const vow_executor *on, const struct vow_state *s)
     return home != NULL && vowi_state(home->closing) == s;
 }
 
+/* relaxed: out of date when it is read */
+const char *
+vowi_executor_state(const vow_executor *on)
+{
+    struct home *home = home_of(on);
+    int mode = home != NULL ? vowi_load_relaxed(&home->mode) : 0;
+
+    if (vowi_is_forked(on))
+        return "left behind by a fork";
+    if (mode == 0)
+        return "open";
+    if (vowi_load_relaxed(&home->finished))
+        return "finished";
+    return mode == 1 + VOW_DRAIN ? "draining" : "cancelling";
+}
+
 /* ---- in a forked child --------------------------------------------------------------------- */
 
 /* The table first: what `forked` does may post. */

@@ -26,6 +26,9 @@ void vowi_executor_uncount_timer(struct vowi_thread *t, vow_executor *on);
 /* The token that fires when an executor is told to cancel, lent; NULL: inline, or one that
  * is never closed. */
 vow_token *vowi_executor_stopping(const vow_executor *on);
+/* What it is up to, in a word. */
+const char *vowi_executor_state(const vow_executor *on);
+
 /* In a forked child, while there is one thread: they are left behind. */
 void vowi_executors_in_child(void);
 

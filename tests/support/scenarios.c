@@ -790,6 +790,16 @@ pool_closed_at_once(struct drop_set *d)
 }
 
 static void
+dump(vow_executor *on)
+{
+    FILE *out = fopen("/dev/null", "w");
+
+    assert_non_null(out);
+    assert_int_equal(vow_executor_dump(on, out), on != NULL ? 0 : VOW_E_INVALID);
+    fclose(out);
+}
+
+static void
 serial_on_pool(struct drop_set *d)
 {
     vow_executor *pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 1));
@@ -798,6 +808,7 @@ serial_on_pool(struct drop_set *d)
     vow_future *g = every_step(vow_resolved(drop_set_new(d)), serial, d);
 
     submitting_many_to(serial, NULL, d);
+    dump(serial);
     finish(f, 0);
     finish(g, 0);
     pool_close(serial, VOW_DRAIN);

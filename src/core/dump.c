@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/dump.c - what an executor is doing, as far as can be said without asking its threads.
+ *
+ * A thread that sleeps for a future stands in the list of waits, and what it runs is on its
+ * stack: that can be read as long as it sleeps, which the lock of the list sees to. What
+ * runs without sleeping leaves no trace that others may read, so that running costs nothing.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "core/block.h"
+#include "core/deadlock.h"
+#include "core/executor.h"
+#include "core/fork.h"
+#include "core/frame.h"
+
+#define ROOM 4096
+
+/* Text under the lock, written out after it. What does not fit is left out. */
+struct text {
+    size_t used;
+    char of[ROOM];
+};
+
+static void add(struct text *t, const char *format, ...) VOW_PRINTF(2, 3);
+
+static void
+add(struct text *t, const char *format, ...)
+{
+    va_list args;
+    int n;
+
+    va_start(args, format);
+    n = vsnprintf(t->of + t->used, ROOM - t->used, format, args);
+    va_end(args);
+    if (n > 0)
+        t->used += (size_t)n < ROOM - t->used ? (size_t)n : ROOM - t->used - 1;
+}
+
+/* A future by its name, or else by where it was made. */
+static void
+add_future(struct text *t, struct vow_state *s)
+{
+    const char *name = vow_future_name(vowi_future(s));
+
+    if (name != NULL)
+        add(t, "%s", name);
+    else
+        add(t, "a future made at %p", vow_ptr(vow_future_site(vowi_future(s))).as.ptr);
+}
+
+/* Whoever waits, from the outermost task of its thread on. */
+static void
+add_wait(const struct vowi_wait *w, void *text)
+{
+    struct text *t = text;
+
+    for (const struct vowi_frame *f = w->thread->frames; f != NULL; f = f->outer) {
+        add(t, f == w->thread->frames ? "  running: " : ", inside: ");
+        if (f->state != NULL)
+            add_future(t, f->state);
+        else
+            add(t, "work without a future");
+    }
+    add(t, "; it waits for: ");
+    add_future(t, w->awaited);
+    add(t, "\n");
+}
+
+int
+vow_executor_dump(vow_executor *on, FILE *out)
+{
+    struct text t = {0, {0}};
+
+    if (on == NULL || on == vow_inline())
+        return VOW_E_INVALID;
+    add(&t, "executor %s at %p: %s\n", on->ops->name != NULL ? on->ops->name : "?",
+        (void *)on, vowi_executor_state(on));
+    vowi_waits_each(on, add_wait, &t);
+    return fputs(t.of, out) < 0 ? errno : 0;
+}

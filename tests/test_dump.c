@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* What an executor says of itself, and of the tasks on it that wait. */
+#include "support/vow_test.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "support/drops.h"
+
+static char text[8192];
+
+static const char *
+dump(vow_executor *on)
+{
+    FILE *out = fmemopen(text, sizeof text, "w");
+
+    assert_non_null(out);
+    assert_int_equal(vow_executor_dump(on, out), 0);
+    fclose(out);
+    return text;
+}
+
+static vow_result
+wait_for(void *f)
+{
+    return vow_ok(vow_get(f).value);
+}
+
+VOW_CASE(dump_names_what_runs_and_what_it_waits_for)
+{
+    vow_executor *pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 1));
+    vow_promise *p =
+        vow_promise_new_with(&VOW_PROMISE_OPTIONS(.name = "an answer from outside"));
+    vow_future *answer = vow_promise_future(p);
+    vow_future *f = vow_submit_with(pool, &VOW_SUBMIT_OPTIONS(.name = "the patient one"),
+                                    wait_for, vow_ptr(answer));
+    vow_future *g = vow_submit(pool, wait_for, vow_ptr(answer));
+    vow_future *closed;
+
+    while (strstr(dump(pool), "waits for: an answer") == NULL ||
+           strstr(text, "a future made at") == NULL)
+        sched_yield();
+    assert_non_null(strstr(text, "executor pool"));
+    assert_non_null(strstr(text, ": open"));
+    assert_non_null(strstr(text, "running: the patient one; it waits for: an answer"));
+
+    closed = vow_executor_close(pool, VOW_DRAIN);
+    assert_false(vow_wait(closed, vow_ms(1))); /* a deadline, and why it passed: */
+    assert_non_null(strstr(dump(pool), ": draining"));
+    assert_non_null(strstr(text, "the patient one"));
+    vow_unref(vow_executor_close(pool, VOW_CANCEL_QUEUED));
+    assert_non_null(strstr(dump(pool), ": cancelling"));
+
+    vow_promise_fulfill(p, vow_i64(1));
+    assert_int_equal(vow_executor_join(pool), 0);
+    assert_non_null(strstr(dump(pool), ": finished"));
+    assert_null(strstr(text, "running"));
+    vow_promise_unref(p);
+    vow_unref(answer);
+    vow_unref(closed);
+    vow_ignore(f);
+    vow_ignore(g);
+    vow_executor_unref(pool);
+}
+
+VOW_CASE(dump_of_inline_is_invalid)
+{
+    assert_int_equal(vow_executor_dump(NULL, stderr), VOW_E_INVALID);
+    assert_int_equal(vow_executor_dump(vow_inline(), stderr), VOW_E_INVALID);
+}
+
+static int
+refuse(vow_executor *self, vow_task *task)
+{
+    (void)self;
+    (void)task;
+    return VOW_E_LIMIT;
+}
+
+VOW_CASE(dump_of_a_static_executor_says_that_it_is_open)
+{
+    static const vow_executor_ops ops = {.size = sizeof ops, .post = refuse};
+    static vow_executor fixed = {.ops = &ops};
+
+    assert_non_null(strstr(dump(&fixed), "executor ? at"));
+    assert_non_null(strstr(text, ": open"));
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest cases[] = {
+        vow_test(dump_names_what_runs_and_what_it_waits_for),
+        vow_test(dump_of_inline_is_invalid),
+        vow_test(dump_of_a_static_executor_says_that_it_is_open),
+    };
+
+    return vow_test_run(cases);
+}
