@@ -20,9 +20,10 @@
 
 struct rig {
     const struct kind *kind;
-    vow_executor *on;       /* what is closed */
-    vow_executor *behind;   /* what it runs on; NULL: nothing */
-    vow_manual *m;          /* steps it, or what is behind it; NULL: threads do */
+    vow_executor *on;     /* what is closed */
+    vow_executor *behind; /* what it runs on; NULL: nothing */
+    vow_manual *m;        /* steps it, or what is behind it; NULL: threads do */
+    vow_loop *loop;
     vow_executor own;       /* of a user */
     vow_task *first, **end; /* its queue; one thread at a time */
     bool own_closed, own_cancelled, own_finished;
@@ -89,6 +90,28 @@ static void
 free_manual(struct rig *r)
 {
     vow_manual_unref(r->m);
+}
+
+static bool
+make_loop(struct rig *r)
+{
+    r->loop = vow_loop_new(NULL);
+    r->on = vow_loop_executor(r->loop);
+    return r->loop != NULL;
+}
+
+static void
+step_loop(struct rig *r)
+{
+    for (int turns = 0; r->loop != NULL && turns < 4; turns++)
+        vow_loop_run_once(r->loop, 0);
+}
+
+static void
+drop_loop(struct rig *r)
+{
+    vow_loop_unref(r->loop);
+    r->loop = NULL;
 }
 
 static bool
@@ -199,6 +222,7 @@ static const struct kind kinds[] = {
     {"pool", make_pool, NULL, drop_executor, nothing_behind},
     {"a pool of one with a limit", make_small_pool, NULL, drop_executor, nothing_behind},
     {"manual", make_manual, step_manual, drop_manual, nothing_behind},
+    {"loop", make_loop, step_loop, drop_loop, nothing_behind},
     {"serial on a pool", make_serial_on_pool, NULL, drop_executor, free_pool_behind},
     {"serial on manual", make_serial_on_manual, step_manual, drop_executor, free_manual},
     {"serial inline", make_serial_inline, NULL, drop_executor, nothing_behind},
