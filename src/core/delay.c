@@ -35,7 +35,7 @@ run_delay(vow_task *task, int why)
     vow_executor *home = d->as.timer.home;
     bool outermost = vowi_enter(t);
 
-    if (vowi_claim(&d->state)) {
+    if (vowi_claim_task(&d->state)) {
         if (vowi_take_task_turn(t, &d->state, function_of(d), why))
             vowi_executor_release(t, home);
     } else {

@@ -11,6 +11,8 @@
 
 #include <vow/executor.h>
 
+#include "base/atomic.h"
+
 /* The run of a vow_task. */
 typedef void vowi_run_fn(vow_task *task, int why);
 
@@ -30,6 +32,11 @@ struct vowi_node {
             unsigned char held; /* it took over a hold of its source */
             int32_t why;        /* on the trampoline: why it will not run, or 0 */
         } queued;
+        struct {
+            unsigned char priority;
+            unsigned char flags;
+            _Atomic(unsigned char) left; /* core/yield.c, of a job: its queue */
+        } turns;
     } as;
 };
 

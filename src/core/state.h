@@ -233,6 +233,13 @@ vowi_claim(struct vow_state *s)
     return (vowi_or_relaxed(&s->word, VOWI_CLAIMED) & VOWI_CLAIMED) == 0;
 }
 
+/* The same for a task, which may have had a turn on another thread [turn]. */
+static inline bool
+vowi_claim_task(struct vow_state *s)
+{
+    return (vowi_or_acquire(&s->word, VOWI_CLAIMED) & VOWI_CLAIMED) == 0;
+}
+
 /* Whether a settled state was abandoned. */
 static inline bool
 vowi_abandoned(struct vow_state *s)

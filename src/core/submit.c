@@ -138,20 +138,22 @@ too_late(struct vow_state *s)
 }
 
 static inline void
-run(struct vowi_job *job, int why, bool bound)
+run(struct vowi_job *job, int why, bool bound, bool in_place)
 {
     struct vowi_thread *t = vowi_self();
     struct vow_state *s = &job->state;
     bool outermost = vowi_enter(t);
 
-    if (vowi_claim(s)) {
+    if (vowi_claim_task(s)) {
         vow_error *instead = why != 0 ? vowi_refusal(why) : NULL;
 
         if (bound && why == 0)
             instead = too_late(s);
         take_turn(t, s, job->fn.run, instead);
+    } else if (in_place) {
+        vowi_hold_release(t, s); /* somebody was faster */
     } else {
-        vowi_hold_release(t, s); /* it was cancelled, or its waiter ran it */
+        vowi_left_queue(t, s); /* it was cancelled, or its waiter runs it */
     }
     vowi_leave(t, outermost);
 }
@@ -159,20 +161,20 @@ run(struct vowi_job *job, int why, bool bound)
 static void
 run_job(vow_task *task, int why)
 {
-    run(vowi_container_of(task, struct vowi_job, as.task), why, false);
+    run(vowi_container_of(task, struct vowi_job, as.task), why, false, false);
 }
 
 /* The run of a job that has a token: so that the others need not look whether they do. */
 static void
 run_bound_job(vow_task *task, int why)
 {
-    run(vowi_container_of(task, struct vowi_job, as.task), why, true);
+    run(vowi_container_of(task, struct vowi_job, as.task), why, true, false);
 }
 
 void
 vowi_run_job(struct vowi_job *job)
 {
-    run(job, 0, true);
+    run(job, 0, true, true);
 }
 
 static struct vowi_job *

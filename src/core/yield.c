@@ -11,7 +11,14 @@
  * came during the turn has found it claimed and left STOPPING; one that comes after finds
  * it free, and settles it. Both go through the word, so one of the two sees it [turn].
  *
+ * A waiter may run a turn of a job in place, while its node is in a queue. Who takes the
+ * node out meanwhile finds the job claimed, says TAKEN in a byte of the node, and looks
+ * again; a turn in place gives up the claim, and then looks at that byte. Both are
+ * seq_cst, so one sees the other, and who takes the byte back posts the node [left].
+ *
  * Edges:
+ *     [left]  the node, from whoever took it out to whoever posts it again; of a node that
+ *             comes out and a claim that is given up one sees the other
  *     [turn]  what a turn did, to whoever claims the task next
  */
 #include "core/yield.h"
@@ -44,7 +51,7 @@ stop(struct vowi_thread *t, struct vow_state *s)
 {
     vow_value ctx;
 
-    if (!vowi_claim(s)) {
+    if (!vowi_claim_task(s)) {
         vowi_hold_release(t, s);
         return false;
     }
@@ -75,12 +82,53 @@ post(struct vowi_thread *t, struct vow_state *s)
     vow_task *task = task_of(s);
     int why;
 
+    task->flags |= VOW_TASK_AGAIN;
     t->returning = true;
     why = vow_post_task(is_job(s) ? vowi_job(s)->on : t->executor, task);
     t->returning = false;
     if (why != 0)
         task->run(task, why);
 }
+
+/* ---- the node of a job that is run in place ---------------------------------------------- */
+
+enum { QUEUED, TAKEN };
+
+static _Atomic(unsigned char) *
+left_of(struct vow_state *s)
+{
+    return &vowi_job(s)->as.node.as.turns.left;
+}
+
+static bool
+take_back(struct vow_state *s)
+{
+    unsigned char taken = TAKEN;
+
+    return vowi_cas_strong_seq_cst(left_of(s), &taken, QUEUED); /* [left] */
+}
+
+void
+vowi_left_queue(struct vowi_thread *t, struct vow_state *s)
+{
+    vowi_store_seq_cst(left_of(s), TAKEN); /* [left] */
+    if ((vowi_load_seq_cst(&s->word) & VOWI_CLAIMED) == 0 && take_back(s))
+        post(t, s);
+    else
+        vowi_hold_release(t, s);
+}
+
+/* After a turn in place, with the claim given up. Consumes a hold. */
+static void
+leave_or_post(struct vowi_thread *t, struct vow_state *s)
+{
+    if (vowi_load_seq_cst(left_of(s)) == TAKEN && take_back(s)) /* [left] */
+        post(t, s);
+    else
+        vowi_hold_release(t, s);
+}
+
+/* ---- going on ------------------------------------------------------------------------------ */
 
 /* relaxed: ordered by the word, whose claim has just been given up [turn] */
 static bool
@@ -92,17 +140,15 @@ is_stopping(struct vow_state *s)
 bool
 vowi_go_again(struct vowi_thread *t, struct vow_state *s, vow_value ctx)
 {
-    bool queued = t->in_place == s; /* its waiter ran it: it never left the queue */
+    bool in_place = t->in_place == s;
 
     t->yielded = t->helping != 0;
-    if (!queued)
-        task_of(s)->flags |= VOW_TASK_AGAIN;
     vowi_set_value(s, ctx);
-    vowi_and_acq_rel(&s->word, ~VOWI_CLAIMED); /* [turn] */
+    vowi_and_seq_cst(&s->word, ~VOWI_CLAIMED); /* [turn], [left] */
     if (is_stopping(s))
         return stop(t, s);
-    if (queued)
-        vowi_hold_release(t, s);
+    if (in_place)
+        leave_or_post(t, s);
     else
         post(t, s);
     return false;

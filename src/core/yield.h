@@ -23,6 +23,9 @@ vowi_is_yield(struct vowi_thread *t, const vow_result *r)
     return vowi_unlikely(t->yields != 0) && vowi_take_yield(t, r);
 }
 
+/* A job came out of its queue and was found claimed. Consumes a hold, the queue's. */
+void vowi_left_queue(struct vowi_thread *t, struct vow_state *s);
+
 /*
  * After such a turn: the task, whose state is still claimed, goes to the back of its
  * queue, or settles if it was asked to stop meanwhile; true: it did. Consumes a hold.

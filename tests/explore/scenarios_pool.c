@@ -524,6 +524,34 @@ SCENARIO(pool_yield_nested, 0, "a worker waits for a task that wants two turns",
     outcome("got %d, %d turns", got, turns);
 }
 
+static vow_result
+waits_for_f(void *ctx)
+{
+    int64_t x = vow_get(f).value.as.i64;
+
+    (void)ctx;
+    return vow_ok(vow_i64(x + 1));
+}
+
+static void
+submits_both(void)
+{
+    f = vow_submit(pool, yields_once, VOW_NIL);
+    g = vow_submit(pool, waits_for_f, VOW_NIL);
+}
+
+SCENARIO(pool_yield_in_place, 0, "a worker runs a turn of a task that another may pick",
+         EXPECTED("got 8, 2 turns", "each turn sees the one before"))
+{
+    explore_calmly(make_2);
+    submits_both();
+    got = (int)vow_get(g).value.as.i64;
+    vow_unref(f);
+    vow_unref(g);
+    explore_calmly(closes_and_joins);
+    outcome("got %d, %d turns", got, turns);
+}
+
 /* ---- the end while there is work ------------------------------------------------------------- */
 
 SCENARIO(pool_close_post, 0, "a task is posted while the pool is closed",
