@@ -135,6 +135,12 @@ take_count(int n, int *count)
     return n >= 0 ? 0 : errno;
 }
 
+/* musl, and glibc before 2.35, do not have it: as with a kernel that does not. */
+#if !defined __GLIBC__ || __GLIBC__ * 100 + __GLIBC_MINOR__ < 235
+#define epoll_pwait2(epoll, events, most, timeout, mask)                                 \
+    ((void)(epoll), (void)(events), (void)(most), (void)(timeout), errno = ENOSYS, -1)
+#endif
+
 int
 vowi_sys_epoll_wait_ns(int epoll, struct epoll_event *events, int most, vow_ns timeout,
                        int *count)

@@ -9,31 +9,31 @@
 #define VOWI_SYNC_LOCK_H
 
 #include <pthread.h>
-#include <stddef.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include <vow/base.h>
 
 enum vowi_rank {
-    VOWI_RANK_JOIN = 1,  /* executors/pool.c: joining the last thread */
-    VOWI_RANK_POOL,      /* executors/pool.c: threads, and their coming and going */
-    VOWI_RANK_MANUAL,    /* executors/manual.c: its queue and timers */
-    VOWI_RANK_SERIAL,    /* executors/serial.c: its list and who runs it */
-    VOWI_RANK_TIMERS,    /* executors/delayed.c: the timer thread's wheel */
-    VOWI_RANK_RUNNING,   /* core/timer.c: timers that run away from home */
-    VOWI_RANK_LOOP,      /* executors/loop.c: timers, descriptors, its life */
-    VOWI_RANK_INJECT,    /* executors/pool.c: the order of what came from outside */
-    VOWI_RANK_LEVELS,    /* executors/pool_levels.c: tasks by priority */
-    VOWI_RANK_BREAKER,   /* resilience/breaker.c: one breaker */
-    VOWI_RANK_BUDGET,    /* resilience/budget.c: one budget */
-    VOWI_RANK_RETRY,     /* resilience/retry.c: one call */
-    VOWI_RANK_HEDGE,     /* resilience/hedge.c: one call */
-    VOWI_RANK_LATENCY,   /* resilience/latency.c: one record */
-    VOWI_RANK_CACHE,     /* resilience/cache.c: one cache */
-    VOWI_RANK_LIMIT,     /* resilience/bulkhead.c, rate.c: one limiter */
-    VOWI_RANK_CHANNEL,   /* combine/channel.c: one channel, or several in their order */
-    VOWI_RANK_MAP,       /* combine/map.c: one map */
-    VOWI_RANK_REMOVALS,  /* core/registration.c: who waits for a callback to return */
+    VOWI_RANK_JOIN = 1, /* executors/pool.c: joining the last thread */
+    VOWI_RANK_POOL,     /* executors/pool.c: threads, and their coming and going */
+    VOWI_RANK_MANUAL,   /* executors/manual.c: its queue and timers */
+    VOWI_RANK_SERIAL,   /* executors/serial.c: its list and who runs it */
+    VOWI_RANK_TIMERS,   /* executors/delayed.c: the timer thread's wheel */
+    VOWI_RANK_RUNNING,  /* core/timer.c: timers that run away from home */
+    VOWI_RANK_LOOP,     /* executors/loop.c: timers, descriptors, its life */
+    VOWI_RANK_INJECT,   /* executors/pool.c: the order of what came from outside */
+    VOWI_RANK_LEVELS,   /* executors/pool_levels.c: tasks by priority */
+    VOWI_RANK_BREAKER,  /* resilience/breaker.c: one breaker */
+    VOWI_RANK_BUDGET,   /* resilience/budget.c: one budget */
+    VOWI_RANK_RETRY,    /* resilience/retry.c: one call */
+    VOWI_RANK_HEDGE,    /* resilience/hedge.c: one call */
+    VOWI_RANK_LATENCY,  /* resilience/latency.c: one record */
+    VOWI_RANK_CACHE,    /* resilience/cache.c: one cache */
+    VOWI_RANK_LIMIT,    /* resilience/bulkhead.c, rate.c: one limiter */
+    VOWI_RANK_CHANNEL,  /* combine/channel.c: one channel, or several in their order */
+    VOWI_RANK_MAP,      /* combine/map.c: one map */
+    VOWI_RANK_REMOVALS, /* core/registration.c: who waits for a callback to return */
 };
 
 struct vowi_lock {
