@@ -163,7 +163,7 @@ static struct summary
 summarize(vow_ns from, vow_ns to)
 {
     static vow_ns times[MOST_CALLS];
-    size_t all = atomic_load(&call_count), n = 0;
+    size_t all = atomic_load(&call_count), n = 0, median, late;
     struct summary s = {{0}, 0, 0};
 
     for (size_t i = 0; i < all && i < MOST_CALLS; i++)
@@ -174,8 +174,10 @@ summarize(vow_ns from, vow_ns to)
     if (n == 0)
         return s;
     qsort(times, n, sizeof *times, by_time);
-    s.p50 = (double)times[n / 2] / 1e6;
-    s.p99 = (double)times[n * 99 / 100] / 1e6;
+    median = n / 2;
+    late = n * 99 / 100;
+    s.p50 = (double)times[median] / 1e6;
+    s.p99 = (double)times[late] / 1e6;
     return s;
 }
 

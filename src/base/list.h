@@ -63,7 +63,10 @@ vowi_list_pop(struct vowi_list *l)
 
     if (first == &l->head)
         return NULL;
-    vowi_list_remove(first);
+    l->head.next = first->next;
+    first->next->prev = &l->head;
+    first->next = NULL;
+    first->prev = NULL;
     return first;
 }
 

@@ -73,10 +73,11 @@ cache_of_values(struct drop_set *d)
 {
     vow_cache *c = vow_cache_new(NULL);
     vow_singleflight *s = vow_singleflight_new();
+    unsigned first = 0;
 
-    for (char key = 'a'; key < 'a' + 20; key++) /* grows */
-        expect(vow_cache_get(c, &key, 1, NULL, succeed, drop_set_new(d)), 0);
-    expect(vow_cache_get(c, "a", 1, NULL, succeed, drop_set_new(d)), 0);
+    for (unsigned key = 0; key < 20; key++) /* grows */
+        expect(vow_cache_get(c, &key, sizeof key, NULL, succeed, drop_set_new(d)), 0);
+    expect(vow_cache_get(c, &first, sizeof first, NULL, succeed, drop_set_new(d)), 0);
     expect(vow_singleflight_call(s, "a", 1, NULL, succeed, drop_set_new(d)), 0);
     vow_cache_unref(c);
     vow_singleflight_unref(s);
