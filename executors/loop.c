@@ -69,6 +69,8 @@ claim(struct vow_loop *l, bool nested)
 {
     int rc = 0;
 
+    if (vowi_loop_is_forked(l))
+        return VOW_E_FORKED;
     vowi_lock_acquire(&l->lock);
     if (l->owner != NULL && l->owner != vowi_self()) {
         rc = EPERM;
@@ -225,6 +227,16 @@ cannot_wait(vow_executor *self)
     return vowi_error_of_wait(VOWI_WAIT_IN_LOOP);
 }
 
+/*
+ * In a forked child: its epoll and its eventfd are the parent's as well, and what is
+ * watched there too. So nothing of it works here, and it cannot be revived.
+ */
+static void
+forked(vow_executor *self)
+{
+    (void)vowi_lock_inherit(&vowi_loop_of(self)->lock);
+}
+
 /* No block_begin: a wait on its thread would stop all that could end it. */
 static const vow_executor_ops ops = {
     .size = sizeof ops,
@@ -237,9 +249,16 @@ static const vow_executor_ops ops = {
     .clock = clock_of,
     .close = loop_close,
     .destroy = destroy,
+    .forked = forked,
     .cannot_wait = cannot_wait,
     .revoke = vowi_loop_revoke,
 };
+
+bool
+vowi_loop_is_forked(const struct vow_loop *l)
+{
+    return l->executor.ops != &ops; /* the library has put others there */
+}
 
 static vow_ns
 read_monotonic(const vow_clock *self)

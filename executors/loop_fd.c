@@ -138,6 +138,8 @@ vowi_loop_may_own(struct vow_loop *l)
 {
     bool may;
 
+    if (vowi_loop_is_forked(l))
+        return false;
     vowi_lock_acquire(&l->lock);
     may = l->owner == NULL || l->owner == vowi_self();
     vowi_lock_release(&l->lock);

@@ -295,6 +295,9 @@ void vowi_loop_free_fds(struct vow_loop *l);
 /* Whether the calling thread may do what is the owner's. */
 bool vowi_loop_may_own(struct vow_loop *l);
 
+/* Whether fork left it behind, in the parent. */
+bool vowi_loop_is_forked(const struct vow_loop *l);
+
 /* ---- loop_signal.c --------------------------------------------------------------- */
 
 void vowi_loop_dispatch_signals(struct vow_loop *l);

@@ -508,6 +508,35 @@ VOW_CASE(grandchild_revives_what_the_child_did_or_did_not)
     pool_free(two);
 }
 
+/* Its descriptors are the parent's as well: it does nothing here, and says so. */
+VOW_CASE(loop_in_the_child_says_so)
+{
+    vow_loop *l = vow_loop_new(NULL);
+    vow_future *f = vow_submit(vow_loop_executor(l), give_seven, VOW_NIL);
+    vow_future *g;
+    pid_t pid;
+
+    assert_non_null(l);
+    if (in_child(&pid)) {
+        require(vow_loop_run_once(l, 0) == VOW_E_FORKED);
+        require(vow_loop_run(l) == VOW_E_FORKED);
+        require(vow_loop_run_until(l, f) == VOW_E_FORKED);
+        require(code_in_child(vow_submit(vow_loop_executor(l), give_seven, VOW_NIL)) ==
+                VOW_E_FORKED);
+        require(vow_executor_revive(vow_loop_executor(l)) != 0);
+        g = vow_loop_ready(l, 0, VOW_FD_READ);
+        require(vow_future_status(g) == VOW_REJECTED);
+        vow_ignore(g);
+        vow_loop_unref(l);
+        leave(0);
+    }
+    assert_child_was_fine(pid);
+    assert_int_equal(vow_loop_run_until(l, f), 0); /* the parent's goes on */
+    assert_int_equal(vow_peek(f).value.as.i64, 7);
+    vow_unref(f);
+    vow_loop_unref(l);
+}
+
 VOW_CASE(serial_and_manual_are_revived_as_well)
 {
     vow_executor *pool = pool_new(1);
@@ -934,6 +963,7 @@ main(void)
         vow_test(spin_lock_that_was_left_behind_is_taken_over),
         vow_test(pool_that_is_revived_works_and_ends),
         vow_test(grandchild_revives_what_the_child_did_or_did_not),
+        vow_test(loop_in_the_child_says_so),
         vow_test(serial_and_manual_are_revived_as_well),
         vow_test(timers_of_a_manual_executor_are_disarmed_in_the_child),
         vow_test(revive_without_memory_leaves_it_as_it_was),

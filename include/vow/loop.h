@@ -41,6 +41,10 @@
  * and frames at once with VOW_E_CLOSED, in both modes. To drain it, its owner has
  * to run it; without the last reference to the loop nobody can, and then what is
  * queued is cancelled.
+ *
+ * Fork. In a forked child the loop's descriptors are the parent's as well, so that it
+ * cannot run there: vow_loop_run and its kin give VOW_E_FORKED, watching gives EPERM,
+ * and vow_executor_revive VOW_E_INVALID. Make a new one.
  */
 #ifndef VOW_LOOP_H
 #define VOW_LOOP_H
