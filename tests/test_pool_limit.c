@@ -152,7 +152,7 @@ VOW_CASE(tasks_of_all_priorities_count_and_room_comes_back)
 static int
 submit_list(vow_executor *pool, struct jobs *jobs, size_t n)
 {
-    vow_value ctxs[MOST];
+    vow_value ctxs[MOST] = {VOW_NIL};
     int code;
 
     for (size_t i = 0; i < n; i++)

@@ -70,8 +70,19 @@ vowi_list_pop(struct vowi_list *l)
     return first;
 }
 
-/* Goes through a list from the first to the last; what is removed may not be link. */
+static inline struct vowi_link *
+vowi_list_first_or_head(const struct vowi_list *l)
+{
+    return l->head.next;
+}
+
+/*
+ * Goes through a list from the first to the last; what is removed may not be link. The
+ * first is read by a function of the list alone: if it is read as a member of a struct
+ * around the list, gcc 12 moves the read out of a loop in which the first is removed.
+ */
 #define vowi_list_each(link, l)                                                          \
-    for (struct vowi_link *link = (l)->head.next; link != &(l)->head; link = link->next)
+    for (struct vowi_link *link = vowi_list_first_or_head(l); link != &(l)->head;        \
+         link = link->next)
 
 #endif
