@@ -293,7 +293,7 @@ VOW_CASE(full_pool_lets_the_caller_run_what_is_submitted_but_not_what_is_posted)
     vow_executor *pool = pool_new(1, VOW_FULL_RUN);
     struct jobs jobs = {.n = 0};
     struct drop d = {0};
-    pthread_t ran_on;
+    pthread_t ran_on = {0};
     struct gate g;
     vow_future *f;
 
