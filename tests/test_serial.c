@@ -65,7 +65,7 @@ run_job(vow_task *task, int why)
     j->runs++;
     j->why = why;
     j->current = vow_executor_current() == serial;
-    journal_add(&journal, why == 0 ? j->mark : (char)(j->mark - 'A' + 'a'));
+    journal_add(&journal, (char)(why == 0 ? j->mark : j->mark - 'A' + 'a'));
     if (j->act != NULL)
         j->act(j);
 }

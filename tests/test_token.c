@@ -956,7 +956,7 @@ removal_inside(const vow_executor_ops *ops)
     vow_executor mine = {ops, NULL};
     vow_executor *before;
     struct pair p = pair_new();
-    pthread_t thread, other;
+    pthread_t thread, other = {0};
     vow_removal removal;
     vow_registration *r =
         vow_token_on_cancel(p.token, NULL, block_until_told, drop_value(&b.ctx));

@@ -126,7 +126,7 @@ typedef enum vow_case_kind { VOW_CASE_IS_RECEIVE = 0, VOW_CASE_IS_SEND } vow_cas
 
 /** A case of vow_select. Made by the macros below. */
 typedef struct vow_case {
-    vow_case_kind kind;
+    vow_case_kind kind;   /**< a send or a receive */
     vow_channel *channel; /**< borrowed for the call; NULL never happens */
     vow_value value;      /**< of a send: consumed */
 } vow_case;

@@ -55,7 +55,7 @@ typedef enum vow_layer_kind {
 
 /** One layer. Made by the macros below. */
 typedef struct vow_layer {
-    vow_layer_kind kind;
+    vow_layer_kind kind;            /**< which means it is */
     vow_ns time;                    /**< of a timeout */
     const vow_retry_options *retry; /**< borrowed for vow_policy_new, copied */
     const vow_hedge_options *hedge; /**< borrowed for vow_policy_new, copied */
