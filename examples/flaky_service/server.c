@@ -27,7 +27,8 @@ struct server {
 static void
 pause_for(vow_ns time)
 {
-    struct timespec t = {time / 1000000000, time % 1000000000};
+    struct timespec t = {.tv_sec = (time_t)(time / 1000000000),
+                         .tv_nsec = (long)(time % 1000000000)};
 
     nanosleep(&t, NULL);
 }
