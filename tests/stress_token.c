@@ -12,8 +12,9 @@
 #include <unistd.h>
 
 #include "support/drops.h"
+#include "support/sanitizer.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(VOW_COVERAGE)
+#if defined(UNDER_ASAN) || defined(UNDER_TSAN) || defined(VOW_COVERAGE)
 enum { OPERATIONS = 200000 };
 #else
 enum { OPERATIONS = 10000000 };
@@ -114,7 +115,7 @@ VOW_CASE(millions_of_short_operations_leave_nothing_on_an_immortal_token)
     assert_int_equal(counting_live_bytes(), live);
     print_message("%d operations: %ld bytes more of resident memory\n", OPERATIONS,
                   resident() - before);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !defined(UNDER_ASAN) && !defined(UNDER_TSAN)
     assert_true(resident() - before < 1024 * 1024);
 #endif
     vow_token_unref(t);

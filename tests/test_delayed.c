@@ -13,6 +13,7 @@
 #include "base/sys.h"
 #include "base/time.h"
 #include "drops.h"
+#include "sanitizer.h"
 
 /* ---- a failing thread ---------------------------------------------------- */
 
@@ -412,7 +413,7 @@ VOW_CASE(timer_thread_that_stops_starts_again_with_what_is_armed)
     pool_free(pool);
 }
 
-#ifndef __SANITIZE_THREAD__
+#ifndef UNDER_TSAN
 static vow_result
 from_child(void *ctx)
 {
@@ -1110,7 +1111,7 @@ VOW_CASE(sleep_on_the_real_clock_is_never_early)
 
 /* ---- memory -------------------------------------------------------------- */
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(UNDER_ASAN) || defined(UNDER_TSAN)
 #define MANY 10000
 #else
 #define MANY 1000000
@@ -1267,7 +1268,7 @@ main(void)
         vow_test(close_ends_what_the_timer_thread_has),
         vow_test(timer_thread_that_cannot_start_is_an_error_and_is_tried_again),
         vow_test(timer_thread_that_stops_starts_again_with_what_is_armed),
-#ifndef __SANITIZE_THREAD__ /* which allows no thread in a child of many */
+#ifndef UNDER_TSAN /* which allows no thread in a child of many */
         vow_test(timer_thread_is_started_anew_in_a_forked_child),
 #endif
         vow_test(submit_after_runs_when_its_time_has_come),

@@ -7,8 +7,9 @@
 #include <string.h>
 
 #include "queue/wheel.h"
+#include "sanitizer.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(UNDER_ASAN) || defined(UNDER_TSAN)
 #define STEPS 200000
 #else
 #define STEPS 10000000
