@@ -225,14 +225,21 @@ begin(struct vowi_worker *w)
     vow_executor_enter(&w->pool->executor);
 }
 
-/* Returns false if the task has forked, and this is the child: the pool is not ours. */
+/* Whether a task has forked, and this is the child: the pool is not ours. */
+static bool
+is_left_behind(const struct vowi_worker *w)
+{
+    /* relaxed: compared only */
+    return vowi_load_relaxed(&w->stolen) == &vowi_pool_left_behind;
+}
+
+/* Returns false if it is left behind. */
 static bool
 forget_stolen(struct vowi_worker *w)
 {
-    /* relaxed: compared only */
-    if (vowi_load_relaxed(&w->stolen) == &vowi_pool_left_behind)
+    if (is_left_behind(w))
         return false;
-    vowi_store_relaxed(&w->stolen, NULL);
+    vowi_store_relaxed(&w->stolen, NULL); /* relaxed: compared only */
     return true;
 }
 
@@ -241,7 +248,6 @@ worker_main(void *worker)
 {
     struct vowi_worker *w = worker;
     struct vowi_pool *p = w->pool;
-    bool left_behind = false;
     vow_task *task;
 
     begin(w);
@@ -251,13 +257,11 @@ worker_main(void *worker)
     while ((task = vowi_worker_next_task(p, w)) != NULL) {
         vowi_worker_run(p, w, task);
         /* relaxed: compared only */
-        if (vowi_load_relaxed(&w->stolen) != NULL && !forget_stolen(w)) {
-            left_behind = true;
+        if (vowi_load_relaxed(&w->stolen) != NULL && !forget_stolen(w))
             break;
-        }
     }
     pthread_cleanup_pop(0);
-    if (left_behind)
+    if (is_left_behind(w))
         return NULL;
     stop(w);
     exit_pool(p, false);
