@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/options.h"
 #include "loop_internal.h"
 
 #define DEFAULT_FRAME_RATE 60
@@ -270,11 +271,9 @@ read_monotonic(const vow_clock *self)
 static void
 configure(struct vow_loop *l, const vow_loop_options *opt)
 {
-    static const vow_loop_options defaults;
-    vow_loop_options given = defaults;
+    vow_loop_options given;
 
-    if (opt != NULL)
-        memcpy(&given, opt, opt->size < sizeof given ? opt->size : sizeof given);
+    vowi_options_read(&given, sizeof given, opt);
     if (given.frame_rate == 0)
         given.frame_rate = DEFAULT_FRAME_RATE;
     l->frame_period = SECOND / given.frame_rate;
@@ -428,7 +427,6 @@ void
 vow_loop_read_stats(const vow_loop *l, vow_loop_stats *stats)
 {
     vow_loop_stats now = {
-        .size = stats->size,
         .turns = vowi_load_relaxed(&l->turns),
         .tasks = vowi_load_relaxed(&l->tasks),
         .microtasks = vowi_load_relaxed(&l->microtasks),
@@ -438,5 +436,5 @@ vow_loop_read_stats(const vow_loop *l, vow_loop_stats *stats)
         .wakes = vowi_load_relaxed(&l->wakes),
     };
 
-    memcpy(stats, &now, stats->size < sizeof now ? stats->size : sizeof now);
+    vowi_options_write(stats, &now, sizeof now);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/options.h"
 #include "base/warn.h"
 #include "pool_internal.h"
 
@@ -135,11 +136,9 @@ static const vow_executor_ops pool_ops = {
 static vow_pool_options
 known_options(const vow_pool_options *opt)
 {
-    static const vow_pool_options defaults;
-    vow_pool_options known = defaults;
+    vow_pool_options known;
 
-    if (opt != NULL)
-        memcpy(&known, opt, opt->size < sizeof known ? opt->size : sizeof known);
+    vowi_options_read(&known, sizeof known, opt);
     return known;
 }
 
@@ -307,8 +306,7 @@ vow_pool_read_stats(const vow_executor *pool, vow_pool_stats *stats)
     }
     now.wakes = vowi_load_relaxed(&p->wakes);
     now.spares = vowi_load_relaxed(&p->spares_started);
-    now.size = stats->size;
-    memcpy(stats, &now, stats->size < sizeof now ? stats->size : sizeof now);
+    vowi_options_write(stats, &now, sizeof now);
     return 0;
 }
 

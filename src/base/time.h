@@ -11,6 +11,13 @@
 /* The monotonic clock, whatever vow_clock_use says. */
 vow_ns vowi_monotonic_now(void);
 
+/* The time on a clock; NULL: on the one in force here (vow_now). */
+static inline vow_ns
+vowi_now_on(const vow_clock *clock)
+{
+    return clock != NULL ? vow_clock_now(clock) : vow_now();
+}
+
 /* a + b, at most VOW_FOREVER, at least INT64_MIN. */
 static inline vow_ns
 vowi_time_add(vow_ns a, vow_ns b)

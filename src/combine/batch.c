@@ -3,16 +3,16 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/options.h"
 #include "combine/map.h"
 
 /* What the caller knew of when it was compiled; the rest is the default. */
 static vow_map_options
 read_options(const vow_map_options *opt)
 {
-    vow_map_options known = {.size = sizeof known};
+    vow_map_options known;
 
-    if (opt != NULL)
-        memcpy(&known, opt, opt->size < sizeof known ? opt->size : sizeof known);
+    vowi_options_read(&known, sizeof known, opt);
     return known;
 }
 

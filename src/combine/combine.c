@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* combine/combine.c - what the combinators share: options, making a join, its errors. */
 #include "combine/combine.h"
+#include "base/options.h"
 
 #include <assert.h>
-#include <string.h>
 
 /* What the caller knew of when it was compiled; the rest is the default. */
 static struct vowi_join_options
 read_options(const vow_combine_options *opt, const void *site)
 {
-    vow_combine_options known = {.size = sizeof known};
+    vow_combine_options known;
     struct vowi_join_options join = {.site = site};
 
-    if (opt != NULL)
-        memcpy(&known, opt, opt->size < sizeof known ? opt->size : sizeof known);
+    vowi_options_read(&known, sizeof known, opt);
     join.token = known.token;
     if (known.flags & VOW_KEEP_OTHERS)
         join.flags |= VOWI_KEEP_OTHERS;

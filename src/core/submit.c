@@ -7,8 +7,7 @@
  * waiter, settles at once, and its node goes when it comes out of the queue.
  */
 #include "core/submit.h"
-
-#include <string.h>
+#include "base/options.h"
 
 #include "base/mem.h"
 #include "core/bound.h"
@@ -241,10 +240,9 @@ vow_submit(vow_executor *on, vow_task_fn *fn, vow_value ctx)
 static vow_submit_options
 read_options(const vow_submit_options *opt)
 {
-    vow_submit_options known = {.size = sizeof known};
+    vow_submit_options known;
 
-    if (opt != NULL)
-        memcpy(&known, opt, opt->size < sizeof known ? opt->size : sizeof known);
+    vowi_options_read(&known, sizeof known, opt);
     return known;
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/options.h"
 #include "base/time.h"
 #include "resilience/breaker_internal.h"
 #include "resilience/call.h"
@@ -75,7 +76,7 @@ release_and_tell(vow_breaker *b)
 static vow_ns
 now_of(const vow_breaker *b)
 {
-    return b->options.clock != NULL ? vow_clock_now(b->options.clock) : vow_now();
+    return vowi_now_on(b->options.clock);
 }
 
 static bool
@@ -151,11 +152,10 @@ fini_lock:
 vow_breaker *
 vow_breaker_new(const vow_breaker_options *opt)
 {
-    vow_breaker_options o = {0};
+    vow_breaker_options o;
     vow_breaker *b;
 
-    if (opt != NULL)
-        memcpy(&o, opt, opt->size < sizeof o ? opt->size : sizeof o);
+    vowi_options_read(&o, sizeof o, opt);
     fill_defaults(&o);
     if (!make_sense(&o)) {
         errno = EINVAL;
@@ -413,7 +413,6 @@ void
 vow_breaker_read(const vow_breaker *b, vow_breaker_metrics *metrics)
 {
     vow_breaker_metrics m = {0};
-    size_t size = metrics->size < sizeof m ? metrics->size : sizeof m;
 
     if (b != NULL) {
         vow_ns now = now_of(b);
@@ -429,6 +428,5 @@ vow_breaker_read(const vow_breaker *b, vow_breaker_metrics *metrics)
         m.open_remaining = vowi_breaker_remaining_locked(b, now);
         vowi_lock_release(&writable(b)->lock);
     }
-    m.size = metrics->size;
-    memcpy(metrics, &m, size);
+    vowi_options_write(metrics, &m, sizeof m);
 }

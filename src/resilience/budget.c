@@ -7,11 +7,12 @@
  * chapter 22, has the argument).
  */
 #include <errno.h>
-#include <string.h>
 
 #include <vow/retry.h>
 
 #include "base/mem.h"
+#include "base/options.h"
+#include "base/time.h"
 #include "resilience/bucket.h"
 #include "sync/lock.h"
 #include "sync/refs.h"
@@ -24,12 +25,6 @@ struct vow_budget {
     struct vowi_bucket bucket; /* guarded by lock */
 };
 
-static vow_ns
-now_of(vow_clock *clock)
-{
-    return clock != NULL ? vow_clock_now(clock) : vow_now();
-}
-
 /* Neither is 0 asked for, nor is it not a number. */
 static double
 given_or(double x, double otherwise)
@@ -40,11 +35,10 @@ given_or(double x, double otherwise)
 vow_budget *
 vow_budget_new(const vow_budget_options *opt)
 {
-    vow_budget_options o = {0};
+    vow_budget_options o;
     vow_budget *b;
 
-    if (opt != NULL)
-        memcpy(&o, opt, opt->size < sizeof o ? opt->size : sizeof o);
+    vowi_options_read(&o, sizeof o, opt);
     o.ratio = given_or(o.ratio, 0.1);
     o.per_second = given_or(o.per_second, 10);
     o.most = given_or(o.most, 10 * o.per_second + 10);
@@ -61,7 +55,7 @@ vow_budget_new(const vow_budget_options *opt)
     vowi_refs_init(&b->refs);
     b->ratio = o.ratio;
     b->clock = o.clock;
-    vowi_bucket_init(&b->bucket, o.per_second, o.most, now_of(o.clock));
+    vowi_bucket_init(&b->bucket, o.per_second, o.most, vowi_now_on(o.clock));
     return b;
 }
 
@@ -100,7 +94,7 @@ vow_budget_withdraw(vow_budget *b)
 
     if (b == NULL)
         return true;
-    now = now_of(b->clock);
+    now = vowi_now_on(b->clock);
     vowi_lock_acquire(&b->lock);
     vowi_bucket_move(&b->bucket, now);
     allowed = vowi_bucket_take(&b->bucket, 1);

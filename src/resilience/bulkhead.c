@@ -22,6 +22,7 @@
 
 #include "base/list.h"
 #include "base/mem.h"
+#include "base/options.h"
 #include "base/time.h"
 #include "resilience/bulkhead_internal.h"
 #include "resilience/call.h"
@@ -257,7 +258,7 @@ ticket_new(vow_bulkhead *b)
 static vow_ns
 now_of(const vow_bulkhead *b)
 {
-    return b->options.clock != NULL ? vow_clock_now(b->options.clock) : vow_now();
+    return vowi_now_on(b->options.clock);
 }
 
 /* Before it is queued, so that whoever takes it out knows. Returns 0 or a code. */
@@ -480,11 +481,10 @@ vow_bulkhead_call(vow_bulkhead *b, vow_executor *on, vow_task_fn *fn, vow_value 
 vow_bulkhead *
 vow_bulkhead_new(const vow_bulkhead_options *opt)
 {
-    vow_bulkhead_options o = {0};
+    vow_bulkhead_options o;
     vow_bulkhead *b;
 
-    if (opt != NULL)
-        memcpy(&o, opt, opt->size < sizeof o ? opt->size : sizeof o);
+    vowi_options_read(&o, sizeof o, opt);
     if (o.queue_timeout < 0) {
         errno = EINVAL;
         return NULL;
@@ -529,7 +529,6 @@ void
 vow_bulkhead_read(const vow_bulkhead *b, vow_bulkhead_metrics *metrics)
 {
     vow_bulkhead_metrics m = {0};
-    size_t size = metrics->size < sizeof m ? metrics->size : sizeof m;
 
     if (b != NULL) {
         struct vowi_lock *lock = &((vow_bulkhead *)vow_ptr(b).as.ptr)->lock;
@@ -538,6 +537,5 @@ vow_bulkhead_read(const vow_bulkhead *b, vow_bulkhead_metrics *metrics)
         m = b->seen;
         vowi_lock_release(lock);
     }
-    m.size = metrics->size;
-    memcpy(metrics, &m, size);
+    vowi_options_write(metrics, &m, sizeof m);
 }

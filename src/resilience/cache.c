@@ -23,6 +23,7 @@
 #include "base/check.h"
 #include "base/list.h"
 #include "base/mem.h"
+#include "base/options.h"
 #include "base/time.h"
 #include "queue/keys.h"
 #include "resilience/random.h"
@@ -168,7 +169,7 @@ release(struct entry *e)
 static vow_ns
 now_of(const vow_cache *c)
 {
-    return c->clock != NULL ? vow_clock_now(c->clock) : vow_now();
+    return vowi_now_on(c->clock);
 }
 
 /* The future will settle in a moment, as this call did. */
@@ -451,11 +452,10 @@ init(vow_cache *c, const vow_cache_options *o, bool keeps)
 vow_cache *
 vow_cache_new(const vow_cache_options *opt)
 {
-    vow_cache_options o = {0};
+    vow_cache_options o;
     vow_cache *c;
 
-    if (opt != NULL)
-        memcpy(&o, opt, opt->size < sizeof o ? opt->size : sizeof o);
+    vowi_options_read(&o, sizeof o, opt);
     if (o.ttl < 0 || o.error_ttl < 0) {
         errno = EINVAL;
         return NULL;
@@ -530,7 +530,6 @@ void
 vow_cache_read(const vow_cache *c, vow_cache_metrics *metrics)
 {
     vow_cache_metrics m = {0};
-    size_t size = metrics->size < sizeof m ? metrics->size : sizeof m;
 
     if (c != NULL) {
         struct vowi_lock *lock = &((vow_cache *)vow_ptr(c).as.ptr)->lock;
@@ -540,8 +539,7 @@ vow_cache_read(const vow_cache *c, vow_cache_metrics *metrics)
         m.kept = c->kept_count;
         vowi_lock_release(lock);
     }
-    m.size = metrics->size;
-    memcpy(metrics, &m, size);
+    vowi_options_write(metrics, &m, sizeof m);
 }
 
 /* ---- a single flight is a cache that keeps nothing ------------------------------------------ */

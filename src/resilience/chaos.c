@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* resilience/chaos.c - faults drawn from a seed. */
 #include <errno.h>
-#include <string.h>
 
 #include <vow/chaos.h>
 #include <vow/delayed.h>
 
 #include "base/mem.h"
+#include "base/options.h"
 #include "resilience/later.h"
 #include "resilience/random.h"
 #include "sync/lock.h"
@@ -74,11 +74,10 @@ fill_and_check(vow_chaos_options *o)
 vow_chaos *
 vow_chaos_new(const vow_chaos_options *opt)
 {
-    vow_chaos_options o = {0};
+    vow_chaos_options o;
     vow_chaos *c;
 
-    if (opt != NULL)
-        memcpy(&o, opt, opt->size < sizeof o ? opt->size : sizeof o);
+    vowi_options_read(&o, sizeof o, opt);
     if (!fill_and_check(&o)) {
         errno = EINVAL;
         return NULL;

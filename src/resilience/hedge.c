@@ -18,6 +18,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/options.h"
 #include "base/time.h"
 #include "resilience/attempts.h"
 #include "sync/lock.h"
@@ -61,7 +62,7 @@ struct hedge {
 static vow_ns
 now_of(const struct hedge *h)
 {
-    return h->options.clock != NULL ? vow_clock_now(h->options.clock) : vow_now();
+    return vowi_now_on(h->options.clock);
 }
 
 /* ---- its end ---------------------------------------------------------------------------- */
@@ -413,12 +414,11 @@ static vow_future *
 hedge(vow_executor *on, const vow_hedge_options *opt, vow_task_fn *fn,
       vowi_attempt_fn *begin, vow_value ctx)
 {
-    vow_hedge_options o = {0};
+    vow_hedge_options o;
     struct hedge *h;
     vow_future *f;
 
-    if (opt != NULL)
-        memcpy(&o, opt, opt->size < sizeof o ? opt->size : sizeof o);
+    vowi_options_read(&o, sizeof o, opt);
     if (!fill_and_check(&o)) {
         vow_value_drop(ctx);
         return vow_rejected(vow_error_new_at(NULL, VOW_E_INVALID,

@@ -11,12 +11,12 @@
  * promise asked to stop.
  */
 #include <errno.h>
-#include <string.h>
 
 #include <vow/debounce.h>
 #include <vow/delayed.h>
 
 #include "base/mem.h"
+#include "base/options.h"
 #include "base/time.h"
 #include "sync/lock.h"
 #include "sync/refs.h"
@@ -49,7 +49,7 @@ struct vow_pace {
 static vow_ns
 now_of(const vow_pace *p)
 {
-    return p->options.clock != NULL ? vow_clock_now(p->options.clock) : vow_now();
+    return vowi_now_on(p->options.clock);
 }
 
 /* ---- calls that wait ---------------------------------------------------------------------- */
@@ -364,11 +364,10 @@ vow_pace_flush(vow_pace *p)
 static vow_pace *
 pace_new(const vow_pace_options *opt, bool throttles)
 {
-    vow_pace_options o = {0};
+    vow_pace_options o;
     vow_pace *p;
 
-    if (opt != NULL)
-        memcpy(&o, opt, opt->size < sizeof o ? opt->size : sizeof o);
+    vowi_options_read(&o, sizeof o, opt);
     if (o.wait < 0 || o.max_wait < 0) {
         errno = EINVAL;
         return NULL;

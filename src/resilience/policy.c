@@ -19,6 +19,7 @@
 
 #include "base/atomic.h"
 #include "base/mem.h"
+#include "base/options.h"
 #include "base/warn.h"
 #include "resilience/attempts.h"
 #include "resilience/breaker_internal.h"
@@ -271,14 +272,8 @@ static void
 copy_layer(struct layer *to, const vow_layer *from)
 {
     to->is = *from;
-    if (from->retry != NULL)
-        memcpy(&to->retry, from->retry,
-               from->retry->size < sizeof to->retry ? from->retry->size
-                                                    : sizeof to->retry);
-    if (from->hedge != NULL)
-        memcpy(&to->hedge, from->hedge,
-               from->hedge->size < sizeof to->hedge ? from->hedge->size
-                                                    : sizeof to->hedge);
+    vowi_options_read(&to->retry, sizeof to->retry, from->retry);
+    vowi_options_read(&to->hedge, sizeof to->hedge, from->hedge);
     take_share(to);
 }
 
@@ -388,7 +383,6 @@ void
 vow_policy_read(const vow_policy *p, vow_policy_metrics *metrics)
 {
     vow_policy_metrics m = {0};
-    size_t size = metrics->size < sizeof m ? metrics->size : sizeof m;
 
     if (p != NULL) {
         uint64_t ended = vowi_load_relaxed(&p->ended);
@@ -400,8 +394,7 @@ vow_policy_read(const vow_policy *p, vow_policy_metrics *metrics)
         for (size_t i = 0; i < p->n; i++)
             m.entered[i] = vowi_load_relaxed(&p->layers[i].entered);
     }
-    m.size = metrics->size;
-    memcpy(metrics, &m, size);
+    vowi_options_write(metrics, &m, sizeof m);
 }
 
 static void

@@ -17,6 +17,7 @@
 #include <vow/rate_limit.h>
 
 #include "base/mem.h"
+#include "base/options.h"
 #include "base/time.h"
 #include "resilience/bucket.h"
 #include "resilience/later.h"
@@ -69,7 +70,7 @@ take_locked(vow_rate_limit *l, vow_ns when)
 static vow_ns
 now_of(const vow_rate_limit *l)
 {
-    return l->options.clock != NULL ? vow_clock_now(l->options.clock) : vow_now();
+    return vowi_now_on(l->options.clock);
 }
 
 bool
@@ -178,11 +179,10 @@ init(vow_rate_limit *l)
 vow_rate_limit *
 vow_rate_limit_new(const vow_rate_limit_options *opt)
 {
-    vow_rate_limit_options o = {0};
+    vow_rate_limit_options o;
     vow_rate_limit *l;
 
-    if (opt != NULL)
-        memcpy(&o, opt, opt->size < sizeof o ? opt->size : sizeof o);
+    vowi_options_read(&o, sizeof o, opt);
     if (!fill_and_check(&o)) {
         errno = EINVAL;
         return NULL;
@@ -221,7 +221,6 @@ void
 vow_rate_limit_read(const vow_rate_limit *l, vow_rate_limit_metrics *metrics)
 {
     vow_rate_limit_metrics m = {0};
-    size_t size = metrics->size < sizeof m ? metrics->size : sizeof m;
 
     if (l != NULL) {
         struct vowi_lock *lock = &((vow_rate_limit *)vow_ptr(l).as.ptr)->lock;
@@ -230,6 +229,5 @@ vow_rate_limit_read(const vow_rate_limit *l, vow_rate_limit_metrics *metrics)
         m = l->seen;
         vowi_lock_release(lock);
     }
-    m.size = metrics->size;
-    memcpy(metrics, &m, size);
+    vowi_options_write(metrics, &m, sizeof m);
 }

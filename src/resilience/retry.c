@@ -21,6 +21,7 @@
 #include <vow/timeout.h>
 
 #include "base/mem.h"
+#include "base/options.h"
 #include "base/time.h"
 #include "resilience/attempts.h"
 #include "resilience/backoff.h"
@@ -70,7 +71,7 @@ static const struct {
 static vow_ns
 now_of(const struct retry *r)
 {
-    return r->options.clock != NULL ? vow_clock_now(r->options.clock) : vow_now();
+    return vowi_now_on(r->options.clock);
 }
 
 /* ---- its end ------------------------------------------------------------------------------ */
@@ -480,12 +481,11 @@ static vow_future *
 retry(vow_executor *on, const vow_retry_options *opt, vow_task_fn *fn,
       vowi_attempt_fn *begin, vow_value ctx)
 {
-    vow_retry_options o = {0};
+    vow_retry_options o;
     struct retry *r;
     vow_future *f;
 
-    if (opt != NULL)
-        memcpy(&o, opt, opt->size < sizeof o ? opt->size : sizeof o);
+    vowi_options_read(&o, sizeof o, opt);
     if (!fill_and_check(&o))
         return refuse(ctx, vow_error_new_at(NULL, VOW_E_INVALID,
                                             "vow_retry: a time or a factor is below 0"));

@@ -7,13 +7,13 @@
  * too late never depends on memory, and is put into words only then.
  */
 #include <stdio.h>
-#include <string.h>
 
 #include <vow/combine.h>
 #include <vow/delayed.h>
 #include <vow/timeout.h>
 
 #include "base/error.h"
+#include "base/options.h"
 #include "base/time.h"
 #include "core/join.h"
 #include "resilience/call.h"
@@ -139,9 +139,8 @@ vow_deadline(vow_future *f, vow_ns when)
 vow_future *
 vow_timeout_with(const vow_timeout_options *opt, vow_future *f, vow_ns after)
 {
-    vow_timeout_options o = {0};
+    vow_timeout_options o;
 
-    if (opt != NULL)
-        memcpy(&o, opt, opt->size < sizeof o ? opt->size : sizeof o);
+    vowi_options_read(&o, sizeof o, opt);
     return give_up_after(&o, f, after, __builtin_return_address(0));
 }
