@@ -787,6 +787,87 @@ VOW_CASE(step_task_is_marked_as_one_and_a_submitted_one_is_not)
     lane_free(&l);
 }
 
+/* The library's bytes of what is queued: zero, whatever its memory held before. */
+static void
+assert_blank(const struct lane *l)
+{
+    static const unsigned char zero[sizeof l->first->reserved];
+
+    assert_non_null(l->first);
+    assert_int_equal(l->first->priority, VOW_NORMAL);
+    assert_memory_equal(l->first->reserved, zero, sizeof zero);
+}
+
+static void
+count_call(void *ctx)
+{
+    drop_ran(ctx);
+}
+
+static void
+fulfill_hook(vow_promise *p, const vow_error *reason, void *ctx)
+{
+    (void)reason;
+    (void)ctx;
+    vow_promise_fulfill(p, VOW_NIL);
+}
+
+VOW_CASE(posted_jobs_and_steps_are_blank)
+{
+    struct lane l;
+    vow_future *f;
+
+    lane_init(&l, &plain_ops);
+    f = vow_submit(&l.base, give_seven, VOW_NIL);
+    assert_blank(&l);
+    lane_run(&l);
+    f = vow_then(f, &l.base, add_one, VOW_NIL);
+    assert_blank(&l);
+    lane_run(&l);
+
+    vow_unref(f);
+    lane_free(&l);
+}
+
+VOW_CASE(posted_callbacks_are_blank)
+{
+    struct drop told = {0};
+    struct lane l;
+    vow_source *s = vow_source_new();
+    vow_token *t = vow_source_token(s);
+    vow_registration *r;
+
+    lane_init(&l, &plain_ops);
+    r = vow_token_on_cancel(t, &l.base, count_call, drop_value(&told));
+    vow_source_cancel(s, NULL);
+    assert_blank(&l);
+    lane_run(&l);
+
+    assert_int_equal(vow_registration_remove(r), VOW_RAN);
+    assert_int_equal(told.ran, 1);
+    vow_token_unref(t);
+    vow_source_unref(s);
+    lane_free(&l);
+}
+
+VOW_CASE(posted_cancel_hooks_are_blank)
+{
+    struct lane l;
+    vow_promise *p = vow_promise_new();
+    vow_future *f = vow_promise_future(p);
+
+    lane_init(&l, &plain_ops);
+    vow_promise_on_cancel(p, &l.base, fulfill_hook, VOW_NIL);
+    vow_future_cancel(f, NULL);
+    assert_blank(&l);
+    lane_run(&l);
+
+    assert_int_equal(vow_future_status(f), VOW_FULFILLED);
+    vow_unref(f);
+    vow_promise_unref(p);
+    lane_free(&l);
+}
+
 VOW_CASE(submit_with_a_priority_shows_it_to_the_executor)
 {
     struct lane l;
@@ -1162,6 +1243,9 @@ main(void)
         vow_test(post_to_a_full_executor_is_a_limit),
         vow_test(submit_many_without_post_many_finishes_what_is_refused),
         vow_test(step_task_is_marked_as_one_and_a_submitted_one_is_not),
+        vow_test(posted_jobs_and_steps_are_blank),
+        vow_test(posted_callbacks_are_blank),
+        vow_test(posted_cancel_hooks_are_blank),
         vow_test(submit_with_a_priority_shows_it_to_the_executor),
         vow_test(wait_on_a_thread_that_forbids_it_is_a_deadlock),
         vow_test(wait_on_a_thread_that_allows_it_begins_and_ends),

@@ -274,7 +274,7 @@ settle_cancelled(struct vowi_thread *t, struct vow_state *s, vow_error *error)
 static void
 call_hook(struct vowi_thread *t, struct vow_registration *r)
 {
-    r->as.node.as.newer = NULL;
+    vowi_node_clear(&r->as.node);
     r->as.task.flags = VOW_TASK_STEP; /* nobody who cancels waits for room */
     if (r->on == NULL)
         vowi_later(t, &r->as.node);

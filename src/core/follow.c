@@ -202,7 +202,7 @@ follower_node(struct vow_state *s)
         n = &vowi_step(s)->hook.as.node;
         n->run = followed_by_step;
     }
-    n->as.newer = NULL;
+    vowi_node_clear(n);
     return n;
 }
 

@@ -14,7 +14,7 @@ vowi_hang(vow_future *f, struct vowi_hanger *h, void (*run)(vow_task *task, int 
 
     n->next = NULL;
     n->run = run;
-    n->as.newer = NULL;
+    vowi_node_clear(n);
     if (vowi_attach(vowi_state_or_nomem(f), n))
         return;
     outermost = vowi_enter(t);

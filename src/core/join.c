@@ -288,7 +288,7 @@ hang(struct vowi_entry *e, struct vow_state *s)
 {
     e->node.next = NULL;
     e->node.run = vowi_join_hangs;
-    e->node.as.newer = NULL;
+    vowi_node_clear(&e->node);
     return vowi_attach(s, &e->node);
 }
 

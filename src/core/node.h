@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <vow/executor.h>
 
@@ -44,6 +45,14 @@ union vowi_task {
     vow_task task;
     struct vowi_node node;
 };
+
+/* No back link, and the bytes of a task are zero: priority, flags, why. Those are more than
+ * a pointer where that is short. */
+static inline void
+vowi_node_clear(struct vowi_node *n)
+{
+    memset(&n->as, 0, sizeof n->as);
+}
 
 static_assert(sizeof(vow_task) == sizeof(struct vowi_node), "one shape");
 static_assert(offsetof(vow_task, priority) == offsetof(struct vowi_node, as),

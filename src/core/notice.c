@@ -58,7 +58,7 @@ vow_notice_attach(vow_future *f, vow_notice *notice)
     if (f == NULL)
         return false;
     n->run = run_notice;
-    n->as.newer = NULL;
+    vowi_node_clear(n);
     return vowi_attach(vowi_state(f), n);
 }
 

@@ -267,7 +267,7 @@ deliver(struct vowi_thread *t, struct callback *cb)
     vow_executor *on = cb->where.on;
     int why;
 
-    cb->as.node.as.newer = NULL; /* the bytes of a task: priority, flags, and why */
+    vowi_node_clear(&cb->as.node);
     if (on == NULL) {
         vowi_later(t, &cb->as.node);
         return;

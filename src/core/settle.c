@@ -30,7 +30,7 @@ deliver(struct vowi_thread *t, struct vowi_node *n, int why)
         vowi_later(t, n);
         return;
     }
-    n->as.newer = NULL; /* the word is a task's again: flags, priority, why */
+    vowi_node_clear(n); /* it is a task again */
     if (vowi_is_arrival(n)) {
         vowi_arrive(t, n, why);
     } else if (vowi_is_reader(n)) {

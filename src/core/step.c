@@ -362,7 +362,7 @@ vowi_hook_init(struct vowi_thread *t, struct vowi_hook *hook, vow_future *source
 {
     hook->as.node.next = NULL;
     hook->as.node.run = kinds[kind].run;
-    hook->as.node.as.newer = NULL;
+    vowi_node_clear(&hook->as.node);
     hook->source = vowi_state_or_nomem(source);
     vowi_store_relaxed(&hook->on, vowi_executor_hold(t, on));
 }
