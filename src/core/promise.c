@@ -124,7 +124,7 @@ vow_promise_resolve(vow_promise *p, vow_result r)
     }
     outermost = vowi_enter(t);
     vowi_add_relaxed(&s->refs, VOWI_HOLD); /* relaxed: p is a reference */
-    vowi_finish(t, s, NULL, r);
+    vowi_finish(t, s, NULL, &r);
     vowi_leave(t, outermost);
     return true;
 }

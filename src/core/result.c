@@ -90,30 +90,34 @@ obey(struct vow_state *s, struct vow_state *source, vow_drop_fn *mark)
 }
 
 void
-vowi_store_result(struct vow_state *s, struct vow_state *source, vow_result r)
+vowi_store_result(struct vow_state *s, struct vow_state *source, vow_value v,
+                  vow_error *e)
 {
-    if (r.error != NULL) {
-        vow_value_drop(r.value);
-        vowi_set_error(s, r.error);
-    } else if (is_mark(r.value.drop)) {
-        obey(s, source, r.value.drop);
-    } else if (source != NULL && is_lent_input(source, r.value)) {
+    if (vowi_unlikely(e != NULL)) {
+        vow_value_drop(v);
+        vowi_set_error(s, e);
+    } else if (is_mark(v.drop)) {
+        obey(s, source, v.drop);
+    } else if (source != NULL && is_lent_input(source, v)) {
         vowi_pass_through(source, s);
     } else {
-        vowi_set_value(s, r.value);
+        vowi_set_value(s, v);
     }
 }
 
 void
-vowi_finish(struct vowi_thread *t, struct vow_state *s, struct vow_state *source,
-            vow_result r)
+vowi_settle_with(struct vowi_thread *t, struct vow_state *s, struct vow_state *source,
+                 vow_value v, vow_error *e)
 {
-    if (vowi_unlikely(r.follow != NULL)) {
-        vow_value_drop(r.value);
-        vow_error_unref(r.error);
-        vowi_follow(t, s, vowi_state(r.follow));
-        return;
-    }
-    vowi_store_result(s, source, r);
+    vowi_store_result(s, source, v, e);
     vowi_settle_held(t, s);
+}
+
+void
+vowi_finish_following(struct vowi_thread *t, struct vow_state *s, vow_value v,
+                      vow_error *e, vow_future *follow)
+{
+    vow_value_drop(v);
+    vow_error_unref(e);
+    vowi_follow(t, s, vowi_state(follow));
 }

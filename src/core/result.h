@@ -11,11 +11,33 @@
 /* The drop that says vow_forward. */
 void vowi_is_forward(void *unused);
 
-/* Stores a result that follows nobody in a claimed state. Consumes the result. */
-void vowi_store_result(struct vow_state *s, struct vow_state *source, vow_result r);
+/*
+ * A result is passed on member by member, in registers. A function's result has just been
+ * stored in halves; who copies it with wider loads waits until those have left the store
+ * buffer, some ten nanoseconds each time.
+ */
+
+/* Stores what does not follow in a claimed state. Consumes both. */
+void vowi_store_result(struct vow_state *s, struct vow_state *source, vow_value v,
+                       vow_error *e);
+
+/* The same, and settles it. Consumes a hold as well. */
+void vowi_settle_with(struct vowi_thread *t, struct vow_state *s,
+                      struct vow_state *source, vow_value v, vow_error *e);
+
+/* Has a claimed state follow. Consumes all that came with it, and a hold. */
+void vowi_finish_following(struct vowi_thread *t, struct vow_state *s, vow_value v,
+                           vow_error *e, vow_future *follow);
 
 /* Settles a claimed state as a result says. Consumes the result and a hold. */
-void vowi_finish(struct vowi_thread *t, struct vow_state *s, struct vow_state *source,
-                 vow_result r);
+static inline void
+vowi_finish(struct vowi_thread *t, struct vow_state *s, struct vow_state *source,
+            const vow_result *r)
+{
+    if (vowi_unlikely(r->follow != NULL))
+        vowi_finish_following(t, s, r->value, r->error, r->follow);
+    else
+        vowi_settle_with(t, s, source, r->value, r->error);
+}
 
 #endif

@@ -34,53 +34,79 @@ struct turn {
     bool held; /* a hold of the source came with the step */
 };
 
-typedef vow_result call_fn(struct turn *turn);
-
 /* ---- the kinds -------------------------------------------------------------------- */
 
-static vow_result
-call_then(struct turn *turn)
+/* What a step is lent of a source that has a value. */
+static inline vow_value
+lent_value(struct vow_state *source)
 {
-    return turn->hook->fn.then(vowi_view(turn->source).value, turn->ctx.as.ptr);
+    vow_value in;
+
+    in.as.u64 = vowi_root(source)->outcome.as.value.as.u64;
+    in.drop = NULL;
+    return in;
 }
 
-static vow_result
-call_catch(struct turn *turn)
+/* Calls the user's function. A kind that is a constant, as here and below it nearly
+ * always is, leaves one line of each switch. */
+static inline void
+call(enum vowi_step_kind kind, const struct turn *turn, vow_result *r)
 {
-    return turn->hook->fn.catch(vowi_view(turn->source).error, turn->ctx.as.ptr);
+    const struct vowi_hook *hook = turn->hook;
+    void *ctx = turn->ctx.as.ptr;
+
+    switch (kind) {
+    case VOWI_THEN:
+        *r = hook->fn.then(lent_value(turn->source), ctx);
+        break;
+    case VOWI_CATCH:
+    case VOWI_CATCH_IF:
+        *r = hook->fn.catch(vowi_view(turn->source).error, ctx);
+        break;
+    case VOWI_HANDLE:
+        *r = hook->fn.handle(vowi_view(turn->source), ctx);
+        break;
+    case VOWI_FINALLY:
+        hook->fn.finally(ctx);
+        *r = vow_forward();
+        break;
+    case VOWI_WATCH:
+        hook->fn.settled(vowi_view(turn->source), ctx);
+        *r = vow_ok(VOW_NIL);
+        break;
+    case VOWI_PASS:
+    case VOWI_SHIELD:
+    default: /* never: these are skipped */
+        *r = vow_forward();
+    }
 }
 
-static vow_result
-call_handle(struct turn *turn)
+/* Whether a step's function has nothing to do with how its source settled. */
+static inline bool
+is_skipped(enum vowi_step_kind kind, struct vowi_hook *hook)
 {
-    return turn->hook->fn.handle(vowi_view(turn->source), turn->ctx.as.ptr);
-}
+    const vow_error *error = vowi_error_in(hook->source);
 
-static vow_result
-call_finally(struct turn *turn)
-{
-    turn->hook->fn.finally(turn->ctx.as.ptr);
-    return vow_forward();
-}
-
-static vow_result
-call_settled(struct turn *turn)
-{
-    turn->hook->fn.settled(vowi_view(turn->source), turn->ctx.as.ptr);
-    return vow_ok(VOW_NIL);
-}
-
-/* Never called: such steps are skipped. */
-static vow_result
-call_nothing(struct turn *turn)
-{
-    (void)turn;
-    return vow_forward();
+    switch (kind) {
+    case VOWI_THEN:
+        return error != NULL;
+    case VOWI_CATCH:
+        return error == NULL;
+    case VOWI_CATCH_IF:
+        return !vow_error_is(
+            error, vowi_container_of(hook, struct vowi_step_if, step.hook)->code);
+    case VOWI_PASS:
+    case VOWI_SHIELD:
+        return true;
+    case VOWI_HANDLE:
+    case VOWI_FINALLY:
+    case VOWI_WATCH:
+        break;
+    }
+    return false;
 }
 
 /* ---- running ------------------------------------------------------------------------ */
-
-static bool is_skipped(struct vowi_hook *hook);
 
 static void
 drop_ctx(struct turn *turn)
@@ -99,8 +125,8 @@ release_source(struct vowi_thread *t, const struct turn *turn)
 }
 
 /* Settles the step's result, its context having been dropped. */
-static void
-conclude(struct vowi_thread *t, struct turn *turn, vow_result r)
+static inline void
+conclude(struct vowi_thread *t, struct turn *turn, const vow_result *r)
 {
     if (turn->s != NULL) {
         t->returning = true;
@@ -117,20 +143,21 @@ thread_exits_in_step(void *arg)
 {
     struct turn *turn = arg;
     struct vowi_thread *t = vowi_frame_exited();
+    vow_result r;
 
     drop_ctx(turn);
-    conclude(t, turn, vow_err(turn->s != NULL ? vowi_thread_exit_error() : NULL));
+    r = vow_err(turn->s != NULL ? vowi_thread_exit_error() : NULL);
+    conclude(t, turn, &r);
     vowi_leave_exiting(t);
 }
 
-static inline vow_result
-call(struct vowi_thread *t, struct turn *turn, call_fn *fn)
+static inline void
+call_guarded(struct vowi_thread *t, enum vowi_step_kind kind, struct turn *turn,
+             vow_result *r)
 {
     struct vowi_frame frame;
-    vow_result r;
 
-    VOWI_USER_CODE(t, frame, turn->s, r = fn(turn), thread_exits_in_step, turn);
-    return r;
+    VOWI_USER_CODE(t, frame, turn->s, call(kind, turn, r), thread_exits_in_step, turn);
 }
 
 /* The result of a step that does not run, since it was refused or has no part in it. */
@@ -155,27 +182,36 @@ abandon(struct vowi_thread *t, struct turn *turn)
     release_source(t, turn);
 }
 
-static inline void
-take_turn(struct vowi_thread *t, struct turn *turn, int why, call_fn *fn)
+static void
+pass_turn(struct vowi_thread *t, struct turn *turn, int why)
 {
     vow_result r;
 
-    if (why == 0 && !is_skipped(turn->hook)) {
-        r = call(t, turn, fn);
-        drop_ctx(turn);
+    drop_ctx(turn);
+    if (why == VOWI_ABANDONED) {
+        abandon(t, turn);
     } else {
-        drop_ctx(turn);
-        if (why == VOWI_ABANDONED) {
-            abandon(t, turn);
-            return;
-        }
         r = not_run(turn, why);
+        conclude(t, turn, &r);
     }
-    conclude(t, turn, r);
 }
 
 static inline void
-run_step(vow_task *task, int why, call_fn *fn)
+take_turn(struct vowi_thread *t, enum vowi_step_kind kind, struct turn *turn, int why)
+{
+    vow_result r;
+
+    if (why != 0 || is_skipped(kind, turn->hook)) {
+        pass_turn(t, turn, why);
+        return;
+    }
+    call_guarded(t, kind, turn, &r);
+    drop_ctx(turn);
+    conclude(t, turn, &r);
+}
+
+static inline void
+run_step(vow_task *task, int why, enum vowi_step_kind kind)
 {
     struct vowi_thread *t = vowi_self();
     struct vowi_step *step = vowi_container_of(task, struct vowi_step, hook.as.task);
@@ -187,7 +223,7 @@ run_step(vow_task *task, int why, call_fn *fn)
                             step->hook.as.node.as.queued.held != 0};
 
         vowi_set_value(&step->state, VOW_NIL);
-        take_turn(t, &turn, why, fn);
+        take_turn(t, kind, &turn, why);
     } else { /* it was cancelled, and the canceller let go of the source */
         if (step->hook.as.node.as.queued.held)
             vowi_hold_release(t, step->hook.source);
@@ -199,43 +235,43 @@ run_step(vow_task *task, int why, call_fn *fn)
 static void
 run_then(vow_task *task, int why)
 {
-    run_step(task, why, call_then);
+    run_step(task, why, VOWI_THEN);
 }
 
 static void
 run_catch(vow_task *task, int why)
 {
-    run_step(task, why, call_catch);
+    run_step(task, why, VOWI_CATCH);
 }
 
 static void
 run_catch_if(vow_task *task, int why)
 {
-    run_step(task, why, call_catch);
+    run_step(task, why, VOWI_CATCH_IF);
 }
 
 static void
 run_handle(vow_task *task, int why)
 {
-    run_step(task, why, call_handle);
+    run_step(task, why, VOWI_HANDLE);
 }
 
 static void
 run_finally(vow_task *task, int why)
 {
-    run_step(task, why, call_finally);
+    run_step(task, why, VOWI_FINALLY);
 }
 
 static void
 run_pass(vow_task *task, int why)
 {
-    run_step(task, why, call_nothing);
+    run_step(task, why, VOWI_PASS);
 }
 
 static void
 run_shield(vow_task *task, int why)
 {
-    run_step(task, why, call_nothing);
+    run_step(task, why, VOWI_SHIELD);
 }
 
 static void
@@ -247,35 +283,27 @@ run_settled(vow_task *task, int why)
     struct turn turn = {&w->hook, NULL, w->hook.source, w->ctx,
                         w->hook.as.node.as.queued.held != 0};
 
-    take_turn(t, &turn, why, call_settled);
+    take_turn(t, VOWI_WATCH, &turn, why);
     vowi_leave(t, outermost);
 }
 
 /* ---- the kinds, in a row --------------------------------------------------------------- */
 
-/* Of each kind, how it runs and what it calls. */
-static const struct kind {
-    vowi_run_fn *run;
-    call_fn *call;
-} kinds[] = {
-    [VOWI_THEN] = {run_then, call_then},
-    [VOWI_CATCH] = {run_catch, call_catch},
-    [VOWI_CATCH_IF] = {run_catch_if, call_catch},
-    [VOWI_HANDLE] = {run_handle, call_handle},
-    [VOWI_FINALLY] = {run_finally, call_finally},
-    [VOWI_WATCH] = {run_settled, call_settled},
-    [VOWI_PASS] = {run_pass, call_nothing},
-    [VOWI_SHIELD] = {run_shield, call_nothing},
+static vowi_run_fn *const runs[] = {
+    [VOWI_THEN] = run_then,         [VOWI_CATCH] = run_catch,
+    [VOWI_CATCH_IF] = run_catch_if, [VOWI_HANDLE] = run_handle,
+    [VOWI_FINALLY] = run_finally,   [VOWI_WATCH] = run_settled,
+    [VOWI_PASS] = run_pass,         [VOWI_SHIELD] = run_shield,
 };
 
-#define KINDS (sizeof kinds / sizeof *kinds)
+#define KINDS (sizeof runs / sizeof *runs)
 
 unsigned char
 vowi_hook_index(const struct vowi_node *n)
 {
     unsigned char i = 0;
 
-    while (i < KINDS && kinds[i].run != n->run)
+    while (i < KINDS && runs[i] != n->run)
         i++;
     return i;
 }
@@ -283,7 +311,7 @@ vowi_hook_index(const struct vowi_node *n)
 vowi_run_fn *
 vowi_hook_run(unsigned char index)
 {
-    return kinds[index].run;
+    return runs[index];
 }
 
 bool
@@ -296,25 +324,6 @@ bool
 vowi_is_shield(const struct vowi_node *n)
 {
     return n->run == run_shield;
-}
-
-/* Whether a step's function has nothing to do with how its source settled. */
-static bool
-is_skipped(struct vowi_hook *hook)
-{
-    void (*run)(vow_task *, int) = hook->as.node.run;
-    const vow_error *error = vowi_error_in(hook->source);
-
-    if (run == run_then)
-        return error != NULL;
-    if (run == run_catch)
-        return error == NULL;
-    if (run == run_pass || run == run_shield)
-        return true;
-    if (run == run_catch_if)
-        return !vow_error_is(
-            error, vowi_container_of(hook, struct vowi_step_if, step.hook)->code);
-    return false;
 }
 
 /* ---- delivering ----------------------------------------------------------------------- */
@@ -333,6 +342,12 @@ hook_of(struct vowi_node *n)
     return vowi_container_of(n, struct vowi_hook, as.node);
 }
 
+static enum vowi_step_kind
+kind_of(const struct vowi_node *n)
+{
+    return (enum vowi_step_kind)vowi_hook_index(n);
+}
+
 void
 vowi_deliver(struct vowi_thread *t, struct vowi_node *n, int why)
 {
@@ -343,7 +358,7 @@ vowi_deliver(struct vowi_thread *t, struct vowi_node *n, int why)
         t->held = NULL;
         n->as.queued.held = 1; /* one release less than each giving up its own */
     }
-    if (on == NULL || why != 0 || is_skipped(hook)) {
+    if (on == NULL || why != 0 || is_skipped(kind_of(n), hook)) {
         run_here(t, n, why);
     } else {
         n->as.queued.flags = VOW_TASK_STEP;
@@ -361,7 +376,7 @@ vowi_hook_init(struct vowi_thread *t, struct vowi_hook *hook, vow_future *source
                vow_executor *on, enum vowi_step_kind kind)
 {
     hook->as.node.next = NULL;
-    hook->as.node.run = kinds[kind].run;
+    hook->as.node.run = runs[kind];
     vowi_node_clear(&hook->as.node);
     hook->source = vowi_state_or_nomem(source);
     vowi_store_relaxed(&hook->on, vowi_executor_hold(t, on));
@@ -383,40 +398,49 @@ vowi_hook_attach(struct vowi_thread *t, struct vowi_hook *hook)
  * until the function has returned nobody else knows the state; and a result that
  * follows another makes it an ordinary one first.
  */
-static void
-run_at_once(struct vowi_thread *t, struct vowi_step *step, call_fn *fn)
+static inline void
+settle_unknown(struct vowi_thread *t, struct turn *turn, const vow_result *r)
+{
+    struct vow_state *s = turn->s;
+
+    vowi_store_result(s, turn->source, r->value, NULL);
+    vowi_store_relaxed(&s->word, VOWI_CLAIMED | VOWI_SETTLED);
+    vowi_store_relaxed(&s->refs, vowi_load_relaxed(&s->refs) - VOWI_HOLD);
+    vowi_consumer_unref(t, turn->source);
+}
+
+static inline void
+run_at_once(struct vowi_thread *t, struct vowi_step *step, vow_value ctx,
+            enum vowi_step_kind kind)
 {
     struct vow_state *s = &step->state;
-    struct turn turn = {&step->hook, s, step->hook.source, s->outcome.as.value, false};
+    struct turn turn = {&step->hook, s, step->hook.source, ctx, false};
     bool outermost = vowi_enter(t);
     vow_result r;
 
-    vowi_store_relaxed(&s->word, VOWI_CLAIMED);
+    vowi_store_relaxed(&s->word, VOWI_CLAIMED); /* relaxed: see settle_unknown */
     vowi_set_value(s, VOW_NIL);
-    if (!is_skipped(turn.hook)) {
-        r = call(t, &turn, fn);
-        drop_ctx(&turn);
-    } else {
-        drop_ctx(&turn);
+    if (is_skipped(kind, turn.hook))
         r = vow_forward();
-    }
-    if (r.follow != NULL || r.error != NULL || vowi_error_in(turn.source) != NULL) {
-        conclude(t, &turn, r);
-    } else {
-        vowi_store_result(s, turn.source, r);
-        vowi_store_relaxed(&s->word, VOWI_CLAIMED | VOWI_SETTLED);
-        vowi_store_relaxed(&s->refs, vowi_load_relaxed(&s->refs) - VOWI_HOLD);
-        vowi_consumer_unref(t, turn.source);
-    }
+    else
+        call_guarded(t, kind, &turn, &r);
+    drop_ctx(&turn);
+    if (r.follow == NULL && r.error == NULL && vowi_error_in(turn.source) == NULL)
+        settle_unknown(t, &turn, &r);
+    else
+        conclude(t, &turn, &r);
     vowi_leave(t, outermost);
 }
 
 void
-vowi_step_attach(struct vowi_thread *t, struct vowi_step *step, enum vowi_step_kind kind)
+vowi_step_attach(struct vowi_thread *t, struct vowi_step *step, vow_value ctx,
+                 enum vowi_step_kind kind)
 {
-    if (vowi_load_relaxed(&step->hook.on) == NULL && t->depth == 0 &&
-        vowi_settled(step->hook.source))
-        run_at_once(t, step, kinds[kind].call);
-    else
+    if (vowi_load_relaxed(&step->hook.on) != NULL || t->depth != 0 ||
+        !vowi_settled(step->hook.source))
         vowi_hook_attach(t, &step->hook);
+    else if (kind == VOWI_THEN)
+        run_at_once(t, step, ctx, VOWI_THEN);
+    else
+        run_at_once(t, step, ctx, kind);
 }

@@ -32,8 +32,8 @@ struct vowi_step *vowi_step_new(struct vowi_thread *t, vow_future *source,
 /* Hangs a hook on its source, or delivers it if that has settled. */
 void vowi_hook_attach(struct vowi_thread *t, struct vowi_hook *hook);
 
-/* The same for a step, which may run at once. */
-void vowi_step_attach(struct vowi_thread *t, struct vowi_step *step,
+/* The same for a step, which may run at once; its context is in its outcome, too. */
+void vowi_step_attach(struct vowi_thread *t, struct vowi_step *step, vow_value ctx,
                       enum vowi_step_kind kind);
 
 /* why of a step whose source was abandoned: neither it nor what follows runs. */

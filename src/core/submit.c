@@ -67,23 +67,22 @@ thread_exits_in_job(void *arg)
 {
     struct job_turn *turn = arg;
     struct vowi_thread *t = vowi_frame_exited();
+    vow_result r = vow_err(vowi_thread_exit_error());
 
     if (t->in_place == turn->s)
         t->in_place = NULL;
     vow_value_drop(turn->ctx);
-    vowi_finish(t, turn->s, NULL, vow_err(vowi_thread_exit_error()));
+    vowi_finish(t, turn->s, NULL, &r);
     vowi_leave_exiting(t);
 }
 
-static inline vow_result
-call_job(struct vowi_thread *t, struct job_turn *turn)
+static inline void
+call_job(struct vowi_thread *t, struct job_turn *turn, vow_result *r)
 {
     struct vowi_frame frame;
-    vow_result r;
 
-    VOWI_USER_CODE(t, frame, turn->s, r = turn->fn(turn->ctx.as.ptr), thread_exits_in_job,
-                   turn);
-    return r;
+    VOWI_USER_CODE(t, frame, turn->s, *r = turn->fn(turn->ctx.as.ptr),
+                   thread_exits_in_job, turn);
 }
 
 vow_error *
@@ -103,13 +102,16 @@ take_turn(struct vowi_thread *t, struct vow_state *s, vow_task_fn *fn, vow_error
     vow_result r;
 
     vowi_set_value(s, VOW_NIL);
-    r = instead == NULL ? call_job(t, &turn) : vow_err(instead);
+    if (vowi_likely(instead == NULL))
+        call_job(t, &turn, &r);
+    else
+        r = vow_err(instead);
     if (vowi_is_yield(t, &r))
         return vowi_go_again(t, s, turn.ctx);
     if (turn.ctx.drop != NULL)
         vow_value_drop(turn.ctx);
     t->returning = true;
-    vowi_finish(t, s, NULL, r);
+    vowi_finish(t, s, NULL, &r);
     return true;
 }
 

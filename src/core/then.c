@@ -28,9 +28,10 @@ vowi_step_new(struct vowi_thread *t, vow_future *source, vow_executor *on,
 }
 
 static vow_future *
-attach(struct vowi_thread *t, struct vowi_step *step, enum vowi_step_kind kind)
+attach(struct vowi_thread *t, struct vowi_step *step, vow_value ctx,
+       enum vowi_step_kind kind)
 {
-    vowi_step_attach(t, step, kind);
+    vowi_step_attach(t, step, ctx, kind);
     return vowi_future(&step->state);
 }
 
@@ -48,7 +49,7 @@ vow_then(vow_future *f, vow_executor *on, vow_then_fn *fn, vow_value ctx)
     if (step == NULL)
         return NULL;
     step->hook.fn.then = fn;
-    return attach(t, step, VOWI_THEN);
+    return attach(t, step, ctx, VOWI_THEN);
 }
 
 vow_future *
@@ -61,7 +62,7 @@ vow_catch(vow_future *f, vow_executor *on, vow_catch_fn *fn, vow_value ctx)
     if (step == NULL)
         return NULL;
     step->hook.fn.catch = fn;
-    return attach(t, step, VOWI_CATCH);
+    return attach(t, step, ctx, VOWI_CATCH);
 }
 
 vow_future *
@@ -75,7 +76,7 @@ vow_catch_if(vow_future *f, int code, vow_executor *on, vow_catch_fn *fn, vow_va
         return NULL;
     vowi_container_of(step, struct vowi_step_if, step)->code = code;
     step->hook.fn.catch = fn;
-    return attach(t, step, VOWI_CATCH_IF);
+    return attach(t, step, ctx, VOWI_CATCH_IF);
 }
 
 vow_future *
@@ -88,7 +89,7 @@ vow_handle(vow_future *f, vow_executor *on, vow_handle_fn *fn, vow_value ctx)
     if (step == NULL)
         return NULL;
     step->hook.fn.handle = fn;
-    return attach(t, step, VOWI_HANDLE);
+    return attach(t, step, ctx, VOWI_HANDLE);
 }
 
 vow_future *
@@ -101,7 +102,7 @@ vow_finally(vow_future *f, vow_executor *on, vow_fn *fn, vow_value ctx)
     if (step == NULL)
         return NULL;
     step->hook.fn.finally = fn;
-    return attach(t, step, VOWI_FINALLY);
+    return attach(t, step, ctx, VOWI_FINALLY);
 }
 
 bool
