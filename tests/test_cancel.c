@@ -639,7 +639,7 @@ cancel_then_follow(vow_value in, void *ctx)
     struct cancel_then_follow *c = ctx;
 
     (void)in;
-    vow_future_cancel(c->self, NULL);
+    vow_future_cancel(c->self, vow_error_new(EINTR, "enough"));
     return vow_follow(c->inner);
 }
 
@@ -657,8 +657,53 @@ VOW_CASE(cancel_of_a_running_step_is_forwarded_to_what_it_returns)
     vow_manual_run(m);
 
     assert_int_equal(w.asked, 1);
+    assert_true(w.told);
     assert_int_equal(code_of(c.self), VOW_E_CANCELLED);
     vow_unref(c.self);
+    work_free(&w);
+    vow_manual_unref(m);
+}
+
+/* A task that follows one which is asked to stop, through it, and returns a future. */
+struct turns {
+    vow_manual *on;
+    vow_future *first, *inner;
+};
+
+static vow_result
+last_turn(void *ctx)
+{
+    struct turns *turns = ctx;
+
+    vow_future_cancel(turns->first, vow_error_new(EINTR, "enough"));
+    return vow_follow(turns->inner);
+}
+
+static vow_result
+first_turn(void *ctx)
+{
+    struct turns *turns = ctx;
+
+    return vow_follow(
+        vow_submit(vow_manual_executor(turns->on), last_turn, vow_ptr(turns)));
+}
+
+VOW_CASE(cancel_of_a_follower_is_forwarded_when_it_takes_the_place_of_what_ran)
+{
+    vow_manual *m = vow_manual_new();
+    struct work w = work_new();
+    struct turns turns = {.on = m, .inner = w.future};
+
+    w.obey = true;
+    work_hook(&w, NULL);
+    w.future = NULL;
+    turns.first = vow_submit(vow_manual_executor(m), first_turn, vow_ptr(&turns));
+    assert_int_equal(vow_manual_run(m), 2);
+
+    assert_int_equal(w.asked, 1);
+    assert_true(w.told);
+    assert_int_equal(code_of(turns.first), VOW_E_CANCELLED);
+    vow_unref(turns.first);
     work_free(&w);
     vow_manual_unref(m);
 }
@@ -807,7 +852,7 @@ VOW_CASE(leave_of_the_last_consumer_settles_an_unwanted_task)
 static void
 cancel_drop(void *f)
 {
-    vow_future_cancel(f, NULL);
+    vow_future_cancel(f, vow_error_new(EINTR, "enough"));
     vow_unref(f);
 }
 
@@ -944,6 +989,7 @@ VOW_CASE(cancel_while_the_outcome_is_decided_is_sent_on)
 
     assert_int_equal(code_of(w.future), VOW_E_CANCELLED);
     assert_int_equal(code_of(source.future), VOW_E_CANCELLED);
+    assert_true(vow_error_is(vow_get(source.future).error, EINTR));
     work_free(&w);
     work_free(&source);
 }
@@ -1006,6 +1052,7 @@ main(void)
         vow_test(cancel_of_a_follower_goes_to_what_it_follows),
         vow_test(cancel_of_a_follower_stays_pending_until_the_hook_settles),
         vow_test(cancel_of_a_running_step_is_forwarded_to_what_it_returns),
+        vow_test(cancel_of_a_follower_is_forwarded_when_it_takes_the_place_of_what_ran),
         vow_test(unwanted_promise_is_asked_to_stop_once),
         vow_test(unwanted_promise_without_hook_settles),
         vow_test(unwanted_promise_with_a_step_on_it_is_still_wanted),

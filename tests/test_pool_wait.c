@@ -72,6 +72,52 @@ add_one(vow_value in, void *ctx)
     return vow_ok(vow_i64(in.as.i64 + 1));
 }
 
+/* A task, a step on it that its worker waits for, and what it sees when that is cancelled. */
+struct left {
+    vow_executor *pool;
+    vow_future *step;
+    bool asked, told;
+};
+
+static vow_result
+cancel_the_step_on_me(void *ctx)
+{
+    struct left *l = ctx;
+    vow_result r;
+
+    vow_future_cancel(l->step, vow_error_new(EINTR, "enough"));
+    l->asked = vow_cancelled();
+    r = vow_check_cancelled();
+    l->told = vow_error_is(r.error, EINTR);
+    return r;
+}
+
+static vow_result
+wait_for_the_step(void *ctx)
+{
+    struct left *l = ctx;
+    int code;
+
+    l->step = vow_submit(l->pool, cancel_the_step_on_me, vow_ptr(l));
+    l->step = vow_then(l->step, NULL, add_one, VOW_NIL);
+    code = vow_error_code(vow_get(l->step).error);
+    vow_unref(l->step);
+    return vow_ok(vow_i64(code));
+}
+
+/* Whoever runs what it waits for does not count as one who wants it. */
+VOW_CASE(leave_reaches_what_the_waiter_runs)
+{
+    vow_executor *pool = pool_new(1, 1);
+    struct left l = {.pool = pool};
+
+    assert_int_equal(value_of(vow_submit(pool, wait_for_the_step, vow_ptr(&l))),
+                     VOW_E_CANCELLED);
+    assert_true(l.asked);
+    assert_true(l.told);
+    pool_free(pool);
+}
+
 static vow_result
 get_inline_step(void *pool)
 {
@@ -402,6 +448,7 @@ int
 main(void)
 {
     const struct CMUnitTest cases[] = {
+        vow_test(leave_reaches_what_the_waiter_runs),
         vow_test(worker_waits_for_inline_steps_of_what_it_runs),
         vow_test(waiter_runs_what_the_thief_left_behind),
         vow_test(waiter_with_work_of_its_own_runs_what_the_thief_left_behind),

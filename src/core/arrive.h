@@ -6,6 +6,7 @@
 #define VOWI_CORE_ARRIVE_H
 
 #include "base/thread.h"
+#include "core/refs.h"
 #include "core/state.h"
 
 /* The run of an entry while it hangs on an input; never called. */
@@ -26,10 +27,9 @@ void vowi_join_stop(struct vowi_thread *t, struct vow_state *s, const vow_error 
 
 /*
  * For one who waits for a pending join, and may run what it needs: an input that has
- * not settled, referenced; NULL if there is none left to try. Each is given until it
- * is skipped.
+ * not settled; none if there is none left to try. Each is given until it is skipped.
  */
-struct vow_state *vowi_join_needs(struct vowi_thread *t, struct vow_state *s);
+struct vowi_visit vowi_join_needs(struct vowi_thread *t, struct vow_state *s);
 void vowi_join_skip(struct vow_state *s);
 
 /* Nobody refers to its state any more. */

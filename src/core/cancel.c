@@ -305,7 +305,8 @@ stop_promise(struct vowi_thread *t, struct vow_state *s, vow_error *error)
         vowi_hook_drop(s);
     } else if (vowi_claim(s)) {
         settle_cancelled(t, s, error);
-    } else {
+    } else { /* it is about to follow, and sends the request on */
+        vowi_tell_running(s, error);
         vow_error_unref(error);
     }
 }
@@ -322,10 +323,10 @@ stop_unstarted(struct vowi_thread *t, struct vow_state *s, const vow_error *erro
 
 /*
  * A step that was claimed to be cancelled takes its node off its source, and leaves
- * the source. Returns the source, referenced, if nobody else wants it; else NULL.
- * Beyond a shield a request does not go.
+ * the source. Returns the source, with the step's reference, if nobody else wants it;
+ * else none. Beyond a shield a request does not go.
  */
-static struct vow_state *
+static struct vowi_visit
 leave_source(struct vowi_thread *t, struct vow_state *s)
 {
     struct vowi_hook *hook = &vowi_step(s)->hook;
@@ -338,10 +339,11 @@ leave_source(struct vowi_thread *t, struct vow_state *s)
         vowi_hold_release(t, s);
     } /* else it is on its way, and finds itself claimed; and the source has settled */
     vowi_mark_seen(source);
-    if (!shielded)
-        return vowi_consumer_leave(source) ? source : NULL;
-    vowi_consumer_unref(t, source);
-    return NULL;
+    if (!shielded && vowi_consumer_leave(source))
+        return (struct vowi_visit){source, VOWI_CONSUMER};
+    if (shielded)
+        vowi_consumer_unref(t, source);
+    return (struct vowi_visit){NULL, 0};
 }
 
 /* ---- up the chain ------------------------------------------------------------------------------ */
@@ -351,10 +353,10 @@ leave_source(struct vowi_thread *t, struct vow_state *s)
  * future the request is sent on to that: either the claim here sees that it follows,
  * or, being later, it sees STOPPING (core/follow.c) [stop].
  */
-static struct vow_state *
+static struct vowi_visit
 stop_job_or_step(struct vowi_thread *t, struct vow_state *s, const vow_error *error)
 {
-    struct vow_state *next = NULL;
+    struct vowi_visit next = {NULL, 0};
     uintptr_t word;
 
     vowi_or_acq_rel(&s->refs, VOWI_STOPPING);       /* [asked] */
@@ -373,22 +375,24 @@ stop_job_or_step(struct vowi_thread *t, struct vow_state *s, const vow_error *er
     return next;
 }
 
-/* Asks one state. Returns, referenced, the next to ask, or NULL. */
-static struct vow_state *
+/* Asks one state. Returns the next to ask, or none. */
+static struct vowi_visit
 stop_one(struct vowi_thread *t, struct vow_state *s, const vow_error *error)
 {
+    const struct vowi_visit none = {NULL, 0};
+
     if (vowi_settled(s))
-        return NULL;
+        return none;
     /* relaxed: whom is read under the lock bit [lock] */
     if (vowi_load_relaxed(&s->word) & VOWI_FOLLOWING)
         return vowi_upstream(s);
     switch (vowi_kind(s)) {
     case VOWI_BARE:
         stop_promise(t, s, vow_error_ref(error));
-        return NULL;
+        return none;
     case VOWI_JOIN:
         vowi_join_stop(t, s, error);
-        return NULL;
+        return none;
     default:
         return stop_job_or_step(t, s, error);
     }
@@ -397,12 +401,13 @@ stop_one(struct vowi_thread *t, struct vow_state *s, const vow_error *error)
 void
 vowi_request_stop(struct vowi_thread *t, struct vow_state *s, vow_error *error)
 {
-    vowi_consumer_ref(s);
-    while (s != NULL) {
-        struct vow_state *next = stop_one(t, s, error);
+    struct vowi_visit at = vowi_visit_begin(s);
 
-        vowi_consumer_unref(t, s);
-        s = next;
+    while (at.state != NULL) {
+        struct vowi_visit next = stop_one(t, at.state, error);
+
+        vowi_visit_end(t, at);
+        at = next;
     }
     vow_error_unref(error);
 }

@@ -17,7 +17,7 @@
  *
  *   A ring. Who follows sets its edge, hangs its node there, and then looks whether
  *   something hangs on itself: only then can it have closed a ring, and it walks
- *   upstream, hand over hand, with a reference on each state. Of two threads that
+ *   upstream, hand over hand, with a visit to each state. Of two threads that
  *   close a ring together at least one sees the node of the other: each wrote the
  *   other's word before it read its own, by read-modify-writes of both [ring].
  */
@@ -60,8 +60,21 @@ vowi_upstream_locked(struct vow_state *s, uintptr_t word)
     return NULL;
 }
 
-struct vow_state *
+struct vowi_visit
 vowi_upstream(struct vow_state *s)
+{
+    struct vow_state *up = vowi_upstream_locked(s, vowi_lock_word(s));
+    struct vowi_visit visit = {NULL, 0};
+
+    if (up != NULL)
+        visit = vowi_visit_begin(up);
+    vowi_unlock_word(s);
+    return visit;
+}
+
+/* The same for one who wants its outcome: a reference; or NULL. */
+static struct vow_state *
+upstream_ref(struct vow_state *s)
 {
     struct vow_state *up = vowi_upstream_locked(s, vowi_lock_word(s));
 
@@ -76,7 +89,7 @@ static struct vow_state *
 end_of_chain(struct vowi_thread *t, struct vow_state *y)
 {
     while (vowi_is_following(y)) {
-        struct vow_state *up = vowi_upstream(y);
+        struct vow_state *up = upstream_ref(y);
 
         if (up == NULL)
             break;
@@ -90,18 +103,17 @@ end_of_chain(struct vowi_thread *t, struct vow_state *y)
 static bool
 is_in_ring(struct vowi_thread *t, struct vow_state *s)
 {
-    struct vow_state *up = vowi_upstream(s);
+    struct vowi_visit up = vowi_upstream(s);
     bool found;
 
-    while (up != NULL && up != s) {
-        struct vow_state *next = vowi_upstream(up);
+    while (up.state != NULL && up.state != s) {
+        struct vowi_visit next = vowi_upstream(up.state);
 
-        vowi_consumer_unref(t, up);
+        vowi_visit_end(t, up);
         up = next;
     }
-    found = up != NULL;
-    if (found)
-        vowi_consumer_unref(t, up);
+    found = up.state != NULL;
+    vowi_visit_end(t, up);
     return found;
 }
 
@@ -218,11 +230,20 @@ set_edge(struct vow_state *s, struct vow_state *y)
     vowi_unlock_word(s);                       /* [lock] */
 }
 
-/* relaxed: asked again, in order, where it decides. */
+/*
+ * Whether nobody else is interested in s, and nobody visits it, who may bring a request
+ * to stop: it has the references given, and the hold of its runner or follower. One that a
+ * token may ask has its tie's besides, until that has asked; then a visitor may be
+ * there, but its follower is asked by the same token. relaxed: asked again, in order,
+ * where it decides.
+ */
 static bool
 is_alone(struct vow_state *s, uint64_t alone)
 {
-    return (vowi_load_relaxed(&s->refs) & (VOWI_CONSUMERS | VOWI_PROMISES)) == alone;
+    uint64_t counts = vowi_load_relaxed(&s->refs) & VOWI_COUNTS;
+
+    alone += VOWI_HOLD;
+    return counts == alone || (counts == alone + VOWI_HOLD && vowi_bound_to(s) != NULL);
 }
 
 /*
@@ -275,8 +296,7 @@ take_sole_follower(struct vow_state *s, struct vow_state *y, uint64_t alone)
     vowi_lock_word(follower);
     sole = follower != y && /* that would be a ring: found the ordinary way */
            is_bound_alike(s, follower) &&
-           /* relaxed: a count of one stays one under the follower's lock bit */
-           (vowi_load_relaxed(&s->refs) & (VOWI_CONSUMERS | VOWI_PROMISES)) == alone;
+           is_alone(s, alone); /* which stays so under the follower's lock bit */
     if (sole)
         *follow_field(follower) = y;
     vowi_unlock_word(follower); /* [lock] */
@@ -306,30 +326,45 @@ something_hangs_on(struct vow_state *s)
 static void
 break_ring(struct vowi_thread *t, struct vow_state *s, struct vowi_node *n)
 {
-    struct vow_state *y = vowi_upstream(s);
+    struct vowi_visit y = vowi_upstream(s);
 
-    if (y == NULL)
+    if (y.state == NULL)
         return; /* it has settled by now */
     /* If n is not there, s was spliced on to another, and that thread looks again. */
-    if (is_in_ring(t, s) && vowi_detach_if_there(y, n))
-        reject_ring(t, s, y);
-    vowi_consumer_unref(t, y);
+    if (is_in_ring(t, s) && vowi_detach_if_there(y.state, n))
+        reject_ring(t, s, y.state);
+    vowi_visit_end(t, y);
 }
 
-/* A request to stop that came while s ran goes to whom it follows. */
+/* The request to stop that came while s ran: owned; NULL: there was none. */
+static vow_error *
+request_to(struct vow_state *s)
+{
+    /* relaxed: ordered by the word, which was written to follow [stop] */
+    if ((vowi_load_relaxed(&s->refs) & VOWI_STOPPING) == 0)
+        return NULL;
+    return vowi_reason_to_stop(s);
+}
+
+/* Sends a request, consumed, on to whom s follows. */
+static void
+send_on(struct vowi_thread *t, struct vow_state *s, vow_error *request)
+{
+    struct vowi_visit y;
+
+    if (request == NULL)
+        return;
+    y = vowi_upstream(s);
+    if (y.state != NULL)
+        vowi_request_stop(t, y.state, vow_error_ref(request));
+    vowi_visit_end(t, y);
+    vow_error_unref(request);
+}
+
 static void
 send_on_stop(struct vowi_thread *t, struct vow_state *s)
 {
-    struct vow_state *y;
-
-    /* relaxed: ordered by the word, which was written to follow [stop] */
-    if ((vowi_load_relaxed(&s->refs) & VOWI_STOPPING) == 0)
-        return;
-    y = vowi_upstream(s);
-    if (y == NULL)
-        return;
-    vowi_request_stop(t, y, vow_error_of(VOW_E_CANCELLED));
-    vowi_consumer_unref(t, y);
+    send_on(t, s, request_to(s));
 }
 
 /* s has its edge to y. Hangs it there, or settles it if y has settled. */
@@ -362,17 +397,23 @@ wait_for(struct vowi_thread *t, struct vow_state *s, struct vow_state *y)
         reject_ring(t, s, y);
 }
 
-/* s is out of reach: its follower, which has its reference to y, hangs there now. */
+/* s is out of reach: its follower, which has its reference to y, hangs there now. What s
+ * was asked, y is. */
 static void
 give_place(struct vowi_thread *t, struct vow_state *s, struct vow_state *follower,
            struct vow_state *y)
 {
+    vow_error *request = request_to(s);
+
     vowi_set_value(s, VOW_NIL);
     if (vowi_kind(s) != VOWI_BARE && vowi_record_of_own(s) != NULL)
         vowi_unbind(t, s);
     vowi_consumer_unref(t, s);
     vowi_hold_release(t, s);
+    vowi_add_relaxed(&follower->refs, VOWI_HOLD); /* relaxed: it has one already */
     hang_on(t, follower, y);
+    send_on(t, follower, request);
+    vowi_hold_release(t, follower);
 }
 
 void
@@ -409,17 +450,17 @@ void
 vowi_splice_out(struct vowi_thread *t, struct vow_state *s)
 {
     struct vowi_node *n = (struct vowi_node *)(void *)&s->outcome;
-    struct vow_state *y = vowi_upstream(s);
+    struct vowi_visit y = vowi_upstream(s);
     struct vow_state *follower;
 
-    if (y == NULL)
+    if (y.state == NULL)
         return;
-    if (vowi_detach_if_there(y, n)) { /* now nobody else settles s */
-        follower = take_sole_follower(s, y, VOWI_CONSUMER | VOWI_PROMISE);
+    if (vowi_detach_if_there(y.state, n)) { /* now nobody else settles s */
+        follower = take_sole_follower(s, y.state, VOWI_CONSUMER | VOWI_PROMISE);
         if (follower != NULL)
-            give_place(t, s, follower, y);
+            give_place(t, s, follower, y.state);
         else
-            hang_on(t, s, y);
+            hang_on(t, s, y.state);
     }
-    vowi_consumer_unref(t, y);
+    vowi_visit_end(t, y);
 }

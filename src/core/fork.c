@@ -122,21 +122,21 @@ names_forked(struct vow_state *s)
 bool
 vowi_is_lost(struct vowi_thread *t, struct vow_state *s)
 {
+    struct vowi_visit at;
     bool lost = false;
 
     if (vowi_globals.forks == 0)
         return false;
-    vowi_consumer_ref(s);
-    while (s != NULL && !vowi_settled(s) && !lost) {
-        struct vow_state *up = NULL;
+    at = vowi_visit_begin(s);
+    while (at.state != NULL && !vowi_settled(at.state) && !lost) {
+        struct vowi_visit up = {NULL, 0};
 
-        lost = names_forked(s);
+        lost = names_forked(at.state);
         if (!lost)
-            up = vowi_upstream(s);
-        vowi_consumer_unref(t, s);
-        s = up;
+            up = vowi_upstream(at.state);
+        vowi_visit_end(t, at);
+        at = up;
     }
-    if (s != NULL)
-        vowi_consumer_unref(t, s);
+    vowi_visit_end(t, at);
     return lost;
 }

@@ -654,33 +654,31 @@ help_end(struct vowi_thread *t, struct vowi_join *j)
     vowi_leave(t, outermost);
 }
 
-/* relaxed: where to look is a hint. Returns an input that is pending, referenced. */
-static struct vow_state *
+/* relaxed: where to look is a hint. Returns an input that is pending. */
+static struct vowi_visit
 look(struct vowi_join *j)
 {
     size_t i = vowi_load_relaxed(&j->helped);
     size_t end = j->n - i > LOOKS ? i + LOOKS : j->n;
-    struct vow_state *found = NULL;
+    struct vowi_visit found = {NULL, 0};
 
-    for (; i < end && found == NULL; i++)
+    for (; i < end && found.state == NULL; i++)
         if (j->inputs[i] != NULL && !vowi_settled(vowi_state(j->inputs[i])))
-            found = vowi_state(j->inputs[i]);
-    if (found != NULL)
-        vowi_consumer_ref(found);
-    vowi_store_relaxed(&j->helped, found != NULL ? i - 1 : i);
+            found = vowi_visit_begin(vowi_state(j->inputs[i]));
+    vowi_store_relaxed(&j->helped, found.state != NULL ? i - 1 : i);
     return found;
 }
 
-struct vow_state *
+struct vowi_visit
 vowi_join_needs(struct vowi_thread *t, struct vow_state *s)
 {
     struct vowi_join *j = join_of(s);
-    struct vow_state *found = NULL;
+    struct vowi_visit found = {NULL, 0};
 
     if (!j->kind->needs_all)
-        return NULL;
+        return found;
     /* relaxed: a hint */
-    while (found == NULL && vowi_load_relaxed(&j->helped) < j->n && help_begin(j)) {
+    while (found.state == NULL && vowi_load_relaxed(&j->helped) < j->n && help_begin(j)) {
         found = look(j);
         help_end(t, j);
     }

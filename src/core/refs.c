@@ -212,6 +212,30 @@ vowi_hold_release(struct vowi_thread *t, struct vow_state *s)
     } while (!vowi_cas_acq_rel(&s->refs, &refs, refs - VOWI_HOLD)); /* [release] */
 }
 
+/* relaxed: the caller has a reference, and with it an order. */
+struct vowi_visit
+vowi_visit_begin(struct vow_state *s)
+{
+    uint64_t refs = vowi_load_relaxed(&s->refs);
+
+    while ((refs & VOWI_HOLDS) < VOWI_HOLDS_MANY)
+        if (vowi_cas_relaxed(&s->refs, &refs, refs + VOWI_HOLD))
+            return (struct vowi_visit){s, VOWI_HOLD};
+    vowi_consumer_ref(s);
+    return (struct vowi_visit){s, VOWI_CONSUMER};
+}
+
+void
+vowi_visit_end(struct vowi_thread *t, struct vowi_visit v)
+{
+    if (v.state == NULL)
+        return;
+    if (v.by == VOWI_HOLD)
+        vowi_hold_release(t, v.state);
+    else
+        vowi_consumer_unref(t, v.state);
+}
+
 bool
 vowi_is_sole_consumer(struct vow_state *s)
 {

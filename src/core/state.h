@@ -17,7 +17,7 @@
  *
  *     consumers  futures; a node keeps the one it consumed
  *     promises   writing ends that users hold
- *     holds      memory still needed by a queue, a runner or a follower
+ *     holds      memory still needed by a queue, a runner, a follower or a visitor
  *
  * A state with no count left is freed. A count of one proves exclusivity only to
  * the call that gives that reference up.
@@ -95,6 +95,10 @@ void vowi_is_alias(void *unused);
 /* From here on references are not counted any more: the state lives for ever. */
 #define VOWI_CONSUMERS_MANY (VOWI_PROMISE >> 1)
 #define VOWI_PROMISES_MANY  (VOWI_HOLD >> 1)
+
+/* Visits beyond it are counted otherwise: a queue, a runner, a tie and a thread that runs it
+ * in place hold as well. */
+#define VOWI_HOLDS_MANY ((uint64_t)16 << 50)
 
 /* Which struct a state is part of: never changes. */
 #define VOWI_KIND_BITS 55

@@ -138,21 +138,19 @@ spin_until_settled(struct vowi_thread *t, struct vow_state *s)
 /* ---- helping ---------------------------------------------------------------------------- */
 
 /* What has to run first so that s can settle: s, or the pending source of a step. */
-static struct vow_state *
+static struct vowi_visit
 first_needed(struct vowi_thread *t, struct vow_state *s)
 {
-    struct vow_state *up;
+    struct vowi_visit at = vowi_visit_begin(s);
+    struct vowi_visit up = vowi_upstream(s);
 
-    vowi_consumer_ref(s);
-    while ((up = vowi_upstream(s)) != NULL) {
-        if (vowi_settled(up)) {
-            vowi_consumer_unref(t, up);
-            break;
-        }
-        vowi_consumer_unref(t, s);
-        s = up;
+    while (up.state != NULL && !vowi_settled(up.state)) {
+        vowi_visit_end(t, at);
+        at = up;
+        up = vowi_upstream(at.state);
     }
-    return s;
+    vowi_visit_end(t, up);
+    return at;
 }
 
 /* The task by which an executor's queue knows a state; NULL if it never does. */
@@ -200,15 +198,15 @@ static bool help_once(struct vowi_thread *t, struct vow_state *s);
 static bool
 help_with_inputs(struct vowi_thread *t, struct vow_state *join)
 {
-    struct vow_state *input;
+    struct vowi_visit input;
     bool helped = false;
 
     if (t->helping >= VOWI_HELP_DEPTH)
         return false;
     t->helping++;
-    while (!helped && (input = vowi_join_needs(t, join)) != NULL) {
-        helped = help_once(t, input);
-        vowi_consumer_unref(t, input);
+    while (!helped && (input = vowi_join_needs(t, join)).state != NULL) {
+        helped = help_once(t, input.state);
+        vowi_visit_end(t, input);
         if (!helped)
             vowi_join_skip(join);
     }
@@ -219,17 +217,17 @@ help_with_inputs(struct vowi_thread *t, struct vow_state *join)
 static bool
 help_once(struct vowi_thread *t, struct vow_state *s)
 {
-    struct vow_state *needed;
+    struct vowi_visit needed;
     bool helped;
 
     if (vowi_kind(s) == VOWI_TASK && !vowi_is_following(s))
         return help_with(t, s); /* the common case, without looking upstream */
     needed = first_needed(t, s);
-    if (vowi_kind(needed) == VOWI_JOIN)
-        helped = help_with_inputs(t, needed);
+    if (vowi_kind(needed.state) == VOWI_JOIN)
+        helped = help_with_inputs(t, needed.state);
     else
-        helped = help_with(t, needed);
-    vowi_consumer_unref(t, needed);
+        helped = help_with(t, needed.state);
+    vowi_visit_end(t, needed);
     return helped;
 }
 

@@ -389,6 +389,31 @@ code_of(vow_future *future)
     return vow_error_code(vow_peek(future).error);
 }
 
+static void
+leaves_source(void)
+{
+    vow_future_cancel(f, NULL);
+    vow_unref(f);
+}
+
+/* q has a step on it, so whoever follows with it looks for a ring, as far up as p. */
+SCENARIO(follow_walk_leave, 0,
+         "the source of what is followed is left while a ring is looked for",
+         EXPECTED("asked", "who looks is none who wants it"),
+         FORBIDDEN("goes on", "taken for wanted"))
+{
+    make();
+    g = vow_then(f, NULL, notes, VOW_NIL);
+    f = vow_ref(g);
+    q = vow_promise_new();
+    h = vow_then(vow_promise_future(q), NULL, notes, VOW_NIL);
+
+    run_threads(follows_p, leaves_source);
+    outcome(vow_promise_fulfill(p, VOW_NIL) ? "goes on" : "asked");
+    vow_promise_unref(p);
+    vow_unref(h);
+}
+
 SCENARIO(ring_of_two, 0, "two threads close a ring of two promises",
          EXPECTED("4101 4101", "each is told that it waits for itself"))
 {
