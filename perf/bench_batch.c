@@ -7,6 +7,8 @@
 
 enum { TASKS = 20000, BURN_STEPS = 40000 };
 
+static int tasks;
+
 /* One multiplication and one addition after another, each waiting for the last. */
 static uint64_t
 burn(uint64_t x)
@@ -27,8 +29,8 @@ burn_here(void)
 {
     uint64_t sum = 0;
 
-    for (uint64_t i = 0; i < TASKS; i++)
-        sum += burn(i);
+    for (int i = 0; i < tasks; i++)
+        sum += burn((uint64_t)i);
     return sum;
 }
 
@@ -37,9 +39,9 @@ burn_in_pool(vow_executor *pool, vow_future **futures)
 {
     uint64_t sum = 0;
 
-    for (intptr_t i = 0; i < TASKS; i++)
+    for (intptr_t i = 0; i < tasks; i++)
         futures[i] = vow_submit(pool, burn_task, vow_ptr((void *)i));
-    for (int i = 0; i < TASKS; i++) {
+    for (int i = 0; i < tasks; i++) {
         sum += vow_get(futures[i]).value.as.u64;
         vow_unref(futures[i]);
     }
@@ -54,6 +56,7 @@ compare(double *times_faster)
     double start = bench_ns(), middle, end;
     uint64_t here, there;
 
+    tasks = bench_size(TASKS);
     here = burn_here();
     middle = bench_ns();
     there = burn_in_pool(pool, futures);

@@ -11,14 +11,14 @@
 enum { POSTS = 1000000 };
 
 static vow_loop *loop;
-static int ran;
+static int posts, ran;
 static vow_task *tasks;
 
 static void
 count(void *ctx)
 {
     (void)ctx;
-    if (++ran == POSTS)
+    if (++ran == posts)
         vow_loop_stop(loop);
 }
 
@@ -33,7 +33,7 @@ count_task(vow_task *task, int why)
 static void *
 post_all(void *on)
 {
-    for (int i = 0; i < POSTS; i++)
+    for (int i = 0; i < posts; i++)
         bench_check(vow_post(on, count, VOW_NIL) == 0);
     return NULL;
 }
@@ -41,7 +41,7 @@ post_all(void *on)
 static void *
 post_all_tasks(void *on)
 {
-    for (int i = 0; i < POSTS; i++) {
+    for (int i = 0; i < posts; i++) {
         tasks[i].run = count_task;
         bench_check(vow_post_task(on, &tasks[i]) == 0);
     }
@@ -62,16 +62,17 @@ run_beside(void *(*poster)(void *on))
     bench_check(vow_loop_run(loop) == 0);
     end = bench_ns();
     bench_check(pthread_join(thread, NULL) == 0);
-    bench_check(ran == POSTS);
+    bench_check(ran == posts);
     vow_loop_unref(loop);
-    return (end - start) / POSTS;
+    return (end - start) / posts;
 }
 
 static void
 round_of_both(double *values)
 {
+    posts = bench_size(POSTS);
     values[0] = run_beside(post_all);
-    tasks = calloc(POSTS, sizeof *tasks);
+    tasks = calloc((size_t)posts, sizeof *tasks);
     bench_check(tasks != NULL);
     values[1] = run_beside(post_all_tasks);
     free(tasks);

@@ -37,7 +37,9 @@ resident_bytes(void)
 static void
 make_all(struct pair *pairs)
 {
-    for (int i = 0; i < PAIRS; i++) {
+    int n = bench_size(PAIRS);
+
+    for (int i = 0; i < n; i++) {
         vow_promise *p = vow_promise_new();
 
         pairs[i].promise = p;
@@ -49,7 +51,9 @@ make_all(struct pair *pairs)
 static void
 settle_all(struct pair *pairs)
 {
-    for (int i = 0; i < PAIRS; i++) {
+    int n = bench_size(PAIRS);
+
+    for (int i = 0; i < n; i++) {
         bench_check(vow_promise_fulfill(pairs[i].promise, vow_i64(i)));
         vow_promise_unref(pairs[i].promise);
         bench_check(vow_future_status(pairs[i].step) == VOW_FULFILLED);
@@ -69,7 +73,7 @@ grow(void)
     grown = resident_bytes() - before;
     settle_all(pairs);
     free(pairs);
-    return grown / PAIRS;
+    return grown / bench_size(PAIRS);
 }
 
 static void

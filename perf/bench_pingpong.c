@@ -16,13 +16,14 @@ struct ball {
 };
 
 static struct ball *pings, *pongs;
+static int trips;
 
 static struct ball *
 new_balls(void)
 {
-    struct ball *balls = bench_array(TRIPS, sizeof *balls);
+    struct ball *balls = bench_array((size_t)trips, sizeof *balls);
 
-    for (int i = 0; i < TRIPS; i++) {
+    for (int i = 0; i < trips; i++) {
         balls[i].promise = vow_promise_new();
         balls[i].future = vow_promise_future(balls[i].promise);
         bench_check(balls[i].future != NULL);
@@ -49,7 +50,7 @@ catch_ball(struct ball *b)
 static void *
 return_balls(void *unused)
 {
-    for (int i = 0; i < TRIPS; i++)
+    for (int i = 0; i < trips; i++)
         throw_ball(&pongs[i], catch_ball(&pings[i]) + 1);
     return unused;
 }
@@ -60,15 +61,16 @@ play(double *us_a_trip)
     pthread_t other;
     double start;
 
+    trips = bench_size(TRIPS);
     pings = new_balls();
     pongs = new_balls();
     bench_check(pthread_create(&other, NULL, return_balls, NULL) == 0);
     start = bench_ns();
-    for (int i = 0; i < TRIPS; i++) {
+    for (int i = 0; i < trips; i++) {
         throw_ball(&pings[i], i);
         bench_check(catch_ball(&pongs[i]) == i + 1);
     }
-    *us_a_trip = (bench_ns() - start) / TRIPS / 1e3;
+    *us_a_trip = (bench_ns() - start) / trips / 1e3;
 
     bench_check(pthread_join(other, NULL) == 0);
     free(pings);

@@ -8,23 +8,14 @@
 
 enum { TIMERS = 1000000 };
 
+static int timers;
+
 static struct {
     vow_timer *timers;
     vow_future **futures;
     unsigned *order;
     vow_ns *delays;
 } table;
-
-/* A step of splitmix64. */
-static uint64_t
-next_random(uint64_t *x)
-{
-    uint64_t z = *x += UINT64_C(0x9e3779b97f4a7c15);
-
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
-}
 
 static void
 make_table(void)
@@ -33,16 +24,11 @@ make_table(void)
 
     table.timers = bench_array(TIMERS, sizeof *table.timers);
     table.futures = bench_array(TIMERS, sizeof *table.futures);
-    table.order = bench_array(TIMERS, sizeof *table.order);
+    table.order = bench_shuffled((unsigned)timers);
     table.delays = bench_array(TIMERS, sizeof *table.delays);
-    for (unsigned i = 0; i < TIMERS; i++) {
-        unsigned other = (unsigned)(next_random(&seed) % (i + 1));
-
-        table.order[i] = table.order[other];
-        table.order[other] = i;
+    for (int i = 0; i < timers; i++)
         table.delays[i] =
-            vow_seconds(1) + (vow_ns)(next_random(&seed) % (uint64_t)vow_seconds(59));
-    }
+            vow_seconds(1) + (vow_ns)(bench_random(&seed) % (uint64_t)vow_seconds(59));
 }
 
 static void
@@ -66,16 +52,16 @@ bare_timers(vow_executor *pool)
     int removed = 0;
     double start;
 
-    for (int i = 0; i < TIMERS; i++)
+    for (int i = 0; i < timers; i++)
         table.timers[i] = zero;
     start = bench_ns();
-    for (int i = 0; i < TIMERS; i++)
+    for (int i = 0; i < timers; i++)
         bench_check(vow_timer_arm(pool, &table.timers[i], vow_now() + table.delays[i]) ==
                     0);
-    for (int i = 0; i < TIMERS; i++)
+    for (int i = 0; i < timers; i++)
         removed += vow_timer_disarm(&table.timers[table.order[i]]) == VOW_REMOVED;
-    start = (bench_ns() - start) / TIMERS;
-    bench_check(removed > TIMERS / 2);
+    start = (bench_ns() - start) / timers;
+    bench_check(removed > timers / 2);
     return start;
 }
 
@@ -84,15 +70,15 @@ tasks_for_later(vow_executor *pool)
 {
     double start = bench_ns();
 
-    for (int i = 0; i < TIMERS; i++)
+    for (int i = 0; i < timers; i++)
         table.futures[i] = vow_submit_after(pool, table.delays[i], never_runs, VOW_NIL);
-    for (int i = 0; i < TIMERS; i++) {
+    for (int i = 0; i < timers; i++) {
         vow_future *f = table.futures[table.order[i]];
 
         vow_future_cancel(f, NULL);
         vow_unref(f);
     }
-    return (bench_ns() - start) / TIMERS;
+    return (bench_ns() - start) / timers;
 }
 
 static void
@@ -100,6 +86,7 @@ cancel_all(double *ns_a_timer)
 {
     vow_executor *pool = bench_pool();
 
+    timers = bench_size(TIMERS);
     if (table.timers == NULL)
         make_table();
     ns_a_timer[0] = bare_timers(pool);

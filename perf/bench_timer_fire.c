@@ -15,6 +15,7 @@ static struct {
     double late; /* us */
 } * table;
 static atomic_int fired;
+static int timers;
 
 static void
 note_lateness(vow_task *task, int why)
@@ -28,23 +29,14 @@ note_lateness(vow_task *task, int why)
     atomic_fetch_add(&fired, 1);
 }
 
-static uint64_t
-next_random(uint64_t *x)
-{
-    *x ^= *x << 13;
-    *x ^= *x >> 7;
-    *x ^= *x << 17;
-    return *x;
-}
-
 static void
 arm_all(vow_executor *pool)
 {
     static const vow_timer zero = {.task.run = note_lateness};
     uint64_t seed = 9;
 
-    for (int i = 0; i < TIMERS; i++) {
-        vow_ns delay = (vow_ns)(next_random(&seed) % 500000000);
+    for (int i = 0; i < timers; i++) {
+        vow_ns delay = (vow_ns)(bench_random(&seed) % 500000000);
 
         table[i].timer = zero;
         bench_check(vow_timer_arm(pool, &table[i].timer, vow_clock_now(NULL) + delay) ==
@@ -61,16 +53,16 @@ fire_all(double *us)
 
     if (table == NULL)
         table = bench_array(TIMERS, sizeof *table);
+    timers = bench_size(TIMERS);
     atomic_store(&fired, 0);
     arm_all(pool);
     bench_check(vow_wait(pause, VOW_FOREVER));
     vow_unref(pause);
-    while (atomic_load(&fired) < TIMERS)
+    while (atomic_load(&fired) < timers)
         sched_yield();
-    for (int i = 0; i < TIMERS; i++)
+    for (int i = 0; i < timers; i++)
         late[i] = table[i].late;
-    us[0] = bench_quantile(late, TIMERS, 0.5);
-    us[1] = bench_quantile(late, TIMERS, 0.99);
+    bench_latencies(late, (size_t)timers, us);
     bench_free_pool(pool);
 }
 
@@ -78,7 +70,7 @@ int
 main(int argc, char **argv)
 {
     static const struct bench timer_fire = {
-        "vow", {{"timer_fire_p50", "us"}, {"timer_fire_p99", "us"}}, fire_all, 0};
+        "vow", {BENCH_LATENCIES("timer_fire")}, fire_all, 0};
 
     return bench_main(&timer_fire, argc, argv);
 }

@@ -1,25 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * perf/bench_wake.c - the pool is idle: one task is submitted and its future got;
- * then 50 us of sleep, so that the pool is idle again. 20,000 times, the half and
- * the slowest hundredth.
+ * then 50 us of sleep, so that the pool is idle again. 20,000 times.
  */
 #include "bench.h"
 
-enum { TIMES = 20000, PAUSE_NS = 50000 };
+enum { TIMES = 20000, PAUSE_US = 50 };
 
 static vow_result
 own_number(void *number)
 {
     return vow_ok(vow_i64((int64_t)(intptr_t)number));
-}
-
-static void
-pause_until_idle(void)
-{
-    struct timespec pause = {0, PAUSE_NS};
-
-    bench_check(nanosleep(&pause, NULL) == 0);
 }
 
 /* Returns microseconds from the submit to the value. */
@@ -37,17 +28,17 @@ submit_one(vow_executor *pool, intptr_t number)
 }
 
 static void
-wake_pool(double *p50_and_p99)
+wake_pool(double *latencies)
 {
     double *us = bench_array(TIMES, sizeof *us);
     vow_executor *pool = bench_pool();
+    int times = bench_size(TIMES);
 
-    for (int i = 0; i < TIMES; i++) {
-        pause_until_idle();
+    for (int i = 0; i < times; i++) {
+        bench_pause_us(PAUSE_US); /* it goes idle */
         us[i] = submit_one(pool, i + 1);
     }
-    p50_and_p99[0] = bench_quantile(us, TIMES, 0.50);
-    p50_and_p99[1] = bench_quantile(us, TIMES, 0.99);
+    bench_latencies(us, (size_t)times, latencies);
     bench_free_pool(pool);
     free(us);
 }
@@ -55,8 +46,7 @@ wake_pool(double *p50_and_p99)
 int
 main(int argc, char **argv)
 {
-    static const struct bench wake = {
-        "vow", {{"wake_p50", "us"}, {"wake_p99", "us"}}, wake_pool, 0};
+    static const struct bench wake = {"vow", {BENCH_LATENCIES("wake")}, wake_pool, 0};
 
     return bench_main(&wake, argc, argv);
 }

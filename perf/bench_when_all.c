@@ -44,11 +44,12 @@ join_once(void)
 static void
 join_all(double *ns_a_future)
 {
+    int joins = bench_size(JOINS);
     double start = bench_ns();
 
-    for (int i = 0; i < JOINS; i++)
+    for (int i = 0; i < joins; i++)
         bench_check(join_once() == (int64_t)WIDTH * (WIDTH - 1) / 2);
-    *ns_a_future = (bench_ns() - start) / ((double)JOINS * WIDTH);
+    *ns_a_future = (bench_ns() - start) / ((double)joins * WIDTH);
 }
 
 int
