@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * perf/peers/tbb.cc - oneTBB: task_group, task_arena::enqueue, flow graphs. No futures, timers
+ * or event loop: a task leaves its result in a slot; chain_pool is a flow graph.
+ */
+#include <memory>
+#include <oneapi/tbb/flow_graph.h>
+#include <oneapi/tbb/global_control.h>
+#include <oneapi/tbb/task_arena.h>
+#include <oneapi/tbb/task_group.h>
+#include <semaphore>
+#include <thread>
+#include <vector>
+
+#include "peer.h"
+
+/* Main works too once it waits: 2 threads in all. */
+static void
+post(double *values)
+{
+    const int n = bench_size(PEER_POSTS);
+    tbb::task_group group;
+    double start = bench_ns();
+    for (int i = 0; i < n; i++)
+        group.run([] {});
+    group.wait();
+    *values = (bench_ns() - start) / n;
+}
+
+static void
+post_contended(double *values)
+{
+    const int each = bench_size(PEER_POSTS_EACH);
+    tbb::task_arena arena(int(bench_threads), 1);
+    tbb::task_group group;
+    std::vector<std::thread> producers;
+    double start = bench_ns();
+    for (int p = 0; p < PEER_PRODUCERS; p++)
+        producers.emplace_back([&] {
+            for (int i = 0; i < each; i++)
+                arena.enqueue(group.defer([] {}));
+        });
+    for (auto &t : producers)
+        t.join();
+    arena.execute([&] { group.wait(); });
+    *values = (bench_ns() - start) / PEER_PRODUCERS / each;
+}
+
+/* Slots instead of futures. */
+static void
+submit_get(double *values)
+{
+    const int n = bench_size(PEER_TASKS);
+    std::vector<int> slot(n);
+    tbb::task_group group;
+    long sum = 0;
+    double start = bench_ns();
+    for (int r = 0; r < PEER_TIMES; r++) {
+        for (int i = 0; i < n; i++)
+            group.run([i, s = &slot[i]] { *s = i; });
+        group.wait();
+        for (int v : slot)
+            sum += v;
+    }
+    *values = (bench_ns() - start) / PEER_TIMES / n;
+    bench_check(sum == long(n) * (n - 1) / 2 * PEER_TIMES);
+}
+
+/* 1,000 flow-graph nodes in a row, built and run once each. */
+static void
+chain_pool(double *values)
+{
+    const int chains = bench_size(PEER_CHAINS);
+    using Node = tbb::flow::function_node<int, int, tbb::flow::queueing>;
+    long sum = 0;
+    double start = bench_ns();
+    for (int c = 0; c < chains; c++) {
+        tbb::flow::graph graph;
+        std::vector<std::unique_ptr<Node>> nodes;
+        nodes.reserve(PEER_LINKS);
+        int last = 0;
+        for (int i = 0; i < PEER_LINKS; i++) {
+            nodes.push_back(std::make_unique<Node>(
+                graph, 1, [&last](int v) { return last = v + 1; }));
+            if (i)
+                tbb::flow::make_edge(*nodes[i - 1], *nodes[i]);
+        }
+        nodes[0]->try_put(c);
+        graph.wait_for_all();
+        sum += last;
+    }
+    *values = (bench_ns() - start) / chains / PEER_LINKS;
+    bench_check(sum == long(chains) * (chains - 1) / 2 + long(chains) * PEER_LINKS);
+}
+
+/* One for all groups: a context each costs twice the time. */
+static tbb::task_group_context *fib_context;
+
+static long
+fib(int n)
+{
+    if (n < 2)
+        return n;
+    long child;
+    tbb::task_group group(*fib_context);
+    group.run([&child, n] { child = fib(n - 1); });
+    long other = fib(n - 2);
+    group.wait();
+    return child + other;
+}
+
+static void
+fib27(double *values)
+{
+    tbb::task_group_context context(tbb::task_group_context::isolated);
+    fib_context = &context;
+    double start = bench_ns();
+    bench_check(fib(PEER_FIB) == PEER_FIB_OF_IT);
+    *values = (bench_ns() - start) / PEER_FIB_SPAWNS;
+}
+
+/* Result through a semaphore: task_group.wait would run it in main. */
+static void
+wake(double *values)
+{
+    const int n = bench_size(PEER_WAKES);
+    static double v[PEER_WAKES];
+    tbb::task_arena arena(int(bench_threads), 0);
+    std::binary_semaphore done(0);
+    for (int i = 0; i < n; i++) {
+        bench_pause_us(50);
+        double start = bench_ns();
+        arena.enqueue([&] { done.release(); });
+        done.acquire();
+        v[i] = (bench_ns() - start) / 1e3;
+    }
+    bench_latencies(v, n, values);
+}
+
+static void
+batch(double *values)
+{
+    const int n = bench_size(PEER_JOBS);
+    uint64_t expected;
+    double serial = peer_burn_here(n, &expected);
+    std::vector<uint64_t> slot(n);
+    tbb::task_group group;
+    double start = bench_ns();
+    uint64_t sum = 0;
+    for (int i = 0; i < n; i++)
+        group.run([i, s = &slot[i]] { *s = peer_burn(uint64_t(i)); });
+    group.wait();
+    for (uint64_t v : slot)
+        sum += v;
+    *values = serial / (bench_ns() - start);
+    bench_check(sum == expected);
+}
+
+/* The main thread works as well where it waits, except in wake. */
+static size_t
+parallelism(int argc, char **argv)
+{
+    size_t threads = 2;
+
+    for (int i = 1; i + 1 < argc; i++)
+        if (strcmp(argv[i], "--threads") == 0)
+            threads = size_t(atoi(argv[i + 1]));
+    return argc > 1 && strcmp(argv[1], "wake") == 0 ? threads + 1 : threads;
+}
+
+int
+main(int argc, char **argv)
+{
+    static const peer_workload all[] = {
+        {"post", {{"post", "ns/task"}}, post},
+        {"post_contended", {{"post_contended", "ns/task"}}, post_contended},
+        {"submit_get", {{"submit_get", "ns/task"}}, submit_get},
+        {"chain_pool", {{"chain_pool", "ns/hop"}}, chain_pool},
+        {"fib", {{"fib", "ns/spawn"}}, fib27},
+        {"wake", {BENCH_LATENCIES("wake")}, wake},
+        {"batch", {{"batch", "x"}}, batch},
+    };
+    tbb::global_control limit(tbb::global_control::max_allowed_parallelism,
+                              parallelism(argc, argv));
+    return PEER_MAIN("tbb", all, argc, argv);
+}
