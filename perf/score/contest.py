@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: MIT
+"""A contest: programs that serve rounds of one workload, and take turns."""
+import os
+import select
+import signal
+import statistics
+import subprocess
+import time
+
+ROUND_SECONDS = 60  # one that takes longer hangs
+
+
+class Failed(Exception):
+    """A contestant did not answer as it should."""
+
+
+def cpu_seconds(pid):
+    """Returns the CPU time that a process has used, threads that ended included."""
+    return time.clock_gettime((~pid) << 3 | 2)  # clock_getcpuclockid
+
+
+def switches(pid):
+    """Returns how often the threads of a process were taken from a CPU or left it."""
+    count = 0
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{thread}/status", encoding="utf-8") as lines:
+            count += sum(int(line.split()[1]) for line in lines if "ctxt_switches" in line)
+    return count
+
+
+def parse(line):
+    """Returns {figure: (value, unit)} of an answer."""
+    words = line.split()
+    if not words or len(words) % 3:
+        raise Failed(f"answered {line[:80]!r}")
+    return {words[i]: (float(words[i + 1]), words[i + 2]) for i in range(0, len(words), 3)}
+
+
+class Contestant:
+    """One library in one workload: a process that waits until it is its turn."""
+
+    def __init__(self, library, command, environment=None, allocator="", warmups=1,
+                 server=None, pressure=None):
+        self.library = library
+        self.command = command
+        self.environment = {**os.environ, **(environment or {})}
+        self.allocator = allocator
+        self.warmups = warmups
+        self.server = server  # the command of a process that serves this one
+        self.pressure = pressure  # what every process of it is put under
+        self.processes = []
+
+    def start(self):
+        cpus = sorted(os.sched_getaffinity(0))
+        if self.server:
+            self._spawn(self.server, cpus[:1], stdin=subprocess.DEVNULL)
+        self._spawn(self.command, cpus[-1:] if self.server else cpus,
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def _spawn(self, command, cpus, **pipes):
+        process = subprocess.Popen(command, env=self.environment, stderr=subprocess.DEVNULL,
+                                   start_new_session=True, bufsize=0, **pipes)
+        self.processes.append(process)
+        os.sched_setaffinity(process.pid, cpus)
+        if self.pressure:
+            self.pressure.add(process.pid)
+
+    def stop(self):
+        for process in reversed(self.processes):
+            if process.stdin:
+                process.stdin.close()
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            if process.stdout:
+                process.stdout.close()
+        self.processes = []
+
+    def _ask(self):
+        try:
+            self.processes[-1].stdin.write(b"\n")
+        except BrokenPipeError as error:
+            raise Failed("ended") from error
+
+    def _answer(self):
+        process = self.processes[-1]
+        ready, _, _ = select.select([process.stdout], [], [], ROUND_SECONDS)
+        line = process.stdout.readline().decode() if ready else ""
+        if not line.endswith("\n"):
+            raise Failed(f"no answer in {ROUND_SECONDS} s" if not ready else
+                         f"ended with {process.wait(5)}")
+        return parse(line)
+
+    def round(self):
+        """Runs one; returns {figure: (value, unit)} and the cores that it kept busy."""
+        process = self.processes[-1]
+        cpu, wall = cpu_seconds(process.pid), time.monotonic()
+        self._ask()
+        answer = self._answer()
+        wall = time.monotonic() - wall
+        return answer, (cpu_seconds(process.pid) - cpu) / wall
+
+    def watch_idle(self):
+        """Returns what it used of the machine in half a second in which nothing happens."""
+        pid = self.processes[-1].pid
+        self._ask()
+        time.sleep(0.35)  # it answers after a second
+        cpu, count, start = cpu_seconds(pid), switches(pid), time.monotonic()
+        time.sleep(0.5)
+        seconds = time.monotonic() - start
+        used, count = cpu_seconds(pid) - cpu, switches(pid) - count
+        self._answer()
+        return {"idle_cpu": (used * 1e6 / seconds, "us/s"),
+                "idle_switches": (count / seconds, "1/s")}, used / seconds
+
+
+class Contest:
+    """Runs the contestants of a workload in turn, round by round, for a time."""
+
+    def __init__(self, workload, contestants, rounds, seconds, complain):
+        self.workload = workload
+        self.contestants = list(contestants)
+        self.rounds = rounds
+        self.end = time.monotonic() + seconds
+        self.complain = complain
+        self.results = {}  # (library, allocator): {figure: (unit, [value...])}
+
+    def run(self):
+        try:
+            self._each(self._enter)
+            self._drop_slower_variants()
+            for number in range(1, self.rounds):
+                if time.monotonic() > self.end:
+                    break
+                turn = number % max(len(self.contestants), 1)
+                self.contestants = self.contestants[turn:] + self.contestants[:turn]
+                self._each(self._take_turn)
+        finally:
+            for contestant in self.contestants:
+                contestant.stop()
+        return self.results
+
+    def _each(self, what):
+        """Those that fail are out."""
+        for contestant in list(self.contestants):
+            try:
+                what(contestant)
+            except (Failed, OSError, subprocess.TimeoutExpired) as error:
+                self.complain(f"{contestant.library} {self.workload.name}: {error}")
+                self._drop(contestant)
+
+    def _drop(self, contestant):
+        contestant.stop()
+        self.contestants.remove(contestant)
+        self.results.pop((contestant.library, contestant.allocator), None)
+
+    def _enter(self, contestant):
+        if not self.workload.fresh:
+            contestant.start()
+            for _ in range(0 if self.workload.idle else contestant.warmups):
+                contestant.round()
+        self._take_turn(contestant)
+
+    def _take_turn(self, contestant):
+        if self.workload.fresh:
+            contestant.start()
+        answer, cores = contestant.watch_idle() if self.workload.idle else contestant.round()
+        if self.workload.fresh:
+            contestant.stop()
+        if self.workload.cpu:
+            answer[f"{self.workload.name}_cpu"] = (cores, "cores")
+        mine = self.results.setdefault((contestant.library, contestant.allocator), {})
+        for figure, (value, unit) in answer.items():
+            mine.setdefault(figure, (unit, []))[1].append(value)
+
+    def _drop_slower_variants(self):
+        """Of a library with two allocators the one goes on that was faster so far."""
+        libraries = {}
+        for contestant in self.contestants:
+            libraries.setdefault(contestant.library, []).append(contestant)
+        for variants in libraries.values():
+            for slower in sorted(variants, key=self._score)[1:]:
+                self._drop(slower)
+
+    def _score(self, contestant):
+        unit, values = next(iter(
+            self.results[contestant.library, contestant.allocator].values()))
+        return statistics.median(values) * (-1 if unit in ("x", "req/s") else 1)

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""The workloads on the scoreboard: how much of each is done, and what is shown of it."""
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Workload:
+    name: str
+    shown: tuple  # the figures that get a row
+    divide: int = 1  # what part of the work a round does
+    quick: int = 10  # the same, with --quick
+    fresh: bool = False  # each round is a process of its own
+    cpu: bool = False  # CPU time gets a row as well
+    idle: bool = False  # nothing happens: CPU time is what is measured
+
+
+def plain(name, **more):
+    return Workload(name, (name,), **more)
+
+
+def latencies(name, *quantiles, **more):
+    return Workload(name, tuple(f"{name}_{q}" for q in quantiles), **more)
+
+
+ALL = [
+    plain("post"),
+    plain("post_contended"),
+    plain("submit_get"),
+    plain("ready_then"),
+    plain("chain_inline"),
+    plain("chain_pool"),
+    plain("when_all"),
+    plain("fib", quick=1),
+    plain("pingpong", cpu=True),
+    latencies("wake", "p50", "p99", divide=5, quick=40, cpu=True),
+    plain("timer_cancel"),
+    latencies("timer_fire", "p50", "p99", quick=2),
+    plain("loop_post"),
+    plain("mem", fresh=True),
+    plain("batch", divide=4, quick=20),
+    plain("echo", quick=2),
+    latencies("burst", "p50", "p99", "p99.9", quick=4),
+    latencies("fairness", "p50", "p99", quick=4),
+    plain("churn", divide=2, quick=10),
+    plain("idle", idle=True),
+]
+BY_NAME = {workload.name: workload for workload in ALL}
+
+# Reached by the nearest idiom of a library, which has no such thing itself: perf/README.md.
+NEAREST = {
+    "tbb": {"submit_get", "chain_pool", "fib", "wake", "batch"},
+    "libuv": {"submit_get", "wake", "batch"},
+    "glib": {"submit_get", "wake", "batch"},
+    "go": {"submit_get", "chain_pool", "fib", "pingpong", "loop_post", "mem"},
+    "node": {"submit_get", "wake", "loop_post", "batch"},
+    "java": {"loop_post"},
+    "rayon": {"fib"},
+    "std_async": {"submit_get"},
+}
+
+
+def is_nearest(library, figure):
+    return any(figure == name or figure.startswith(name + "_")
+               for name in NEAREST.get(library, ()))
+
+
+THREADS = (1, 2, 4, 16, 64)  # of the rows that show how it scales
+SCALED = ("post", "submit_get", "batch")
+PRESSED = ("post", "submit_get", "batch", "wake")  # beside a hog, and under a quota

@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Measures vow beside its peers, round by round in turn, and says who is the fastest.
+
+The table has a row for each figure and a column for each library; * marks the best, ~ a
+library that has no such thing itself and was measured in its nearest idiom. vow/best is
+how many times slower vow is than the best of the others: below 1 it is the fastest.
+"""
+import argparse
+import json
+import pathlib
+import shutil
+import socket
+import sys
+import time
+
+from score import charts, comparison, contest, machine, peers, pressure, table, workloads
+from score.samples import Samples
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROUNDS = 7
+SCALED_WITH = ("tbb", "java", "go", "std_pool", "asio")
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="./dev perf --peers", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("workloads", nargs="*", help="those named; default: all")
+    parser.add_argument("--programs", required=True, type=pathlib.Path, help=argparse.SUPPRESS)
+    parser.add_argument("--build", required=True, type=pathlib.Path, help=argparse.SUPPRESS)
+    parser.add_argument("--quick", action="store_true", help="smaller rounds, and fewer")
+    parser.add_argument("--seconds", type=float, help="to measure; default 540, quick 80")
+    parser.add_argument("--only", default="", help="the peers to measure, with commas")
+    parser.add_argument("--json", type=pathlib.Path, help="where all samples go as well")
+    parser.add_argument("--compare", type=pathlib.Path, help="JSON of another time")
+    parser.add_argument("--report", type=pathlib.Path,
+                        help="directory of the charts; default perf/report for all "
+                             "workloads, build/report for some, or with --quick")
+    return parser.parse_args()
+
+
+def complain(text):
+    print(f"# {text}", file=sys.stderr, flush=True)
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def jemalloc():
+    """Returns where jemalloc is, for programs that are not linked with it."""
+    found = sorted(pathlib.Path("/usr/lib").glob("*/libjemalloc.so.2"))
+    return str(found[0]) if found else None
+
+
+class Scoreboard:
+    """Runs contests, and keeps what came out."""
+
+    def __init__(self, options):
+        self.options = options
+        self.jemalloc = jemalloc()
+        self.results = []
+        self.peers = {}
+
+    def build(self):
+        names = [name for name in self.options.only.split(",") if name]
+        self.peers = peers.build_all(self.options.build, names, complain)
+
+    def ours(self, workload, more, under):
+        """vow; its programs are linked with jemalloc if there is one."""
+        program = self.options.programs / f"bench_{workload.name}"
+        if not program.exists():
+            return []
+        how = {"allocator": "jemalloc" if self.jemalloc else "malloc", "pressure": under}
+        if workload.name == "echo":
+            return [self.client("vow", [str(program)], more, **how)]
+        return [contest.Contestant(table.OURS, [str(program), "--serve", *more], **how)]
+
+    def client(self, library, server, more, **how):
+        port = str(free_port())
+        command = [str(self.options.programs / "echo_client"), port, "--serve", *more]
+        return contest.Contestant(library, command, server=[*server, "echo", port], **how)
+
+    def variants(self, peer):
+        """Returns the allocators to try: quick, only the one that vow has."""
+        if not peer.native:
+            return [("own", {})]
+        both = [("malloc", {})]
+        if self.jemalloc:
+            both.insert(0, ("jemalloc", {"LD_PRELOAD": self.jemalloc}))
+        return both[:1] if self.options.quick else both
+
+    def theirs(self, peer, workload, more, under):
+        command = peer.command(self.options.build)
+        for allocator, environment in self.variants(peer):
+            how = {"allocator": allocator, "environment": environment, "pressure": under}
+            if workload.name == "echo":
+                yield self.client(peer.name, command, more, **how)
+                return
+            yield contest.Contestant(peer.name, [*command, workload.name, "--serve", *more],
+                                     warmups=peer.warmups, **how)
+
+    def contestants(self, workload, only, more, under):
+        yield from self.ours(workload, more, under)
+        for peer, names in self.peers.values():
+            if only and peer.name not in only:
+                continue
+            if workload.name in names or workload.name == "echo" and peer.echoes:
+                yield from self.theirs(peer, workload, more, under)
+
+    def hold(self, workload, seconds, condition="", only=(), more=(), under=None):
+        """Holds a contest, and keeps its results."""
+        divide = workload.quick if self.options.quick else workload.divide
+        more = [*more, *(["--divide", str(divide)] if divide > 1 else [])]
+        one = contest.Contest(workload, self.contestants(workload, only, more, under),
+                              ROUNDS, seconds, complain)
+        for (library, allocator), figures in one.run().items():
+            for figure, (unit, values) in figures.items():
+                self.results.append(Samples(library, figure, unit, condition, allocator,
+                                            values))
+
+    def plain(self, names, seconds):
+        """All libraries in each workload; what one leaves of its time goes to the next."""
+        end = time.monotonic() + seconds
+        chosen = [workloads.BY_NAME[name] for name in names]
+        for i, workload in enumerate(chosen):
+            self.hold(workload, (end - time.monotonic()) / (len(chosen) - i))
+            complain(f"{workload.name}: {end - time.monotonic():.0f} s left")
+
+    def scaled(self, seconds):
+        """More threads than CPUs, and fewer."""
+        rows = [(name, n) for name in workloads.SCALED for n in workloads.THREADS]
+        for name, threads in rows:
+            self.hold(workloads.BY_NAME[name], seconds / len(rows), f"{threads} threads",
+                      SCALED_WITH, ["--threads", str(threads)])
+
+    def pressed(self, condition, under, seconds):
+        """CPUs are scarce."""
+        try:
+            with under:
+                for name in workloads.PRESSED:
+                    self.hold(workloads.BY_NAME[name], seconds / len(workloads.PRESSED),
+                              condition, SCALED_WITH, under=under)
+        except OSError as error:
+            complain(f"{condition}: not permitted here ({error})")
+
+    def shown(self):
+        """Returns what gets a row."""
+        figures = {figure for one in workloads.ALL for figure in one.shown}
+        figures |= {f"{one.name}_cpu" for one in workloads.ALL if one.cpu or one.idle}
+        figures |= {"idle_switches"}
+        return [one for one in self.results if one.figure in figures]
+
+
+def measure(board, names, seconds):
+    everything = not names
+    if not everything:
+        board.plain(names, seconds)
+        return
+    board.plain([one.name for one in workloads.ALL], seconds * 0.78)
+    board.scaled(seconds * 0.12)
+    board.pressed("a hog beside", pressure.Hog(), seconds * 0.05)
+    board.pressed("quota of 1 CPU", pressure.Quota(1), seconds * 0.05)
+
+
+def write_json(board, about, path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    result = {**about, "figures": [one.to_json() for one in board.results]}
+    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def report(board, about, where):
+    """Writes table, samples and charts."""
+    where.mkdir(parents=True, exist_ok=True)
+    lines = table.table_of(board.shown())
+    head = f"{about['cpu']}, {about['cpus']} CPUs, {about['system']}, {about['when']}"
+    (where / "scoreboard.md").write_text(
+        f"# vow and its peers\n\n{head}\n\n{table.as_markdown(lines)}", encoding="utf-8")
+    write_json(board, about, where / "scoreboard.json")
+    if shutil.which("gnuplot"):
+        charts.draw(board.results, where)
+    else:
+        complain("gnuplot is not here: no charts")
+    complain(f"report: {where}")
+    print(table.as_text(lines), end="")
+
+
+def main():
+    options = arguments()
+    unknown = [name for name in options.workloads if name not in workloads.BY_NAME]
+    if unknown:
+        sys.exit(f"perf: no workload {unknown[0]} with peers; there are:\n"
+                 + "\n".join(workloads.BY_NAME))
+    start = time.monotonic()
+    board = Scoreboard(options)
+    board.build()
+    about = machine.describe()
+    complain(f"built in {time.monotonic() - start:.0f} s")
+    measure(board, options.workloads, options.seconds or (80 if options.quick else 540))
+    whole = not options.workloads and not options.quick
+    where = options.report or (HERE / "report" if whole else HERE.parent / "build/report")
+    report(board, about, where)
+    if options.json:
+        write_json(board, about, options.json)
+    if options.compare:
+        old = json.loads(options.compare.read_text(encoding="utf-8"))["figures"]
+        old = [Samples.from_json(entry) for entry in old]
+        print(comparison.as_text(comparison.compare(old, board.shown())))
+    complain(f"took {time.monotonic() - start:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Tests what the scoreboard computes: test_scoreboard.py PERF_DIR"""
+import pathlib
+import sys
+import unittest
+
+PERF = sys.argv.pop(1) if len(sys.argv) > 1 else str(pathlib.Path(__file__).parents[2] / "perf")
+sys.path.insert(0, PERF)
+
+# pylint: disable=wrong-import-position
+from score import charts, comparison, contest, samples, table, workloads  # noqa: E402
+from score.samples import Samples  # noqa: E402
+
+# A program that serves rounds: it counts them.
+COUNTS = ["sh", "-c", "n=0; while read -r _; do n=$((n + 1)); echo post $n ns/task; done"]
+
+
+def of(library, *values, figure="post", unit="ns/task", condition=""):
+    return Samples(library, figure, unit, condition, "", list(values))
+
+
+class SamplesTest(unittest.TestCase):
+    def test_figures_of_samples(self):
+        one = of("vow", 3, 1, 2)
+        self.assertEqual((one.median, one.least, one.most), (2, 1, 3))
+
+    def test_json_and_back(self):
+        one = of("vow", 3, 1, 2, condition="4 threads")
+        self.assertEqual(Samples.from_json(one.to_json()), one)
+
+    def test_a_file_without_single_samples(self):
+        one = Samples.from_json({"library": "vow", "workload": "post", "median": 2.0,
+                                 "unit": "ns/task", "min": 1.0, "max": 4.0})
+        self.assertEqual((one.median, one.least, one.most), (2, 1, 4))
+
+    def test_slowness(self):
+        self.assertEqual(samples.slowness(10, 20, "ns/task"), 0.5)
+        self.assertEqual(samples.slowness(10, 20, "req/s"), 2)
+        self.assertEqual(samples.slowness(0, 0, "us/s"), 1)
+        self.assertEqual(samples.slowness(1, 0, "us/s"), float("inf"))
+
+    def test_best(self):
+        self.assertEqual(samples.best_of([of("a", 2), of("b", 1)]).library, "b")
+        self.assertEqual(samples.best_of([of("a", 2, unit="x"), of("b", 1, unit="x")]).library,
+                         "a")
+        self.assertIsNone(samples.best_of([]))
+
+    def test_apart(self):
+        self.assertTrue(samples.apart(of("a", 1, 2), of("a", 3, 4)))
+        self.assertTrue(samples.apart(of("a", 3, 4), of("a", 1, 2)))
+        self.assertFalse(samples.apart(of("a", 1, 3), of("a", 3, 4)))
+
+
+class TableTest(unittest.TestCase):
+    def test_three_digits(self):
+        self.assertEqual([table.show(value) for value in (0, 1.234, 12.34, 123.4, 123456)],
+                         ["0", "1.23", "12.3", "123", "123456"])
+
+    def test_a_row_marks_the_best_and_the_nearest_idiom(self):
+        lines = table.table_of([of("tbb", 30, figure="fib"), of("vow", 20, figure="fib")])
+        self.assertEqual(lines, [["workload", "unit", "vow", "tbb", "vow/best"],
+                                 ["fib", "ns/task", "*20.0", "30.0~", "0.67"]])
+
+    def test_vow_is_compared_with_the_others_alone(self):
+        row = {one.library: one for one in (of("vow", 10), of("a", 40), of("b", 20))}
+        self.assertEqual(table.ratio_of(row), 0.5)
+        self.assertIsNone(table.ratio_of({"vow": of("vow", 10)}))
+        self.assertIsNone(table.ratio_of({"a": of("a", 10)}))
+
+    def test_conditions_have_rows_of_their_own(self):
+        lines = table.table_of([of("vow", 10), of("vow", 12, condition="4 threads")])
+        self.assertEqual([line[0] for line in lines], ["workload", "post", "post, 4 threads"])
+
+    def test_text(self):
+        text = table.as_text([["workload", "unit", "vow"], ["post", "ns", "1"]])
+        self.assertEqual(text, "workload  unit  vow\npost      ns      1\n")
+
+    def test_markdown(self):
+        text = table.as_markdown([["workload", "unit", "vow", "tbb"],
+                                  ["fib", "ns", "*1", "2~"]])
+        self.assertEqual(text.splitlines(), ["| workload | unit | vow | tbb |",
+                                             "|---|---|---:|---:|",
+                                             "| fib | ns | **1** | 2\\~ |"])
+
+
+class ComparisonTest(unittest.TestCase):
+    def verdicts(self, old, new):
+        return [change.verdict for change in comparison.compare(old, new)]
+
+    def test_slower_faster_and_noise(self):
+        old = [of("vow", 10, 11, 12)]
+        self.assertEqual(self.verdicts(old, [of("vow", 20, 21, 22)]), ["slower"])
+        self.assertEqual(self.verdicts(old, [of("vow", 5, 6, 7)]), ["faster"])
+        self.assertEqual(self.verdicts(old, [of("vow", 11, 13, 14)]), ["same"])
+
+    def test_too_little_to_say(self):
+        old = [of("vow", 100, 100, 100)]
+        self.assertEqual(self.verdicts(old, [of("vow", 103, 103, 103)]), ["same"])
+
+    def test_more_is_better(self):
+        old, new = of("vow", 100, unit="req/s"), of("vow", 50, unit="req/s")
+        self.assertEqual(self.verdicts([old], [new]), ["slower"])
+
+    def test_drift_of_the_machine_is_taken_off(self):
+        old = [of("vow", 10), of("a", 10), of("b", 20), of("c", 30)]
+        new = [of("vow", 20), of("a", 20), of("b", 40), of("c", 60)]
+        change = comparison.compare(old, new)[0]
+        self.assertEqual((change.drift, change.by, change.verdict), (2, 1, "same"))
+
+    def test_drift_of_what_is_better_when_more(self):
+        old = [of(name, 100, unit="req/s") for name in ("vow", "a", "b", "c")]
+        new = [of(name, 50, unit="req/s") for name in ("vow", "a", "b", "c")]
+        self.assertEqual(self.verdicts(old, new), ["same"])
+
+    def test_two_peers_tell_no_drift(self):
+        self.assertEqual(comparison.drift_of({"a": of("a", 1)}, {"a": of("a", 2)}), 1)
+
+    def test_rows_without_vow_are_left_out(self):
+        self.assertEqual(self.verdicts([of("a", 1)], [of("vow", 1)]), [])
+
+    def test_text(self):
+        changes = comparison.compare([of("vow", 10)], [of("vow", 20)])
+        self.assertEqual(comparison.as_text(changes).splitlines(), [
+            "slower: post: 10.0 -> 20.0 ns/task, by 2.00 (the others by 1.00)",
+            "0 of 1 rows are the same within the noise"])
+
+
+class ContestTest(unittest.TestCase):
+    def hold(self, *contestants, rounds=3, seconds=60, workload=workloads.BY_NAME["post"]):
+        self.complaints = []
+        one = contest.Contest(workload, contestants, rounds, seconds, self.complaints.append)
+        return one.run()
+
+    def test_answers(self):
+        self.assertEqual(contest.parse("a 1 ns b 2.5 us \n"), {"a": (1, "ns"), "b": (2.5, "us")})
+        for wrong in ("", "a 1", "a 1 ns b"):
+            with self.assertRaises(contest.Failed):
+                contest.parse(wrong)
+
+    def test_rounds_after_a_warm_up(self):
+        results = self.hold(contest.Contestant("a", COUNTS), contest.Contestant("b", COUNTS))
+        self.assertEqual(results, {("a", ""): {"post": ("ns/task", [2, 3, 4])},
+                                   ("b", ""): {"post": ("ns/task", [2, 3, 4])}})
+
+    def test_no_time_is_one_round(self):
+        results = self.hold(contest.Contestant("a", COUNTS), seconds=0)
+        self.assertEqual(results["a", ""]["post"][1], [2])
+
+    def test_a_fresh_process_each_round(self):
+        results = self.hold(contest.Contestant("a", COUNTS), workload=workloads.BY_NAME["mem"])
+        self.assertEqual(results["a", ""]["post"][1], [1, 1, 1])
+
+    def test_who_fails_is_out(self):
+        results = self.hold(contest.Contestant("bad", ["false"]),
+                            contest.Contestant("absent", ["/nonexistent"]),
+                            contest.Contestant("a", COUNTS))
+        self.assertEqual(list(results), [("a", "")])
+        self.assertEqual(len(self.complaints), 2)
+
+    def test_the_slower_allocator_is_out(self):
+        slow = ["sh", "-c", "while read -r _; do echo post 99 ns/task; done"]
+        results = self.hold(contest.Contestant("a", slow, allocator="one"),
+                            contest.Contestant("a", COUNTS, allocator="two"))
+        self.assertEqual(list(results), [("a", "two")])
+
+    def test_cpu_time_has_a_figure(self):
+        results = self.hold(contest.Contestant("a", COUNTS),
+                            workload=workloads.BY_NAME["pingpong"])
+        self.assertEqual(results["a", ""]["pingpong_cpu"][0], "cores")
+
+
+class ChartsTest(unittest.TestCase):
+    def test_ratios(self):
+        results = [of("vow", 10), of("a", 20), of("vow", 30, figure="mem"),
+                   of("a", 20, figure="mem"), of("vow", 1, figure="other")]
+        self.assertEqual(charts.ratios(results), [("mem", 1.5, "a"), ("post", 0.5, "a")])
+
+
+if __name__ == "__main__":
+    unittest.main()
