@@ -16,6 +16,7 @@
 #include <vow/future.h>
 #include <vow/loop.h>
 #include <vow/manual.h>
+#include <vow/parallel.h>
 #include <vow/pool.h>
 #include <vow/resilience.h>
 #include <vow/result.h>

@@ -72,11 +72,17 @@
     X(channel_with_room)                                                                 \
     X(selecting)
 
+/** With ranges. */
+#define PARALLEL_SCENARIOS(X)                                                            \
+    X(loop_on_manual)                                                                    \
+    X(loop_on_a_pool)
+
 /** All of them, in that order; the last has no name. */
 extern const struct scenario pool_scenarios[];
 extern const struct scenario loop_scenarios[];
 extern const struct scenario system_scenarios[];
 extern const struct scenario channel_scenarios[];
+extern const struct scenario parallel_scenarios[];
 extern const struct scenario resilience_scenarios[];
 extern const struct scenario token_scenarios[];
 

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file vow/parallel.h
+ * A loop whose indices are shared out among the threads of a pool.
+ *
+ *     static vow_error *brighten(size_t first, size_t end, void *picture)
+ *     {
+ *         for (size_t row = first; row < end; row++)
+ *             brighten_row(picture, row);
+ *         return NULL;
+ *     }
+ *
+ *     vow_future *f = vow_parallel_for(pool, NULL, 0, height, brighten, vow_ptr(picture));
+ *
+ * The range is cut into pieces, each given to one call of the function. How long they
+ * are, the loop sees to: a thread takes a small part of what is left to it, and one
+ * that has nothing left takes half of what another one has. So calls that take longer
+ * than others hold up nobody, and short ones are not called one index at a time. What
+ * the loop needs is allocated when it starts, and depends on the threads alone.
+ *
+ * On a pool as many calls run at a time as it has threads. Elsewhere, on a loop, a
+ * serial or a manual executor, it is one, and the indices come in order; between two
+ * pieces whatever else waits there has its turn.
+ *
+ * A worker of the pool that waits for the result works at the range meanwhile; so a
+ * loop inside a loop is as good as one.
+ */
+#ifndef VOW_PARALLEL_H
+#define VOW_PARALLEL_H
+
+#include <vow/base.h>
+#include <vow/cancel.h>
+#include <vow/executor.h>
+#include <vow/future.h>
+#include <vow/result.h>
+
+VOW_BEGIN_DECLS
+
+/** How to share out a range; see VOW_RANGE_OPTIONS. 0 in any field is its default. */
+typedef struct vow_range_options {
+    size_t size; /**< of this struct: the macro sets it */
+    /**
+     * The least that is worth a call: so many indices at a time, but for what is left
+     * over at the end. Default 1.
+     */
+    size_t grain;
+    /**
+     * At most so many indices a call, rounded to grains: how soon it notices that it is
+     * to stop, and how long others wait where one call runs at a time. Default: a 32nd
+     * of what the thread has left.
+     */
+    size_t most;
+    unsigned width;   /**< calls at a time; default: the threads of a pool, else 1 */
+    int priority;     /**< an enum vow_priority */
+    vow_token *token; /**< shared: cancels the result; NULL: none */
+} vow_range_options;
+
+/** Options for vow_parallel_for: &VOW_RANGE_OPTIONS(.grain = 1000). */
+#define VOW_RANGE_OPTIONS(...)                                                           \
+    (vow_range_options)                                                                  \
+    {                                                                                    \
+        .size = sizeof(vow_range_options), __VA_ARGS__                                   \
+    }
+
+/**
+ * Does what is to be done for the indices from @p first up to, not including, @p end.
+ * Returns NULL; or an error, owned, and then the loop stops.
+ */
+typedef vow_error *vow_range_fn(size_t first, size_t end, void *ctx);
+
+/**
+ * Calls @p fn on @p on for pieces of a range, several at a time, until all of it is
+ * done.
+ *
+ * The first error stops it: no further call begins, those that run see vow_cancelled(),
+ * and when they have returned the result is rejected with that error; its index
+ * (vow_error_index) is the first of the piece. So does a call whose thread exits, with
+ * VOW_E_BROKEN. Cancelling the result, or the token, stops it in the same way, with
+ * VOW_E_CANCELLED.
+ *
+ * The result settles when no call runs any more, and none will: what they use may go
+ * then. Each index is given to at most one call; if the result is fulfilled, to exactly
+ * one. If the executor takes only some of the threads' tasks (it is full, or closes)
+ * those do it all. If it takes none, or ends them half-way, the result is rejected with
+ * its code: VOW_E_LIMIT, VOW_E_CLOSED, VOW_E_FORKED.
+ *
+ * @param on     shared until the last call has returned; NULL is inline: all is done
+ *               when this returns, or, inside a step, right after that step
+ * @param opt    borrowed for the call; NULL is the defaults
+ * @param begin  the first index
+ * @param end    the one after the last; the same: nothing is called
+ * @param fn     called as long as there is something left
+ * @param ctx    consumed: a pointer or VOW_NIL; dropped after the last call has returned
+ *               and before the result settles
+ * @return       owned; fulfilled with how many indices there were (as.u64); rejected
+ *               with VOW_E_INVALID if @p begin is greater than @p end; NULL if memory
+ *               ran out, and then @p fn never runs
+ * @contract     any thread; never blocks (a bounded executor may); allocates; may run
+ *               @p fn before it returns if @p on is inline
+ */
+vow_future *vow_parallel_for(vow_executor *on, const vow_range_options *opt, size_t begin,
+                             size_t end, vow_range_fn *fn, vow_value ctx) VOW_MUST_USE;
+
+VOW_END_DECLS
+
+#endif

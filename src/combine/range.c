@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * combine/range.c - a range of indices worked off by several threads.
+ *
+ * How it is shared out. Each lane has a part of the range, [first, end), in one word. Who
+ * runs the lane takes pieces off its front, by a CAS; who has nothing left takes the back
+ * half of another lane's. The parts are there from the start, also of lanes whose task
+ * still waits in a queue, or was refused: the others take those halves as well. So it
+ * does not matter how many lanes get to run, as long as one does.
+ *
+ * Why not tasks. Splitting a range into tasks until each is small costs a task for each
+ * piece and a guess how small that is. Lazy binary splitting (Tzannes, Caragea, Barua and
+ * Vishkin, PPoPP 2010) splits only when the worker's own deque is empty, so when somebody
+ * is hungry; auto partitioning, as in TBB, splits a few times for each thread, and further
+ * what was stolen. Both put the half into a deque, where it is a task with a block of its
+ * own, and both ask the scheduler how hungry it is. Here the thief does the splitting, at
+ * the moment at which it is hungry, on the word that says what is left: nothing is
+ * allocated or queued for it, nothing is asked that an executor of a user's could not
+ * answer, and what nobody steals is never split. Thieves that split what they find are in
+ * Durand, Broquedis, Gautier and Raffin, "An Efficient OpenMP Loop Scheduler for Irregular
+ * Applications on Large-Scale NUMA Machines" (IWOMP 2013).
+ *
+ * How long a piece is. While a call runs nobody can take anything of it; and each call
+ * costs a CAS and what the function needs to begin. A lane takes a fixed share of what it
+ * has left, so pieces get shorter towards the end, as in guided self-scheduling
+ * (Polychronopoulos and Kuck, IEEE Transactions on Computers C-36, 1987): by the time
+ * others run dry, what cannot be shared is small against what can. That is some 32 calls
+ * for each factor of 2.7 that a lane has, a few hundred for ten million indices, whatever
+ * they cost; and the worst that unequal indices can do is that all of the work lies in one
+ * piece, a 32nd of a lane's part. A share that depends on the time that calls take would
+ * adapt to that as well, but reads a clock, and makes runs unrepeatable.
+ *
+ * The order of memory. A word hands out indices and nothing else, so that relaxed steps do:
+ * what the indices stand for was written before the lanes were submitted, and is read
+ * by others after they have settled. A word never says the same twice while there is
+ * something in it, for a unit that was taken never comes back: no ABA. A lane whose word
+ * is empty is the only one who writes there.
+ *
+ * The lanes are jobs, and the result is a join that waits for them (VOWI_WAIT): so who
+ * waits for it on a worker runs them, a request to stop reaches those that run, and one
+ * that has not started never does. The token is theirs: if they have done it all when it
+ * fires, that is what counts. They are submitted the last one first: in a worker's deque
+ * the first lane is on top for the owner, and thieves begin at the other end.
+ *
+ * Edges:
+ *     [lanes]   what each lane did, to the one that drops what is left
+ */
+#include "combine/range.h"
+
+#include <string.h>
+
+#include <vow/pool.h>
+
+#include "base/list.h"
+
+#ifndef VOWI_RANGE_SHARE
+#define VOWI_RANGE_SHARE 32 /* of what a lane has left one is a piece */
+#endif
+
+#define MOST_LANES 1024
+#define LINE       64 /* of a cache: two words in one would be one to the processor */
+
+/* ---- what is left ----------------------------------------------------------------------- */
+
+struct part {
+    uint32_t first, end;
+};
+
+static uint64_t
+packed(uint32_t first, uint32_t end)
+{
+    return first | (uint64_t)end << 32;
+}
+
+static struct part
+unpacked(uint64_t word)
+{
+    return (struct part){(uint32_t)word, (uint32_t)(word >> 32)};
+}
+
+/* relaxed, here and below: see the order of memory. */
+static bool
+has_rest(struct vowi_lane *lane)
+{
+    struct part p = unpacked(vowi_load_relaxed(&lane->rest));
+
+    return p.first != p.end;
+}
+
+static uint32_t
+piece_of(const struct vowi_range *r, struct part p)
+{
+    uint32_t n = (p.end - p.first) / VOWI_RANGE_SHARE;
+
+    if (n > r->most)
+        n = r->most;
+    return n != 0 ? n : 1;
+}
+
+/* Takes a piece off the front. */
+static bool
+take(struct vowi_lane *lane, struct part *piece)
+{
+    uint64_t word = vowi_load_relaxed(&lane->rest);
+    struct part p;
+    uint32_t n;
+
+    do {
+        p = unpacked(word);
+        if (p.first == p.end)
+            return false;
+        n = piece_of(lane->range, p);
+    } while (!vowi_cas_relaxed(&lane->rest, &word, packed(p.first + n, p.end)));
+    *piece = (struct part){p.first, p.first + n};
+    return true;
+}
+
+/* Takes the back half of another lane's; of one unit, that. */
+static bool
+steal_from(struct vowi_lane *victim, struct vowi_lane *lane)
+{
+    uint64_t word = vowi_load_relaxed(&victim->rest);
+    struct part p;
+    uint32_t middle;
+
+    do {
+        p = unpacked(word);
+        if (p.first == p.end)
+            return false;
+        middle = p.first + (p.end - p.first) / 2;
+    } while (!vowi_cas_relaxed(&victim->rest, &word, packed(p.first, middle)));
+    vowi_store_relaxed(&lane->rest, packed(middle, p.end));
+    return true;
+}
+
+static unsigned
+index_of(const struct vowi_lane *lane)
+{
+    const struct vowi_range *r = lane->range;
+
+    return (unsigned)((size_t)((const char *)lane - r->lanes) / r->stride);
+}
+
+/* Fills an empty lane from the next one that has something. */
+static bool
+steal(struct vowi_lane *lane)
+{
+    const struct vowi_range *r = lane->range;
+    unsigned own = index_of(lane);
+
+    for (unsigned i = 1; i < r->width; i++)
+        if (steal_from(vowi_range_lane(r, (own + i) % r->width), lane))
+            return true;
+    return false;
+}
+
+/* ---- a lane -------------------------------------------------------------------------------- */
+
+static vow_error *
+used_up(struct vowi_lane *lane)
+{
+    const struct vowi_range_kind *kind = lane->range->kind;
+
+    return kind->used_up != NULL ? kind->used_up(lane) : NULL;
+}
+
+/* A piece of its own or, if there is none, of what it steals. False: there is nothing, or
+ * an error. */
+static bool
+next_piece(struct vowi_lane *lane, struct part *piece, vow_error **error)
+{
+    while (!take(lane, piece)) {
+        *error = used_up(lane);
+        if (*error != NULL || !steal(lane))
+            return false;
+    }
+    return true;
+}
+
+static void
+set_piece(struct vowi_lane *lane, struct part piece)
+{
+    const struct vowi_range *r = lane->range;
+
+    lane->first = r->begin + piece.first * r->unit;
+    lane->end = piece.end == r->units ? r->end : r->begin + piece.end * r->unit;
+}
+
+/* Its error tells the others to stop; the join, which asks them to, is slower. */
+static vow_result
+stop(struct vowi_range *r, vow_error *error)
+{
+    vowi_store_relaxed(&r->stopped, true); /* relaxed: a hint, it may take a while */
+    return vow_err(error);
+}
+
+/* Why it is to stop; a NULL error: it is not. relaxed: as above. */
+static vow_result
+check_stopped(struct vowi_range *r)
+{
+    if (vow_cancelled())
+        return vow_check_cancelled();
+    if (vowi_load_relaxed(&r->stopped))
+        return vow_err(vow_error_of(VOW_E_CANCELLED));
+    return vow_ok(VOW_NIL);
+}
+
+/* With `calling` around all of a user's code: what of it is still set says who failed. */
+static vow_error *
+call(struct vowi_lane *lane, struct part piece)
+{
+    vow_error *error;
+
+    set_piece(lane, piece);
+    error = lane->range->kind->call(lane);
+    if (error == NULL)
+        lane->done += piece.end - piece.first;
+    return error;
+}
+
+static vow_result
+run_lane(void *ctx)
+{
+    struct vowi_lane *lane = ctx;
+    struct vowi_range *r = lane->range;
+    struct part piece;
+
+    for (;;) {
+        vow_result stopped = check_stopped(r);
+        vow_error *error = NULL;
+
+        if (stopped.error != NULL)
+            return stopped;
+        lane->calling = true;
+        if (next_piece(lane, &piece, &error))
+            error = call(lane, piece);
+        else if (error == NULL)
+            break;
+        if (error != NULL)
+            return stop(r, error);
+        lane->calling = false;
+        if (r->gives_way && has_rest(lane))
+            return vow_yield_task();
+    }
+    lane->calling = false;
+    return vow_ok(VOW_NIL);
+}
+
+static void
+release(struct vowi_range *r)
+{
+    if (vowi_sub_acq_rel(&r->left, 1) == 1) /* [lanes] */
+        r->kind->gone(r);
+}
+
+/* The drop of a lane's context: it has run, or never will. */
+static void
+lane_gone(void *ctx)
+{
+    struct vowi_lane *lane = ctx;
+
+    release(lane->range);
+}
+
+/* ---- the outcome --------------------------------------------------------------------------- */
+
+static struct vowi_range *
+range_of(struct vowi_join *j)
+{
+    return vowi_join_own(j);
+}
+
+/* A lane that was refused, or told to stop, decides nothing: the others may do it all. */
+static bool
+counts(struct vowi_join *j, size_t i, bool failed)
+{
+    return failed && vowi_range_lane(range_of(j), (unsigned)i)->calling;
+}
+
+static bool
+is_done(const struct vowi_range *r)
+{
+    uint64_t done = 0;
+
+    for (unsigned i = 0; i < r->width; i++)
+        done += vowi_range_lane(r, i)->done;
+    return done == r->units;
+}
+
+static size_t
+first_failed(struct vowi_join *j)
+{
+    vow_future **lanes = vowi_join_inputs(j);
+    size_t i = 0;
+
+    while (vow_peek(lanes[i]).error == NULL)
+        i++;
+    return i;
+}
+
+/* All have ended, and nobody has failed by itself. */
+static bool
+conclude_all(struct vowi_join *j)
+{
+    struct vowi_range *r = range_of(j);
+    bool kept = true;
+
+    if (is_done(r)) {
+        kept = r->kind->fulfill(r);
+    } else {
+        vowi_reject_for(j, &r->failed, first_failed(j));
+        r->failed.error.position = 0;
+    }
+    for (size_t i = 0; i < r->width; i++)
+        vow_ignore(vowi_join_inputs(j)[i]);
+    return kept;
+}
+
+static bool
+conclude(struct vowi_join *j, size_t by)
+{
+    struct vowi_range *r = range_of(j);
+
+    if (by == VOWI_ALL)
+        return conclude_all(j);
+    vowi_reject_for(j, &r->failed, by);
+    r->failed.error.position = (int64_t)vowi_range_lane(r, (unsigned)by)->first + 1;
+    return true;
+}
+
+/* ---- making one ------------------------------------------------------------------------------ */
+
+static size_t
+rounded(size_t size)
+{
+    return (size + LINE - 1) / LINE * LINE;
+}
+
+/* How many units there are, and how long one is. */
+static void
+cut(struct vowi_range *r, const vow_range_options *opt)
+{
+    size_t n = r->end - r->begin;
+    size_t least = n / UINT32_MAX + (n % UINT32_MAX != 0);
+
+    r->unit = opt->grain > least ? opt->grain : least;
+    r->units = (uint32_t)(n / r->unit + (n % r->unit != 0));
+    r->most = r->units;
+    if (opt->most != 0 && opt->most / r->unit < r->units)
+        r->most = (uint32_t)(opt->most / r->unit);
+}
+
+static unsigned
+width_of(const struct vowi_range_plan *plan, uint32_t units)
+{
+    unsigned width = plan->opt.width;
+
+    if (width == 0)
+        width = vow_pool_threads(plan->on);
+    if (width > MOST_LANES)
+        width = MOST_LANES;
+    if (width > units)
+        width = units;
+    return width != 0 ? width : 1;
+}
+
+static bool
+gives_way(vow_executor *on)
+{
+    return on != NULL && on != vow_inline() && vow_pool_threads(on) == 0;
+}
+
+/* Each lane has a part from the start. */
+static void
+init_lanes(struct vowi_range *r)
+{
+    memset(r->lanes, 0, r->width * r->stride);
+    for (unsigned i = 0; i < r->width; i++) {
+        struct vowi_lane *lane = vowi_range_lane(r, i);
+        uint32_t first = (uint32_t)((uint64_t)r->units * i / r->width);
+        uint32_t end = (uint32_t)((uint64_t)r->units * (i + 1) / r->width);
+
+        atomic_init(&lane->rest, packed(first, end));
+        lane->range = r;
+    }
+}
+
+struct vowi_range *
+vowi_range_new(const struct vowi_range_kind *kind, const struct vowi_range_plan *plan)
+{
+    static const struct vowi_join_kind join_kind = {
+        .needs_all = true, .counts = counts, .conclude = conclude};
+    const struct vowi_join_options options = {.flags = VOWI_WAIT, .site = plan->site};
+    struct vowi_range whole = {.kind = kind, .begin = plan->begin, .end = plan->end};
+    size_t own = rounded(kind->own);
+    struct vowi_range *r;
+
+    cut(&whole, &plan->opt);
+    whole.width = width_of(plan, whole.units);
+    whole.stride = rounded(kind->lane);
+    whole.gives_way = gives_way(plan->on);
+    whole.join = vowi_join_new(&join_kind, whole.width,
+                               own + whole.width * (whole.stride + sizeof(vow_future *)),
+                               &options);
+    if (whole.join == NULL)
+        return NULL;
+    r = range_of(whole.join);
+    memset(r, 0, own);
+    *r = whole;
+    atomic_init(&r->stopped, false);
+    atomic_init(&r->left, r->width + 1);
+    r->lanes = (char *)r + own;
+    init_lanes(r);
+    return r;
+}
+
+/* Submits a task for each lane. Returns whether there was memory for one of them. */
+static bool
+submit_lanes(struct vowi_range *r, const struct vowi_range_plan *plan, vow_future **lanes)
+{
+    const vow_submit_options options =
+        VOW_SUBMIT_OPTIONS(.priority = plan->opt.priority, .token = plan->opt.token);
+    bool any = false;
+
+    for (unsigned i = r->width; i-- > 0;) {
+        lanes[i] = vow_submit_with(plan->on, &options, run_lane,
+                                   vow_own(vowi_range_lane(r, i), lane_gone));
+        any = any || lanes[i] != NULL;
+    }
+    return any;
+}
+
+vow_future *
+vowi_range_start(struct vowi_range *r, const struct vowi_range_plan *plan)
+{
+    vow_future **lanes = (vow_future **)(void *)(r->lanes + r->width * r->stride);
+    bool any = submit_lanes(r, plan, lanes);
+
+    release(r);
+    if (any)
+        return vowi_join_start(r->join, lanes);
+    vowi_join_discard(r->join);
+    return NULL;
+}

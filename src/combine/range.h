@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * combine/range.h - a range of indices worked off by several threads, whatever is done
+ * with each piece.
+ *
+ * A range is cut into units, of one grain each. A lane is a task on the executor, and
+ * what it has left: units that no call has begun. There are at most as many lanes as
+ * calls may run at a time.
+ */
+#ifndef VOWI_COMBINE_RANGE_H
+#define VOWI_COMBINE_RANGE_H
+
+#include <vow/parallel.h>
+
+#include "base/atomic.h"
+#include "combine/combine.h"
+
+struct vowi_range;
+
+struct vowi_lane {
+    _Atomic(uint64_t) rest; /* units: the first below, the one after the last above */
+
+    /* Written by who runs the lane. */
+    struct vowi_range *range;
+    uint64_t done;     /* units */
+    size_t first, end; /* of the last call, indices */
+    bool calling;      /* or the call has failed, or its thread has exited inside */
+};
+
+/* What is done with the pieces. All are called by the lane's own thread, but for gone. */
+struct vowi_range_kind {
+    size_t own;  /* bytes, of a struct vowi_range and what follows */
+    size_t lane; /* bytes, of a struct vowi_lane and what follows, zeros at first */
+
+    /* Does lane->first up to lane->end; NULL, or an error, owned. */
+    vow_error *(*call)(struct vowi_lane *lane);
+
+    /* What the lane had is done, it looks for more elsewhere; NULL: nothing to do. */
+    vow_error *(*used_up)(struct vowi_lane *lane);
+
+    /* No lane runs any more, and none will: drops what is left. May run user code. */
+    void (*gone)(struct vowi_range *r);
+
+    /* All of it is done: says what the outcome is. Returns whether it lies in here. */
+    bool (*fulfill)(struct vowi_range *r);
+};
+
+struct vowi_range {
+    struct vowi_placed failed; /* the outcome, if it is an error */
+    const struct vowi_range_kind *kind;
+    struct vowi_join *join;
+    size_t begin, end;
+    size_t unit;    /* indices */
+    uint32_t units; /* in all */
+    uint32_t most;  /* units a call */
+    unsigned width; /* lanes */
+    bool gives_way; /* a lane runs one piece a turn */
+    atomic_bool stopped;
+    _Atomic(unsigned) left; /* lanes, and who starts them */
+    char *lanes;
+    size_t stride;
+    vow_value ctx;
+};
+
+/* A range to be worked off. */
+struct vowi_range_plan {
+    vow_executor *on;
+    vow_range_options opt;
+    size_t begin, end; /* at least one index */
+    const void *site;
+};
+
+/* Makes one, with the kind's own bytes zero; NULL without memory. */
+struct vowi_range *vowi_range_new(const struct vowi_range_kind *kind,
+                                  const struct vowi_range_plan *plan);
+
+/* Starts it. Without memory: NULL, and `gone` was called. */
+vow_future *vowi_range_start(struct vowi_range *r, const struct vowi_range_plan *plan);
+
+static inline struct vowi_lane *
+vowi_range_lane(const struct vowi_range *r, unsigned i)
+{
+    return (struct vowi_lane *)(void *)(r->lanes + i * r->stride);
+}
+
+#endif

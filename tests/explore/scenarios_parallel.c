@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * scenarios_parallel.c - ranges: lanes that steal from each other, fail, are refused and
+ * told to stop.
+ *
+ * An executor that keeps its tasks, so that each thread runs one lane: a lane that wants
+ * another turn has it at once.
+ */
+#include <vow/vow.h>
+
+#include <errno.h>
+
+#include "explore.h"
+
+enum { LANES = 2 };
+
+static vow_task *lane[LANES];
+static int again[LANES];
+static int lanes;
+static vow_future *f;
+static int marks[4]; /* an index each: what writes there is one call */
+static int fails_at; /* counted from 1; -1: all do */
+static int dropped;
+
+static int
+keeps(vow_executor *self, vow_task *task)
+{
+    (void)self;
+    for (int i = 0; i < lanes; i++)
+        if (lane[i] == task) {
+            again[i] = 1;
+            return 0;
+        }
+    lane[lanes++] = task;
+    return 0;
+}
+
+static const vow_executor_ops ops = {.size = sizeof ops, .name = "keeper", .post = keeps};
+static vow_executor keeper = {.ops = &ops};
+
+static void
+runs(int i)
+{
+    do {
+        again[i] = 0;
+        lane[i]->run(lane[i], 0);
+    } while (again[i]);
+}
+
+static void
+runs_one(void)
+{
+    runs(0);
+}
+
+static void
+runs_other(void)
+{
+    runs(1);
+}
+
+static void
+refuses_one(void)
+{
+    lane[0]->run(lane[0], VOW_E_CLOSED);
+}
+
+static void
+cancels(void)
+{
+    vow_future_cancel(f, NULL);
+}
+
+static void
+drop(void *counter)
+{
+    ++*(int *)counter;
+}
+
+static vow_error *
+mark(size_t first, size_t end, void *ctx)
+{
+    require(ctx == &dropped && dropped == 0);
+    for (size_t i = first; i < end; i++) {
+        marks[i]++;
+        if ((int)i + 1 == fails_at || fails_at < 0)
+            return vow_error_new(EIO, "told to");
+    }
+    return NULL;
+}
+
+static void
+make(size_t n)
+{
+    f = vow_parallel_for(&keeper, &VOW_RANGE_OPTIONS(.width = LANES), 0, n, mark,
+                         vow_own(&dropped, drop));
+}
+
+/* How many of the indices were done; none twice. */
+static int
+done(void)
+{
+    int n = 0;
+
+    for (int i = 0; i < 4; i++) {
+        require(marks[i] <= 1);
+        n += marks[i];
+    }
+    require(dropped == 1);
+    return n;
+}
+
+static int
+code(void)
+{
+    int seen = vow_error_code(vow_peek(f).error);
+
+    require(vow_future_status(f) != VOW_PENDING);
+    vow_unref(f);
+    return seen;
+}
+
+SCENARIO(range_shared, 0, "two lanes share three indices, and steal from each other",
+         EXPECTED("code 0, 3 done", "each by one of them"))
+{
+    make(3);
+    run_threads(runs_one, runs_other);
+    outcome("code %d, %d done", code(), done());
+}
+
+SCENARIO(range_without_one, 0, "a lane is refused while the other one works",
+         EXPECTED("code 0, 4 done", "the other one did it all"))
+{
+    make(4);
+    run_threads(refuses_one, runs_other);
+    outcome("code %d, %d done", code(), done());
+}
+
+SCENARIO(range_failing, 0, "a call fails while another one is made",
+         EXPECTED("code 5, 1 done", "before the other lane began"),
+         EXPECTED("code 5, 2 done", "meanwhile, or after the other one's first"),
+         EXPECTED("code 5, 3 done", "it was the last"))
+{
+    fails_at = 1;
+    make(3);
+    run_threads(runs_one, runs_other);
+    outcome("code %d, %d done", code(), done());
+}
+
+SCENARIO(range_failing_twice, 0, "two calls fail together",
+         EXPECTED("code 5 at 0", "the first one's"),
+         EXPECTED("code 5 at 1", "the other's"))
+{
+    int64_t index;
+
+    fails_at = -1;
+    make(2);
+    run_threads(runs_one, runs_other);
+    index = vow_error_index(vow_peek(f).error);
+    done();
+    outcome("code %d at %d", code(), (int)index);
+}
+
+SCENARIO(range_cancelled, 0, "a loop is cancelled while a lane works",
+         EXPECTED("code 4096, 0 done", "cancelled first"),
+         EXPECTED("code 4096, 1 done", "after one"),
+         EXPECTED("code 4096, 2 done", "after two, or as the lane had done with them"))
+{
+    make(2);
+    run_threads(runs_other, cancels);
+    runs_one();
+    outcome("code %d, %d done", code(), done());
+}
+
+SCENARIO(range_cancelled_by_two, 0, "a loop is cancelled while both lanes work",
+         EXPECTED("code 4096, 0 done", "cancelled first"),
+         OTHERS("half-way, or at the end"))
+{
+    make(2);
+    run_threads(runs_one, runs_other, cancels);
+    outcome("code %d, %d done", code(), done());
+}

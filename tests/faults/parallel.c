@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/* Scenarios for ranges: whatever fails, all of it is done or the outcome says so. */
+#include "vow_test.h"
+
+#include <vow/vow.h>
+
+#include "drops.h"
+#include "system.h"
+
+enum { INDICES = 10 };
+
+static atomic_int done;
+
+static vow_error *
+count(size_t first, size_t end, void *ctx)
+{
+    (void)ctx;
+    atomic_fetch_add(&done, (int)(end - first));
+    return NULL;
+}
+
+static void
+expect_all_or_error(vow_future *f)
+{
+    vow_view r = vow_get(f);
+
+    assert_true(r.error != NULL || done == INDICES);
+    assert_true(done <= INDICES);
+    vow_ignore(f);
+}
+
+static void
+loop_on_manual(struct drop_set *d)
+{
+    vow_manual *m = vow_manual_new();
+    vow_future *f;
+
+    done = 0;
+    f = vow_parallel_for(vow_manual_executor(m), &VOW_RANGE_OPTIONS(.width = 3), 0,
+                         INDICES, count, drop_set_new(d));
+    if (m != NULL)
+        vow_manual_run(m);
+    expect_all_or_error(f);
+    vow_manual_unref(m);
+    vow_ignore(vow_parallel_for(NULL, NULL, 0, 0, count, drop_set_new(d)));
+    vow_ignore(vow_parallel_for(NULL, NULL, 1, 0, count, drop_set_new(d)));
+}
+
+static void
+loop_on_a_pool(struct drop_set *d)
+{
+    vow_executor *pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 2));
+
+    done = 0;
+    expect_all_or_error(vow_parallel_for(pool, NULL, 0, INDICES, count, drop_set_new(d)));
+    vow_unref(vow_executor_close(pool, VOW_DRAIN));
+    vow_executor_join(pool);
+    vow_executor_unref(pool);
+}
+
+#define ROW(name) {#name, name},
+
+const struct scenario parallel_scenarios[] = {PARALLEL_SCENARIOS(ROW){NULL, NULL}};
