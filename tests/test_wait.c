@@ -702,6 +702,49 @@ VOW_CASE(wait_spins_no_longer_than_it_may)
     pair_free(&x);
 }
 
+/* A thread that only reads naps, for as long as its waits let it; if that was too short,
+ * or if it is to be measured, it sleeps until it is woken. */
+VOW_CASE(wait_of_a_thread_that_only_reads_ends_however_it_naps)
+{
+    static const vow_ns waits[] = {1, 30000, 90000, 1000000};
+    struct vowi_thread *t = vowi_self();
+
+    for (unsigned i = 0; i < 100; i++) {
+        struct pair x = pair_new();
+        pthread_t thread;
+
+        t->reads = i;
+        t->wait = waits[i % 4];
+        assert_int_equal(pthread_create(&thread, NULL, fulfill_with_7, x.promise), 0);
+        assert_int_equal(vow_get(x.future).value.as.i64, 7);
+        pthread_join(thread, NULL);
+        assert_false(t->napped);
+        vow_unref(x.future);
+    }
+    t->reads = 0;
+}
+
+static void
+do_nothing(void *ctx)
+{
+    (void)ctx;
+}
+
+/* Who settles something, or posts, does not only read. */
+VOW_CASE(wait_of_a_thread_that_does_more_than_read_is_no_nap)
+{
+    struct vowi_thread *t = vowi_self();
+    struct pair x = pair_new();
+
+    t->reads = 10;
+    vow_promise_fulfill(x.promise, VOW_NIL);
+    assert_int_equal(t->reads, 0);
+    t->reads = 10;
+    assert_int_equal(vow_post(NULL, do_nothing, VOW_NIL), 0);
+    assert_int_equal(t->reads, 0);
+    pair_free(&x);
+}
+
 int
 main(void)
 {
@@ -737,6 +780,8 @@ main(void)
         vow_test(defer_does_not_hold_back_a_real_executor),
         vow_test(wait_with_a_deadline_inside_an_inline_step_gives_up),
         vow_test(wait_spins_no_longer_than_it_may),
+        vow_test(wait_of_a_thread_that_only_reads_ends_however_it_naps),
+        vow_test(wait_of_a_thread_that_does_more_than_read_is_no_nap),
     };
 
     return vow_test_run(cases);

@@ -77,8 +77,14 @@ struct vowi_thread {
     unsigned helping;           /* nested helps */
     bool yielded;    /* core/yield.c: what was helped with wants another turn */
     unsigned yields; /* results of vow_yield_task that no task has returned yet */
-    int spin;        /* how many rounds of spinning have paid off lately */
     struct vowi_parker parker;
+
+    /* core/linger.c: what waits were like lately. */
+    vow_ns spin;      /* for how long it was worth looking, on average */
+    vow_ns wait;      /* how long they were, but for naps */
+    unsigned reads;   /* since this thread last settled or posted anything */
+    unsigned crowded; /* in so many waits to come it does not yield */
+    bool napped;      /* in the one that ends */
 
     /* core/executor.c: the executor whose tasks run here, and prepaid holds. */
     vow_executor *executor;

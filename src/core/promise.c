@@ -122,6 +122,7 @@ vow_promise_resolve(vow_promise *p, vow_result r)
         vow_result_drop(r);
         return false;
     }
+    t->reads = 0;
     outermost = vowi_enter(t);
     vowi_add_relaxed(&s->refs, VOWI_HOLD); /* relaxed: p is a reference */
     vowi_finish(t, s, NULL, &r);
@@ -141,6 +142,7 @@ vow_promise_fulfill(vow_promise *p, vow_value v)
         return false;
     }
     vowi_set_value(s, v);
+    t->reads = 0;
     outermost = vowi_enter(t);
     vowi_settle(t, s);
     vowi_leave(t, outermost);
@@ -159,6 +161,7 @@ vow_promise_reject(vow_promise *p, vow_error *e)
         return false;
     }
     vowi_set_error(s, e);
+    t->reads = 0;
     outermost = vowi_enter(t);
     vowi_settle(t, s);
     vowi_leave(t, outermost);

@@ -40,6 +40,7 @@ post_inline(vow_task *task)
 int
 vow_post_task(vow_executor *on, vow_task *task)
 {
+    vowi_self()->reads = 0;
     on = unless_inline(on);
     return on != NULL ? on->ops->post(on, task) : post_inline(task);
 }
@@ -369,6 +370,7 @@ post_each(vow_executor *on, vow_task *task)
 static int
 post_list(vow_executor *on, vow_task *first, size_t n)
 {
+    vowi_self()->reads = 0;
     if (on != NULL && on->ops->post_many != NULL)
         return on->ops->post_many(on, first, n);
     return post_each(on, first);

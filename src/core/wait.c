@@ -21,19 +21,12 @@
 #include "core/executor.h"
 #include "core/follow.h"
 #include "core/fork.h"
+#include "core/linger.h"
 #include "core/refs.h"
 #include "core/submit.h"
 #include "core/trampoline.h"
 #include "core/word.h"
 #include "sync/park.h"
-
-#ifndef VOWI_SPIN_MAX
-#define VOWI_SPIN_MAX 4000 /* rounds of a pause: some 20 us */
-#endif
-
-#ifndef VOWI_SPIN_MIN
-#define VOWI_SPIN_MIN 100 /* rounds, whatever was before */
-#endif
 
 #ifndef VOWI_HELP_DEPTH
 #define VOWI_HELP_DEPTH 32
@@ -108,31 +101,6 @@ sleep_until_settled(struct vowi_thread *t, struct vow_state *s, vow_ns deadline)
     rc = sleep_as(s, &r, deadline);
     t->sleeper = NULL;
     return rc;
-}
-
-/* ---- spinning -------------------------------------------------------------------------- */
-
-/*
- * Spins for up to twice what has paid off lately, as glibc's adaptive mutex does, and
- * a little more: so a thread whose waits are long soon spins only that little, and one
- * whose waits become short finds out.
- */
-static bool
-spin_until_settled(struct vowi_thread *t, struct vow_state *s)
-{
-    int limit = 2 * t->spin + VOWI_SPIN_MIN;
-
-    if (limit > VOWI_SPIN_MAX)
-        limit = VOWI_SPIN_MAX;
-    for (int round = 0; round < limit; round++) {
-        if (vowi_settled(s)) {
-            t->spin += (round - t->spin) / 8;
-            return true;
-        }
-        vowi_relax();
-    }
-    t->spin -= t->spin / 8;
-    return false;
 }
 
 /* ---- helping ---------------------------------------------------------------------------- */
@@ -294,6 +262,35 @@ is_forbidden(const vow_executor *on, const struct vow_state *s)
            vowi_executor_closes(on, s);
 }
 
+static int
+sleep_somehow(struct vowi_thread *t, struct vow_state *s, vow_ns deadline)
+{
+    if (vowi_is_lost(t, s))
+        return VOW_E_FORKED;
+    if (t->executor != NULL)
+        return sleep_on_executor(t, s, deadline);
+    if (t->frames != NULL)
+        return sleep_noted(t, s, deadline, false);
+    if (deadline == VOW_FOREVER && VOWI_SPIN_MAX > 0 && vowi_nap(t, s))
+        return 0;
+    return sleep_until_settled(t, s, deadline);
+}
+
+static int
+linger_or_sleep(struct vowi_thread *t, struct vow_state *s, vow_ns deadline)
+{
+    vow_ns start;
+    int rc = 0;
+
+    if (VOWI_SPIN_MAX == 0)
+        return sleep_somehow(t, s, deadline);
+    start = vowi_monotonic_now();
+    if (!vowi_linger(t, s, start, deadline))
+        rc = sleep_somehow(t, s, deadline);
+    vowi_linger_learn(t, start);
+    return rc;
+}
+
 int
 vowi_wait_settled(struct vowi_thread *t, struct vow_state *s, vow_ns deadline)
 {
@@ -309,16 +306,10 @@ vowi_wait_settled(struct vowi_thread *t, struct vow_state *s, vow_ns deadline)
             return VOW_E_DEADLOCK;
         if (deadline == VOW_FOREVER)
             help_until_settled(t, s);
+        if (vowi_settled(s))
+            return 0;
     }
-    if (spin_until_settled(t, s))
-        return 0;
-    if (vowi_is_lost(t, s))
-        return VOW_E_FORKED;
-    if (t->executor != NULL)
-        return sleep_on_executor(t, s, deadline);
-    if (t->frames != NULL)
-        return sleep_noted(t, s, deadline, false);
-    return sleep_until_settled(t, s, deadline);
+    return linger_or_sleep(t, s, deadline);
 }
 
 /* Why waiting for s was refused on this thread, with a code. */

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/linger.c - what a wait does before it sleeps, and what it learns for the next.
+ *
+ * To sleep and to be woken costs some microseconds on both sides. So a wait looks for a
+ * moment, and if waits were short lately it goes on looking for about as long as a
+ * sleep costs. In that second part it yields in each round, so that on a CPU which is
+ * wanted whoever is to settle runs instead. A yield that comes back late says that
+ * others than those run here: then a sleeper, which the system prefers when it wakes,
+ * has its answer sooner than one who yields, and the next waits sleep.
+ *
+ * A thread that only reads, future after future, and did nothing else between, leaves
+ * the CPU to those it reads from: it does not spin, and if its waits are short it does
+ * not have itself woken for each. It naps for a few of them, and finds several futures
+ * settled. It is late for the last by no more than the nap, and each future in between
+ * costs the one who settles it no wake. Every few waits it sleeps as others do, which
+ * tells how short they are.
+ */
+#include "core/linger.h"
+
+#include <sched.h>
+
+#include "base/time.h"
+#include "sync/park.h"
+
+enum {
+    FIRST = 1000,              /* ns looked for without proof that it is worth it */
+    SHORT = 3 * VOWI_SPIN_MAX, /* a wait that was worth looking for, had it begun later */
+    LATE = 10000,              /* ns after which a yield was somebody else's turn */
+    CROWDED = 16,              /* waits that do not yield after such a one */
+    CHECKS = 16,               /* looks in a round */
+    READS = 8,                 /* waits after which a thread only reads */
+    MEASURED = 32,             /* of so many waits one is no nap, and is measured */
+    NAP = 8,                   /* waits that a nap is as long as */
+    NAP_MAX = 200000           /* ns */
+};
+
+/* ---- looking ---------------------------------------------------------------------- */
+
+static bool
+look(struct vow_state *s)
+{
+    for (int i = 0; i < CHECKS; i++) {
+        if (vowi_settled(s))
+            return true;
+        vowi_relax();
+    }
+    return false;
+}
+
+/* For how long a wait looks. */
+static vow_ns
+limit_of(struct vowi_thread *t)
+{
+    vow_ns limit = 2 * t->spin + FIRST;
+    bool crowded = t->crowded > 0;
+
+    if (crowded)
+        t->crowded--;
+    if (crowded || t->reads >= 2)
+        return FIRST < VOWI_SPIN_MAX ? FIRST : VOWI_SPIN_MAX;
+    return limit < VOWI_SPIN_MAX ? limit : VOWI_SPIN_MAX;
+}
+
+bool
+vowi_linger(struct vowi_thread *t, struct vow_state *s, vow_ns start, vow_ns deadline)
+{
+    vow_ns end = vowi_time_add(start, limit_of(t));
+    vow_ns now = start;
+
+    if (end > deadline)
+        end = deadline;
+    while (now < end) {
+        vow_ns before = now;
+
+        if (look(s))
+            return true;
+        if (now - start >= FIRST)
+            sched_yield();
+        now = vowi_monotonic_now();
+        if (now - before > LATE) {
+            t->crowded = CROWDED;
+            break;
+        }
+    }
+    return vowi_settled(s);
+}
+
+/* ---- napping ---------------------------------------------------------------------- */
+
+bool
+vowi_nap(struct vowi_thread *t, struct vow_state *s)
+{
+    vow_ns nap = NAP * t->wait;
+    bool woken = false; /* by nobody: the node is not there */
+
+    if (t->reads < READS || t->reads % MEASURED == 0 || 2 * t->wait > NAP_MAX ||
+        vowi_parker_init(&t->parker) != 0)
+        return false;
+    if (nap > NAP_MAX)
+        nap = NAP_MAX;
+    vowi_park(&t->parker, &woken, vowi_time_add(vowi_monotonic_now(), nap));
+    t->napped = true;
+    return vowi_settled(s);
+}
+
+/* ---- learning ---------------------------------------------------------------------- */
+
+void
+vowi_linger_learn(struct vowi_thread *t, vow_ns start)
+{
+    vow_ns waited = vowi_monotonic_now() - start;
+    vow_ns worth = waited < SHORT ? waited : 0;
+
+    if (worth > VOWI_SPIN_MAX)
+        worth = VOWI_SPIN_MAX;
+    t->spin += (worth - t->spin) / (worth > t->spin ? 2 : 8);
+    if (!t->napped)
+        t->wait += (waited - t->wait) / 4;
+    t->napped = false;
+    t->reads++;
+}
