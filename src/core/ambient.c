@@ -35,11 +35,20 @@ is_asked(struct vow_state *s)
     return s != NULL && (vowi_load_acquire(&s->refs) & VOWI_STOPPING) != 0; /* [asked] */
 }
 
+/* The token that it was given; NULL: none. */
+static vow_token *
+given_here(const struct vowi_thread *t, struct vow_state *s)
+{
+    if (s != NULL)
+        return vowi_bound_to(s);
+    return t->frames != NULL ? t->frames->token : NULL;
+}
+
 /* The first of its tokens that has fired; NULL: none has. */
 static vow_token *
 fired_here(const struct vowi_thread *t, struct vow_state *s)
 {
-    vow_token *given = s != NULL ? vowi_bound_to(s) : NULL;
+    vow_token *given = given_here(t, s);
     vow_token *stopping = vowi_executor_stopping(t->executor);
 
     if (vowi_token_fired(given))
@@ -96,9 +105,10 @@ vowi_ambient_token(void)
     struct vowi_thread *t = vowi_self();
     struct vow_state *s = running_here(t);
     const struct vow_registration *r;
+    vow_token *given = given_here(t, s);
 
     if (s == NULL)
-        return vowi_executor_stopping(t->executor);
+        return given != NULL ? given : vowi_executor_stopping(t->executor);
     r = vowi_record_of_own(s);
     return r != NULL && r->own != NULL ? r->own : make_own(t, s);
 }

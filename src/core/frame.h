@@ -17,6 +17,8 @@
 /* What runs here, for finding cycles of waits. */
 struct vowi_frame {
     struct vow_state *state; /* NULL: vow_post, a watch */
+    struct vow_token
+        *token; /* of what has no state: by which it is asked to stop; or NULL */
     struct vowi_frame *outer;
 };
 
@@ -27,6 +29,7 @@ struct vowi_frame {
 #define VOWI_USER_CODE(t, frame, running, call, exited, arg)                             \
     do {                                                                                 \
         (frame).state = (running);                                                       \
+        (frame).token = NULL;                                                            \
         (frame).outer = (t)->frames;                                                     \
         (t)->frames = &(frame);                                                          \
         pthread_cleanup_push((exited), (arg));                                           \

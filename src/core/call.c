@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* core/call.c - user code in a frame of its own. */
+#include "core/call.h"
+
+#include "base/error.h"
+#include "base/mark.h"
+#include "core/executor.h"
+#include "core/frame.h"
+#include "core/result.h"
+#include "core/trampoline.h"
+
+static void
+thread_exits_in_call(void *arg)
+{
+    struct vowi_call *c = arg;
+
+    vowi_frame_exited();
+    c->ended(c, vow_err(vowi_thread_exit_error()));
+    vowi_leave_exiting(vowi_self());
+}
+
+static vow_result
+call(struct vowi_thread *t, struct vowi_call *c)
+{
+    struct vowi_frame frame;
+    vow_result r;
+
+    VOWI_USER_CODE(t, frame, NULL, (frame.token = c->token, r = c->call(c)),
+                   thread_exits_in_call, c);
+    return r;
+}
+
+/* Leaves one member. */
+static vow_result
+tidy(vow_result r)
+{
+    vow_result rest = r;
+
+    if (r.follow == NULL && r.error == NULL)
+        return vowi_marks_turn(&r) ? vow_err(vow_error_of(VOW_E_INVALID)) : r;
+    r.value = VOW_NIL;
+    if (r.follow != NULL)
+        r.error = NULL;
+    else
+        rest.error = NULL;
+    rest.follow = NULL;
+    vow_result_drop(rest);
+    return r;
+}
+
+void
+vowi_call(struct vowi_call *c)
+{
+    struct vowi_thread *t = vowi_self();
+    bool outermost = vowi_enter(t);
+
+    c->ended(c, tidy(call(t, c)));
+    vowi_leave(t, outermost);
+}
+
+bool
+vowi_call_forwards(const vow_result *r, vow_value in, bool owned)
+{
+    if (r->value.drop == vowi_is_forward)
+        return true;
+    return owned && r->value.drop == NULL && r->value.as.u64 == in.as.u64;
+}
+
+vow_token *
+vowi_call_token(vow_executor *on, vow_token *parent)
+{
+    vow_token *parents[] = {parent, vowi_executor_stopping(on)};
+
+    if (parents[1] == NULL)
+        return vow_token_ref(parent);
+    return vow_token_any(parents, 2);
+}
