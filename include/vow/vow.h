@@ -17,6 +17,7 @@
 #include <vow/loop.h>
 #include <vow/manual.h>
 #include <vow/parallel.h>
+#include <vow/pipeline.h>
 #include <vow/pool.h>
 #include <vow/resilience.h>
 #include <vow/result.h>

@@ -77,12 +77,18 @@
     X(loop_on_manual)                                                                    \
     X(loop_on_a_pool)
 
+/** With pipelines. */
+#define PIPELINE_SCENARIOS(X)                                                            \
+    X(pipeline_of_three)                                                                 \
+    X(pipeline_stopped_at_a_channel)
+
 /** All of them, in that order; the last has no name. */
 extern const struct scenario pool_scenarios[];
 extern const struct scenario loop_scenarios[];
 extern const struct scenario system_scenarios[];
 extern const struct scenario channel_scenarios[];
 extern const struct scenario parallel_scenarios[];
+extern const struct scenario pipeline_scenarios[];
 extern const struct scenario resilience_scenarios[];
 extern const struct scenario token_scenarios[];
 

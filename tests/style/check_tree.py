@@ -31,10 +31,8 @@ ARROWS = {
 
 # Single files of another layer that a layer may include as well: made for it.
 DOORS = {
-    "src/combine": {"src/core/join.h"},
-    "src/combine": {"src/core/hang.h", "src/core/join.h"},
+    "src/combine": {"src/core/call.h", "src/core/hang.h", "src/core/join.h"},
     "src/resilience": {"src/core/join.h"},
-    "src/combine": {"src/core/hang.h", "src/core/join.h"},
 }
 
 # The one file that spells memory orders, and has the instruction that spins politely.

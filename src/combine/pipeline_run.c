@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * combine/pipeline_run.c - what a pipeline does: functions of stages, the feed, what is
+ * told of items. No lock is held here but to decide what comes next.
+ */
+#include "combine/pipeline.h"
+
+#include "base/atomic.h"
+#include "core/call.h"
+
+static void
+task_init(vow_task *task, void (*run)(vow_task *task, int why))
+{
+    static const vow_task zero;
+
+    *task = zero;
+    task->run = run;
+    task->flags = VOW_TASK_STEP;
+}
+
+/* ---- uses -------------------------------------------------------------------------- */
+
+bool
+vowi_pipeline_use(vow_pipeline *p)
+{
+    bool over;
+
+    vowi_lock_acquire(&p->lock);
+    over = p->over;
+    if (!over)
+        vowi_add_relaxed(&p->uses,
+                         1); /* relaxed: under the lock, and it is not at rest */
+    vowi_lock_release(&p->lock);
+    return !over;
+}
+
+void
+vowi_pipeline_unuse(vow_pipeline *p)
+{
+    if (vowi_sub_acq_rel(&p->uses, 1) == 1) /* [rest] */
+        vowi_pipeline_conclude(p);
+}
+
+/* ---- items ------------------------------------------------------------------------- */
+
+static vow_value
+lent(vow_value v)
+{
+    v.drop = NULL;
+    return v;
+}
+
+/* An error that a future which kept it has is looked at. */
+static void
+drop_item(struct vowi_item *item)
+{
+    vow_value_drop(item->value);
+    vow_ignore(item->keeper);
+    item->value = VOW_NIL;
+    item->keeper = NULL;
+}
+
+/* Takes an item out of what keeps it, if nobody else has a part in that. */
+static vow_value
+hand_out(struct vowi_item *item)
+{
+    vow_value v = item->value;
+    vow_result kept;
+
+    item->value = VOW_NIL;
+    if (item->keeper == NULL || !vow_take(item->keeper, &kept))
+        return v;
+    item->keeper = NULL;
+    return kept.value;
+}
+
+/* ---- a stage's function ------------------------------------------------------------ */
+
+/* Where a call is in: on its stack. */
+struct turn {
+    struct vowi_call call;
+    struct vowi_place *place;
+};
+
+/* The function of a place has done its part, or failed: it is this thread's no more. */
+static void
+settle(struct vowi_place *place, vow_error *error, bool closed, struct vowi_todo *todo)
+{
+    vow_pipeline *p = place->p;
+
+    vowi_lock_acquire(&p->lock);
+    if (error == NULL)
+        vowi_pipeline_done_locked(p, place);
+    else
+        vowi_pipeline_failed_locked(p, place, error, closed, todo);
+    vowi_pipeline_decide_locked(p, todo);
+    vowi_lock_release(&p->lock);
+    vowi_pipeline_carry_out(p, todo);
+}
+
+/* What its function returned to follow has settled, and is the item from here on, or it
+ * was the item all along. */
+static vow_error *
+take_followed(struct vowi_place *place)
+{
+    vow_pipeline *p = place->p;
+    vow_future *f = place->follow;
+    vow_view v = vow_peek(f);
+    vow_result r = vow_ok(v.value);
+    vow_error *error = NULL;
+    bool owned = place->item.value.drop != NULL || place->item.keeper != NULL;
+
+    vowi_lock_acquire(&p->lock); /* who stops it may be looking */
+    place->follow = NULL;
+    vowi_lock_release(&p->lock);
+    if (v.error == NULL && !vowi_call_forwards(&r, place->item.value, owned)) {
+        drop_item(&place->item);
+        place->item.value = v.value;
+        place->item.keeper = f;
+        return NULL;
+    }
+    if (v.error != NULL)
+        error = vow_error_ref(v.error);
+    vow_ignore(f);
+    return error;
+}
+
+static void
+followed(vow_task *task, int why)
+{
+    struct vowi_place *place = vowi_container_of(task, struct vowi_place, hanger.task);
+    struct vowi_todo todo = {0};
+
+    (void)why;
+    settle(place, take_followed(place), false, &todo);
+}
+
+/* The pipeline may be gone once the place hangs. */
+static void
+follow(struct vowi_place *place, vow_future *f)
+{
+    vow_pipeline *p = place->p;
+    vow_future *to_stop;
+
+    vowi_lock_acquire(&p->lock);
+    place->follow = f;
+    to_stop = p->stopped ? vow_ref(f) : NULL;
+    vowi_lock_release(&p->lock);
+    vowi_hang(f, &place->hanger, followed);
+    vow_future_cancel(to_stop, NULL);
+    vow_ignore(to_stop);
+}
+
+static vow_result
+call_stage(struct vowi_call *c)
+{
+    const struct vowi_place *place = vowi_container_of(c, struct turn, call)->place;
+
+    return place->stage->fn(lent(place->item.value), place->stage->ctx.as.ptr);
+}
+
+static void
+stage_ended(struct vowi_call *c, vow_result r)
+{
+    struct vowi_place *place = vowi_container_of(c, struct turn, call)->place;
+    struct vowi_item *item = &place->item;
+    struct vowi_todo todo = {.in_turn = true, .turn_of = place->stage->on};
+
+    if (r.follow != NULL) {
+        follow(place, r.follow);
+        return;
+    }
+    if (r.error == NULL &&
+        !vowi_call_forwards(&r, item->value,
+                            item->value.drop != NULL || item->keeper != NULL)) {
+        drop_item(item);
+        item->value = r.value;
+    }
+    settle(place, r.error, false, &todo);
+}
+
+/* Its executor does not run it. */
+static vow_error *
+refusal(int why)
+{
+    vow_error *e = vow_error_of(why);
+
+    return e != NULL ? e : vow_error_new(why, "the stage was refused");
+}
+
+static void
+run_stage(vow_task *task, int why)
+{
+    struct vowi_place *place = vowi_container_of(task, struct vowi_place, hanger.task);
+    struct turn turn = {{call_stage, stage_ended, place->stage->token}, place};
+    struct vowi_todo todo = {0};
+
+    if (why != 0)
+        settle(place, refusal(why), why != VOW_E_LIMIT, &todo);
+    else if (vow_token_cancelled(place->p->token))
+        settle(place, NULL, false, &todo); /* it is stopped: the item is dropped */
+    else
+        vowi_call(&turn.call);
+}
+
+/* With the use of the caller's. What is refused may make room for more. */
+static void
+post_all(vow_pipeline *p, struct vowi_todo *todo)
+{
+    while (todo->first != NULL) {
+        struct vowi_place *place = todo->first;
+        int why;
+
+        todo->first = place->next;
+        task_init(&place->hanger.task, run_stage);
+        why = vow_post_task(place->stage->on, &place->hanger.task);
+        if (why == 0)
+            continue;
+        vowi_lock_acquire(&p->lock);
+        vowi_pipeline_failed_locked(p, place, refusal(why), why != VOW_E_LIMIT, todo);
+        vowi_pipeline_decide_locked(p, todo);
+        vowi_lock_release(&p->lock);
+    }
+}
+
+/* ---- the feed ---------------------------------------------------------------------- */
+
+enum drawn { DRAWN, EXHAUSTED, LATER };
+
+/*
+ * One thread draws at a time, and has a place reserved. It draws as long as there is room,
+ * but no more at a stretch than the first stage has places: then a task goes on with it.
+ */
+static struct vowi_place *
+enter(vow_pipeline *p, struct vowi_place *place, enum drawn how, vow_value v, bool go_on)
+{
+    struct vowi_todo todo = {0};
+    struct vowi_place *next;
+
+    vowi_lock_acquire(&p->lock);
+    if (place != NULL && how == DRAWN)
+        vowi_pipeline_enter_locked(p, place, v);
+    else if (place != NULL)
+        vowi_pipeline_exhaust_locked(p, place);
+    vowi_pipeline_flow_locked(p, &todo);
+    next = go_on ? vowi_pipeline_reserve_locked(p) : NULL;
+    if (next == NULL) {
+        todo.post = todo.draw = !go_on && vowi_pipeline_can_draw_locked(p);
+        p->drawing = todo.draw;
+    }
+    vowi_pipeline_decide_locked(p, &todo);
+    vowi_lock_release(&p->lock);
+    vowi_pipeline_carry_out(p, &todo);
+    return next;
+}
+
+static void draw_from(vow_pipeline *p, struct vowi_place *place);
+
+/* A sender, or who closes the channel, serves the receiver that waits. */
+static void
+received(struct vowi_party *party, vow_value v, vow_error *error)
+{
+    vow_pipeline *p = vowi_container_of(party, struct vow_pipeline, receiver);
+    struct vowi_place *place = p->reserved;
+
+    vow_error_unref(error);
+    draw_from(p, enter(p, place, error == NULL ? DRAWN : EXHAUSTED, v, true));
+}
+
+static enum drawn
+receive(vow_pipeline *p, struct vowi_place *place, vow_value *v)
+{
+    struct vowi_errand errand = {NULL, VOW_NIL, NULL};
+    enum vowi_channel_step step;
+
+    p->reserved = place;
+    p->receiver.serve = received;
+    vowi_lock_acquire(&p->feed.channel->lock);
+    step = vowi_channel_receive_locked(p->feed.channel, v, &p->receiver, &errand);
+    vowi_lock_release(&p->feed.channel->lock);
+    if (step == VOWI_CHANNEL_WAITS)
+        return LATER; /* and somebody else draws from here on */
+    vowi_errand_run(&errand);
+    return step == VOWI_CHANNEL_DONE ? DRAWN : EXHAUSTED;
+}
+
+static enum drawn
+ask_feed(vow_pipeline *p, struct vowi_place *place, vow_value *v)
+{
+    vow_feed *feed = &p->feed;
+
+    if (feed->channel != NULL)
+        return receive(p, place, v);
+    if (feed->next != NULL)
+        return feed->next(v, feed->ctx.as.ptr) ? DRAWN : EXHAUSTED;
+    if (p->figures.drawn == feed->n) /* who draws writes it */
+        return EXHAUSTED;
+    *v = feed->items[p->figures.drawn];
+    return DRAWN;
+}
+
+/* Without a place there is nothing to be drawn, and perhaps no pipeline. */
+static void
+draw_from(vow_pipeline *p, struct vowi_place *place)
+{
+    size_t left = place != NULL ? place->stage->count : 0;
+
+    while (place != NULL) {
+        vow_value v = VOW_NIL;
+        enum drawn how = ask_feed(p, place, &v);
+
+        if (how == LATER)
+            return;
+        place = enter(p, place, how, v, --left != 0);
+    }
+}
+
+static void
+draw(vow_pipeline *p)
+{
+    draw_from(p, enter(p, NULL, LATER, VOW_NIL, true));
+}
+
+/* Nobody draws any more: the feed's executor is closed. */
+static void
+stop_drawing(vow_pipeline *p, int why)
+{
+    struct vowi_todo todo = {0};
+    vow_error *error = refusal(why);
+
+    vowi_lock_acquire(&p->lock);
+    p->drawing = false;
+    vowi_pipeline_stop_locked(p, error, true, -1, &todo);
+    vowi_pipeline_decide_locked(p, &todo);
+    vowi_lock_release(&p->lock);
+    vow_error_unref(error);
+    vowi_pipeline_carry_out(p, &todo);
+}
+
+static void
+run_drawer(vow_task *task, int why)
+{
+    vow_pipeline *p = vowi_container_of(task, struct vow_pipeline, drawer.task);
+
+    if (why == 0)
+        draw(p);
+    else
+        stop_drawing(p, why);
+}
+
+/* With the use of the caller's. What is the user's runs where he has said. */
+static void
+begin_to_draw(vow_pipeline *p, const struct vowi_todo *todo)
+{
+    bool here = p->feed.next == NULL || p->feed.on == NULL ||
+                (todo->in_turn && todo->turn_of == p->feed.on);
+    int why;
+
+    if (here && !todo->post && !todo->tell) {
+        draw(p);
+        return;
+    }
+    task_init(&p->drawer.task, run_drawer);
+    why = vow_post_task(p->feed.on, &p->drawer.task);
+    if (why != 0)
+        stop_drawing(p, why);
+}
+
+void
+vowi_pipeline_leave_channel(vow_pipeline *p)
+{
+    bool waited;
+
+    if (p->feed.channel == NULL)
+        return;
+    vowi_lock_acquire(&p->feed.channel->lock);
+    waited = vowi_channel_unqueue_locked(&p->receiver);
+    vowi_lock_release(&p->feed.channel->lock);
+    if (waited)
+        enter(p, p->reserved, EXHAUSTED, VOW_NIL, true);
+}
+
+/* ---- telling ----------------------------------------------------------------------- */
+
+static void
+tell_of_failure(vow_pipeline *p, struct vowi_place *place, bool divert)
+{
+    const vow_pipeline_options *opt = &p->opt;
+    vow_failed_fn *fn = divert ? opt->divert : opt->report;
+    vow_failed_item failed = {place->item.index, (size_t)(place->stage - p->stages),
+                              place->error, VOW_NIL};
+
+    if (fn == NULL)
+        return;
+    failed.item = divert ? hand_out(&place->item) : lent(place->item.value);
+    fn(&failed, opt->ctx);
+}
+
+static void
+tell_fate(vow_pipeline *p, struct vowi_place *place)
+{
+    const vow_pipeline_options *opt = &p->opt;
+
+    switch (place->fate) {
+    case VOWI_FINISHED:
+        if (opt->sink != NULL)
+            opt->sink(place->item.index, hand_out(&place->item), opt->ctx);
+        break;
+    case VOWI_SKIPPED:
+    case VOWI_DIVERTED:
+        tell_of_failure(p, place, place->fate == VOWI_DIVERTED);
+        break;
+    case VOWI_DROPPED:
+    case VOWI_FATES:
+        if (opt->dropped != NULL)
+            opt->dropped(place->item.index, lent(place->item.value), opt->ctx);
+        break;
+    }
+}
+
+static void
+tell_one(vow_pipeline *p, struct vowi_place *place, size_t done)
+{
+    const vow_pipeline_options *opt = &p->opt;
+    bool counted = p->feed.channel == NULL && p->feed.next == NULL;
+
+    tell_fate(p, place);
+    drop_item(&place->item);
+    vow_error_unref(place->error);
+    place->error = NULL;
+    if (opt->progress != NULL)
+        opt->progress(done, counted ? p->feed.n : 0, opt->ctx);
+}
+
+/* One thread tells at a time. Each place that becomes free is used before it goes on. */
+static void
+tell(vow_pipeline *p)
+{
+    struct vowi_place *place;
+    size_t done = 0;
+
+    vowi_lock_acquire(&p->lock);
+    for (size_t i = 0; i < VOWI_FATES; i++)
+        done += (size_t)p->ends[i];
+    place = vowi_pipeline_next_end_locked(p);
+    vowi_lock_release(&p->lock);
+    while (place != NULL) {
+        struct vowi_todo todo = {0};
+
+        tell_one(p, place, ++done);
+        vowi_lock_acquire(&p->lock);
+        vowi_pipeline_told_locked(p, place);
+        vowi_pipeline_flow_locked(p, &todo);
+        place = vowi_pipeline_next_end_locked(p);
+        p->telling = place != NULL;
+        vowi_pipeline_decide_locked(p, &todo);
+        todo.post = true; /* others draw while this one tells */
+        vowi_lock_release(&p->lock);
+        vowi_pipeline_carry_out(p, &todo);
+    }
+}
+
+/* ---- what was decided -------------------------------------------------------------- */
+
+/* What a place's function has returned to follow, if it is pending: a new reference. */
+static vow_future *
+followed_by(struct vowi_place *place)
+{
+    vow_future *f;
+
+    vowi_lock_acquire(&place->p->lock);
+    f = vow_ref(place->follow);
+    vowi_lock_release(&place->p->lock);
+    return f;
+}
+
+static void
+halt(vow_pipeline *p)
+{
+    vow_source_cancel(p->source, vow_error_ref(p->why));
+    for (size_t i = 0; i < p->places_count; i++) {
+        vow_future *f = followed_by(&p->places[i]);
+
+        if (f == NULL)
+            continue;
+        vow_future_cancel(f, vow_error_ref(p->why));
+        vow_ignore(f);
+    }
+    vowi_pipeline_leave_channel(p);
+}
+
+void
+vowi_pipeline_carry_out(vow_pipeline *p, struct vowi_todo *todo)
+{
+    if (!todo->in_use)
+        return;
+    post_all(p, todo);
+    if (todo->halt)
+        halt(p);
+    if (todo->draw)
+        begin_to_draw(p, todo);
+    if (todo->tell)
+        tell(p);
+    if (todo->rests)
+        vowi_pipeline_unuse(p);
+    vowi_pipeline_unuse(p);
+}
