@@ -285,8 +285,8 @@ bool vow_error_is(const vow_error *e, int code);
 int64_t vow_error_index(const vow_error *e);
 
 /**
- * Returns how many places an error has that stands for several: as many as there
- * were inputs. Those are VOW_E_AGGREGATE.
+ * Returns how many places an error has that stands for several: of VOW_E_AGGREGATE as
+ * many as there were inputs; of a group's (vow/group.h) as many as its children had errors.
  *
  * @param e   borrowed; may be NULL
  * @return    the number of places; 0 if it stands for no others
@@ -298,7 +298,7 @@ size_t vow_error_count(const vow_error *e);
  * Returns one of the errors that an error stands for.
  *
  * @param e   borrowed; may be NULL
- * @param i   the index of an input
+ * @param i   the index of an input; of a group, of an error in the order of coming
  * @return    borrowed from @p e; NULL if that input had not failed, or there is no
  *            such place
  * @contract  any thread; never blocks; no memory; runs no user code

@@ -14,6 +14,7 @@
 #include <vow/delayed.h>
 #include <vow/executor.h>
 #include <vow/future.h>
+#include <vow/group.h>
 #include <vow/loop.h>
 #include <vow/manual.h>
 #include <vow/parallel.h>

@@ -212,6 +212,7 @@ main(int argc, char **argv)
     add(channel_scenarios);
     add(parallel_scenarios);
     add(pipeline_scenarios);
+    add(group_scenarios);
     add(token_scenarios);
     add_plain("steps_on_pending", "steps_on_pending_with_malloc");
     add_plain("pool_working", "pool_working_with_malloc");

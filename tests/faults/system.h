@@ -82,6 +82,12 @@
     X(pipeline_of_three)                                                                 \
     X(pipeline_stopped_at_a_channel)
 
+/** With groups. */
+#define GROUP_SCENARIOS(X)                                                               \
+    X(group_with_a_line)                                                                 \
+    X(group_in_a_group)                                                                  \
+    X(group_that_fails)
+
 /** All of them, in that order; the last has no name. */
 extern const struct scenario pool_scenarios[];
 extern const struct scenario loop_scenarios[];
@@ -89,6 +95,7 @@ extern const struct scenario system_scenarios[];
 extern const struct scenario channel_scenarios[];
 extern const struct scenario parallel_scenarios[];
 extern const struct scenario pipeline_scenarios[];
+extern const struct scenario group_scenarios[];
 extern const struct scenario resilience_scenarios[];
 extern const struct scenario token_scenarios[];
 
