@@ -214,9 +214,7 @@ disarm(vow_executor *self, vow_timer *timer)
 
     (void)self;
     vowi_lock_acquire(&timers.lock);
-    if (vowi_timer_is_armed(timer))
-        vowi_wheel_remove(&timers.wheel, timer);
-    else
+    if (!vowi_wheel_disarm(&timers.wheel, timer))
         removal = vowi_timer_was_taken(timer) ? VOW_RUNNING : VOW_RAN;
     vowi_lock_release(&timers.lock);
     return removal;

@@ -129,7 +129,7 @@ vowi_loop_go_out(struct vow_loop *l, vow_executor *before, bool exits)
     vowi_lock_release(&l->lock);
     vowi_tasks_refuse(&refused);
     if (orphaned)
-        vow_unref(vow_executor_close(&l->executor, VOW_CANCEL_QUEUED));
+        vow_ignore(vow_executor_close(&l->executor, VOW_CANCEL_QUEUED));
     leave(l);
     vow_executor_unref(&l->executor);
 }
@@ -179,20 +179,21 @@ loop_close(vow_executor *self, vow_close_mode mode)
     leave(l);
 }
 
-static void
-close_descriptors(struct vow_loop *l)
+void
+vowi_loop_close_descriptors(struct vow_loop *l)
 {
     const int fds[] = {l->signal_fd, l->timer_fd, l->wake_fd, l->epoll_fd};
 
     for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
         if (fds[i] >= 0)
             vowi_sys_close(fds[i]);
+    l->epoll_fd = l->wake_fd = l->timer_fd = l->signal_fd = -1;
 }
 
 static void
 loop_free(struct vow_loop *l)
 {
-    close_descriptors(l);
+    vowi_loop_close_descriptors(l);
     vowi_loop_free_fds(l);
     vowi_lock_fini(&l->lock);
     vowi_free_aligned(l, sizeof *l);
@@ -228,16 +229,6 @@ cannot_wait(vow_executor *self)
     return vowi_error_of_wait(VOWI_WAIT_IN_LOOP);
 }
 
-/*
- * In a forked child: its epoll and its eventfd are the parent's as well, and what is
- * watched there too. So nothing of it works here, and it cannot be revived.
- */
-static void
-forked(vow_executor *self)
-{
-    (void)vowi_lock_inherit(&vowi_loop_of(self)->lock);
-}
-
 /* No block_begin: a wait on its thread would stop all that could end it. */
 static const vow_executor_ops ops = {
     .size = sizeof ops,
@@ -250,7 +241,8 @@ static const vow_executor_ops ops = {
     .clock = clock_of,
     .close = loop_close,
     .destroy = destroy,
-    .forked = forked,
+    .forked = vowi_loop_forked,
+    .revive = vowi_loop_revive,
     .cannot_wait = cannot_wait,
     .revoke = vowi_loop_revoke,
 };
@@ -313,8 +305,8 @@ vowi_loop_use_timerfd(struct vow_loop *l)
     return rc;
 }
 
-static int
-open_descriptors(struct vow_loop *l)
+int
+vowi_loop_open_descriptors(struct vow_loop *l)
 {
     int rc = vowi_sys_epoll_create(&l->epoll_fd);
 
@@ -327,19 +319,29 @@ open_descriptors(struct vow_loop *l)
     return rc;
 }
 
-static void
-init_fields(struct vow_loop *l)
+void
+vowi_loop_empty(struct vow_loop *l)
 {
-    memset(l, 0, sizeof *l);
-    l->epoll_fd = l->wake_fd = l->timer_fd = l->signal_fd = -1;
+    const struct vowi_tasks none = {NULL, NULL};
+
+    l->ready = l->self = l->steps = l->idle = none;
+    l->event_at = l->event_count = 0;
     l->sleep_until = VOW_FOREVER;
-    atomic_init(&l->handles, 1);
     vowi_wheel_list_init(&l->due);
     vowi_list_init(&l->firing);
     vowi_list_init(&l->fired);
     vowi_list_init(&l->signals);
     vowi_list_init(&l->frames);
     vowi_list_init(&l->frame);
+}
+
+static void
+init_fields(struct vow_loop *l)
+{
+    memset(l, 0, sizeof *l);
+    l->epoll_fd = l->wake_fd = l->timer_fd = l->signal_fd = -1;
+    atomic_init(&l->handles, 1);
+    vowi_loop_empty(l);
 }
 
 vow_loop *
@@ -358,7 +360,7 @@ vow_loop_new(const vow_loop_options *opt)
     rc = vowi_lock_init(&l->lock, VOWI_RANK_LOOP);
     if (rc != 0)
         goto fail_memory;
-    rc = open_descriptors(l);
+    rc = vowi_loop_open_descriptors(l);
     if (rc == 0 && vow_executor_init(&l->executor, &ops) != 0)
         rc = ENOMEM;
     if (rc != 0)
@@ -412,7 +414,8 @@ vow_loop_unref(vow_loop *l)
     if (before != 1)
         return;
     mode = is_running(l) ? VOW_DRAIN : VOW_CANCEL_QUEUED;
-    vow_unref(vow_executor_close(&l->executor, mode));
+    vow_ignore(
+        vow_executor_close(&l->executor, mode)); /* refused if fork left it behind */
     vow_executor_unref(&l->executor);
 }
 

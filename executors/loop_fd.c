@@ -198,6 +198,7 @@ link_locked(struct vow_loop *l, struct vowi_fd_watch *w)
         entry->first = w;
     entry->last = w;
     w->attached = true;
+    w->forks = vowi_globals.forks;
     count_watched(l, 1);
 }
 

@@ -17,11 +17,20 @@ struct request {
     vow_value ctx;
 };
 
+static int
+why_refuse(const struct vow_loop *l)
+{
+    if (vowi_loop_is_forked(l))
+        return VOW_E_FORKED;
+    return vowi_loop_life(l) == VOWI_LOOP_OPEN ? 0 : VOW_E_CLOSED;
+}
+
 int
 vow_loop_request_frame(vow_loop *l, vow_frame_fn *fn, vow_value ctx)
 {
     struct request *r = l != NULL ? vowi_alloc(sizeof *r) : NULL;
-    bool accepted, sooner = false;
+    bool sooner = false;
+    int rc;
 
     if (r == NULL) {
         vow_value_drop(ctx);
@@ -30,19 +39,19 @@ vow_loop_request_frame(vow_loop *l, vow_frame_fn *fn, vow_value ctx)
     r->fn = fn;
     r->ctx = ctx;
     vowi_lock_acquire(&l->lock);
-    accepted = vowi_loop_life(l) == VOWI_LOOP_OPEN;
-    if (accepted) {
+    rc = why_refuse(l);
+    if (rc == 0) {
         vowi_list_push(&l->frames, &r->link);
         sooner = vowi_loop_is_sooner_locked(l, l->next_frame);
     }
     vowi_lock_release(&l->lock);
     if (sooner)
         vowi_loop_nudge(l);
-    if (accepted)
+    if (rc == 0)
         return 0;
     vowi_free(r, sizeof *r);
     vow_value_drop(ctx);
-    return VOW_E_CLOSED;
+    return rc;
 }
 
 vow_ns

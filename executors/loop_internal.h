@@ -33,6 +33,11 @@
  * nobody is in or busy, nothing is queued, and the inbox could be closed, the loop
  * has finished. Saying so is the last touch: its memory may be gone then.
  *
+ * Fork (loop_fork.c). The child closes its copies of the descriptors, and forgets all
+ * queues and lists. Records of watches and futures say by the number of forks whether the
+ * loop knows them in this process: so none is taken off a list that is no more, or
+ * off an epoll that is the parent's.
+ *
  * Edges: [post] [woken] [closing] [loop-handle], in docs/ordering.md.
  */
 #ifndef VOWI_LOOP_INTERNAL_H
@@ -97,9 +102,10 @@ struct vowi_fd_watch {
     unsigned events;  /* wanted */
     unsigned pending; /* to be delivered; 0: fired is in no list */
     bool once;        /* taken off before the first event is delivered */
-    bool attached;    /* to the loop */
-    bool calling;     /* its callback is on the stack */
-    bool masked;      /* and an event came meanwhile: out of the epoll until it returns */
+    bool attached;    /* to the loop, in the process that was forked so often: */
+    unsigned forks;
+    bool calling; /* its callback is on the stack */
+    bool masked;  /* and an event came meanwhile: out of the epoll until it returns */
     /* Without the lock; the watch may be gone when it returns. */
     void (*fire)(struct vowi_fd_watch *w, unsigned events);
     /* Under the lock, when a close has taken it off: returns what is to be dropped. */
@@ -121,13 +127,14 @@ struct vowi_firing {
     struct vowi_link link;
     const vow_timer *timer;
     struct vow_loop *loop;
+    unsigned forks; /* before it: in a child it is in no list */
 };
 
 struct vow_loop {
     vow_executor executor; /* first: what users of the executor know */
 
-    /* Set once. */
-    int epoll_fd;
+    /* Set once in a process. */
+    int epoll_fd; /* -1: fork left it behind, like those below */
     int wake_fd;
     int timer_fd; /* -1: the kernel's poll takes nanoseconds */
     vow_ns frame_period;
@@ -295,8 +302,20 @@ void vowi_loop_free_fds(struct vow_loop *l);
 /* Whether the calling thread may do what is the owner's. */
 bool vowi_loop_may_own(struct vow_loop *l);
 
+/* Whether it is attached in this process. */
+static inline bool
+vowi_loop_is_attached(const struct vowi_fd_watch *w)
+{
+    return w->attached && w->forks == vowi_globals.forks;
+}
+
+/* ---- loop_fork.c ----------------------------------------------------------------- */
+
 /* Whether fork left it behind, in the parent. */
 bool vowi_loop_is_forked(const struct vow_loop *l);
+
+void vowi_loop_forked(vow_executor *self);
+int vowi_loop_revive(vow_executor *self);
 
 /* ---- loop_signal.c --------------------------------------------------------------- */
 
@@ -318,6 +337,13 @@ void vowi_loop_after_callback(struct vow_loop *l);
 
 /* Sleeps by a timerfd from now on. Returns 0 or an errno value. */
 int vowi_loop_use_timerfd(struct vow_loop *l);
+
+/* All that there are; opening returns 0 or an errno value, and may have opened some. */
+int vowi_loop_open_descriptors(struct vow_loop *l);
+void vowi_loop_close_descriptors(struct vow_loop *l);
+
+/* No task, timer, watch, signal or frame: those that there were are forgotten. */
+void vowi_loop_empty(struct vow_loop *l);
 
 /* Comes in, and goes out again; before is what vow_executor_enter returned. */
 int vowi_loop_come_in(struct vow_loop *l, bool nested, vow_executor **before);

@@ -78,8 +78,9 @@ is_asked_to_stop(vow_promise *p, const vow_error *reason, void *ctx)
     (void)p;
     vowi_lock_acquire(&l->lock);
     attached = r->fd.attached;
-    if (attached)
+    if (vowi_loop_is_attached(&r->fd))
         vowi_loop_detach_locked(l, &r->fd);
+    r->fd.attached = false;
     vowi_lock_release(&l->lock);
     if (attached)
         settle(r, vow_err(vow_error_ref(reason)));

@@ -18,7 +18,8 @@
 
 struct waiter {
     struct vowi_link link; /* in the loop's list, while waiting; guarded by its lock */
-    bool waiting;
+    bool waiting;          /* in the process that was forked so often: */
+    unsigned forks;
     int number;
     struct vow_loop *loop; /* its executor is referenced */
     vow_promise *promise;  /* of whoever takes it off the list */
@@ -99,10 +100,11 @@ is_asked_to_stop(vow_promise *p, const vow_error *reason, void *ctx)
     (void)p;
     vowi_lock_acquire(&l->lock);
     waiting = w->waiting;
-    if (waiting) {
+    if (waiting && w->forks == vowi_globals.forks) {
         take_off_locked(w);
         update_locked(l); /* if that fails, one signal may be read for nobody */
     }
+    w->waiting = false;
     vowi_lock_release(&l->lock);
     if (waiting)
         settle(w, vow_err(vow_error_ref(reason)));
@@ -227,6 +229,7 @@ wait_for(struct vow_loop *l, struct waiter *w)
         is_new = l->signal_fd < 0;
         vowi_list_push(&l->signals, &w->link);
         w->waiting = true;
+        w->forks = vowi_globals.forks;
         rc = update_locked(l);
         if (rc == 0)
             rc = watch_descriptor_locked(l, is_new);

@@ -52,9 +52,7 @@ vowi_loop_disarm(vow_executor *self, vow_timer *timer)
     vow_removal removal = VOW_REMOVED;
 
     vowi_lock_acquire(&l->lock);
-    if (vowi_timer_is_armed(timer))
-        vowi_wheel_remove(&l->timers, timer);
-    else
+    if (!vowi_wheel_disarm(&l->timers, timer))
         removal = is_firing_locked(l, timer) ? VOW_RUNNING : VOW_RAN;
     vowi_lock_release(&l->lock);
     return removal;
@@ -75,6 +73,7 @@ fires_locked(struct vow_loop *l, struct vowi_firing *f, vow_timer *timer)
         return NULL;
     f->timer = timer;
     f->loop = l;
+    f->forks = vowi_globals.forks;
     vowi_list_push(&l->firing, &f->link);
     return timer;
 }
@@ -86,7 +85,8 @@ end_firing(void *firing)
     struct vowi_firing *f = firing;
 
     vowi_lock_acquire(&f->loop->lock);
-    vowi_list_remove(&f->link);
+    if (f->forks == vowi_globals.forks)
+        vowi_list_remove(&f->link);
     vowi_lock_release(&f->loop->lock);
 }
 

@@ -154,6 +154,8 @@ struct visit {
 static int
 why_end(struct vow_loop *l)
 {
+    if (vowi_loop_is_forked(l)) /* by a callback, and this is the child */
+        return VOW_E_FORKED;
     if (vowi_load_acquire(&l->stopping)) /* [woken] */
         return ECANCELED;
     if (l->poll_error != 0)

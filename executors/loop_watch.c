@@ -149,7 +149,7 @@ vow_watch_change(vow_watch *w, unsigned events)
     if (!vowi_loop_may_own(l))
         return EPERM;
     vowi_lock_acquire(&l->lock);
-    if (w->fd.attached) {
+    if (vowi_loop_is_attached(&w->fd)) {
         before = w->fd.events;
         w->fd.events = events;
         rc = vowi_loop_update_fd_locked(l, w->fd.fd);
@@ -158,6 +158,13 @@ vow_watch_change(vow_watch *w, unsigned events)
     }
     vowi_lock_release(&l->lock);
     return rc;
+}
+
+/* A watch of the parent's: its loop, revived or not, knows nothing of it. */
+static bool
+is_left_behind(const vow_watch *w)
+{
+    return w->fd.forks != vowi_globals.forks;
 }
 
 int
@@ -170,10 +177,10 @@ vow_watch_stop(vow_watch *w)
     if (w == NULL)
         return 0;
     l = w->loop;
-    if (!vowi_loop_may_own(l))
+    if (!is_left_behind(w) && !vowi_loop_may_own(l))
         return EPERM;
     vowi_lock_acquire(&l->lock);
-    if (w->fd.attached)
+    if (vowi_loop_is_attached(&w->fd))
         vowi_loop_detach_locked(l, &w->fd);
     ctx = take_ctx_locked(w);
     calling = w->fd.calling;

@@ -232,9 +232,7 @@ manual_disarm(vow_executor *self, vow_timer *timer)
     vow_removal removal = VOW_REMOVED;
 
     vowi_lock_acquire(&m->lock);
-    if (vowi_timer_is_armed(timer))
-        vowi_wheel_remove(&m->timers, timer);
-    else
+    if (!vowi_wheel_disarm(&m->timers, timer))
         removal = has_begun_locked(m, timer) ? VOW_RUNNING : VOW_RAN;
     vowi_lock_release(&m->lock);
     return removal;
@@ -434,17 +432,14 @@ cannot_wait(vow_executor *self)
 
 /* ---- in a forked child ----------------------------------------------------- */
 
-/* What was queued or armed is the parent's. A thread may have been in the middle of the
- * timers; else each is told that it is armed no more. */
+/* What was queued or armed is the parent's. */
 static void
 manual_forked(vow_executor *self)
 {
     vow_manual *m = manual_of(self);
 
-    if (vowi_lock_inherit(&m->lock))
-        while (vowi_wheel_take_due(&m->timers, VOW_FOREVER) != NULL)
-            ;
-    vowi_wheel_init(&m->timers, time_of(m));
+    (void)vowi_lock_inherit(&m->lock);
+    vowi_wheel_renew(&m->timers, time_of(m));
     vowi_list_init(&m->firing);
     m->first = NULL;
     m->end = &m->first;

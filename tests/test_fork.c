@@ -9,11 +9,14 @@
 #include "support/vow_test.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../executors/loop_internal.h"
 #include "base/mem.h"
 #include "core/state.h"
 #include "core/word.h"
@@ -207,7 +210,7 @@ require_left_behind(vow_executor *on)
     require(vow_post(on, nothing, VOW_NIL) == VOW_E_FORKED);
     require(vow_submit_many(on, give_seven, ctxs, 2, NULL) == VOW_E_FORKED);
     require(on->ops->arm(on, &timer) == VOW_E_FORKED);
-    require(on->ops->disarm(on, &timer) == VOW_REMOVED);
+    require(on->ops->disarm(on, &timer) == VOW_RAN);
     require(vow_wait(step, 0)); /* it names it, so nothing will come of it */
     require(code_of(step) == VOW_E_FORKED);
     vow_promise_fulfill(p, vow_i64(1));
@@ -508,11 +511,14 @@ VOW_CASE(grandchild_revives_what_the_child_did_or_did_not)
     pool_free(two);
 }
 
+/* ---- loops -------------------------------------------------------------------------------- */
+
 /* Its descriptors are the parent's as well: it does nothing here, and says so. */
 VOW_CASE(loop_in_the_child_says_so)
 {
     vow_loop *l = vow_loop_new(NULL);
     vow_future *f = vow_submit(vow_loop_executor(l), give_seven, VOW_NIL);
+    struct drop frame = {0};
     vow_future *g;
     pid_t pid;
 
@@ -523,7 +529,11 @@ VOW_CASE(loop_in_the_child_says_so)
         require(vow_loop_run_until(l, f) == VOW_E_FORKED);
         require(code_in_child(vow_submit(vow_loop_executor(l), give_seven, VOW_NIL)) ==
                 VOW_E_FORKED);
-        require(vow_executor_revive(vow_loop_executor(l)) != 0);
+        require(vow_loop_request_frame(l, NULL, drop_value(&frame)) == VOW_E_FORKED);
+        require(drop_count(&frame) == 1);
+        require(vow_loop_timeout(l) == VOW_FOREVER);
+        vow_loop_wake(l);
+        vow_loop_stop(l);
         g = vow_loop_ready(l, 0, VOW_FD_READ);
         require(vow_future_status(g) == VOW_REJECTED);
         vow_ignore(g);
@@ -531,10 +541,437 @@ VOW_CASE(loop_in_the_child_says_so)
         leave(0);
     }
     assert_child_was_fine(pid);
-    assert_int_equal(vow_loop_run_until(l, f), 0); /* the parent's goes on */
+    assert_int_equal(vow_loop_run_once(l, 0), 0); /* the parent's goes on */
     assert_int_equal(vow_peek(f).value.as.i64, 7);
+    assert_int_equal(vow_loop_run_once(l, 0), VOW_E_TIMEDOUT); /* nobody woke it */
     vow_unref(f);
     vow_loop_unref(l);
+}
+
+/* All that a loop does, each once. What was queued in it before is run by the parent. */
+static void
+require_loop_works(vow_loop *l)
+{
+    vow_executor *on = vow_loop_executor(l);
+    vow_future *f = vow_then(vow_submit(on, give_seven, VOW_NIL), on, add_one, VOW_NIL);
+    vow_future *slept = vow_submit_after(on, vow_ms(1), give_seven, VOW_NIL);
+    vow_future *ready, *signalled;
+    int ends[2];
+
+    require(vow_loop_run_until(l, f) == 0);
+    require(vow_peek(f).value.as.i64 == 8);
+    require(vow_loop_run_until(l, slept) == 0);
+    require(pipe(ends) == 0);
+    ready = vow_loop_ready(l, ends[0], VOW_FD_READ);
+    require(vow_future_status(ready) == VOW_PENDING);
+    require(write(ends[1], "x", 1) == 1);
+    require(vow_loop_run_until(l, ready) == 0);
+    signalled = vow_loop_signal(l, SIGUSR1);
+    require(kill(getpid(), SIGUSR1) == 0);
+    require(vow_loop_run_until(l, signalled) == 0);
+    require(vow_peek(signalled).value.as.i64 == SIGUSR1);
+    vow_unref(f);
+    vow_unref(slept);
+    vow_unref(ready);
+    vow_unref(signalled);
+}
+
+VOW_CASE(loop_that_is_revived_works_and_ends)
+{
+    vow_loop *l = vow_loop_new(NULL);
+    vow_executor *on = vow_loop_executor(l);
+    struct drop before = {0}, ctx = {0};
+    vow_future *queued = vow_submit(on, give_seven, drop_value(&before));
+    vow_future *closed;
+    pid_t pid;
+
+    assert_int_equal(vow_loop_run_once(l, 0), 0); /* it has an owner */
+    vow_unref(queued);
+    queued = vow_submit(on, give_seven, drop_value(&ctx));
+    if (in_child(&pid)) {
+        require(vow_executor_revive(on) == 0);
+        require(vow_executor_revive(on) == 0);
+        require(vow_loop_run_once(l, 0) == VOW_E_TIMEDOUT);
+        require_loop_works(l);
+        require(ctx.ran == 0 && vow_future_status(queued) == VOW_PENDING);
+        closed = vow_executor_close(on, VOW_DRAIN);
+        require(vow_loop_run(l) == 0);
+        require(code_of(closed) == 0);
+        vow_unref(closed);
+        vow_loop_unref(l);
+        leave(0);
+    }
+    assert_child_was_fine(pid);
+    assert_int_equal(vow_loop_run_until(l, queued), 0);
+    assert_int_equal(ctx.ran, 1);
+    vow_unref(queued);
+    vow_loop_unref(l);
+}
+
+static void
+count_event(vow_watch *w, unsigned events, void *ctx)
+{
+    (void)w;
+    (void)events;
+    drop_ran(ctx);
+}
+
+static void
+count_frame(vow_ns time, void *ctx)
+{
+    (void)time;
+    drop_ran(ctx);
+}
+
+static void
+count_timer(vow_task *task, int why)
+{
+    (void)why;
+    task->priority++; /* which a loop ignores */
+}
+
+/* Something of each sort that a loop waits for. */
+struct waiting {
+    vow_loop *loop;
+    int pipe[2];
+    vow_timer timer, other;
+    struct drop watched, framed;
+    vow_watch *watch;
+    vow_future *ready, *also, *signalled, *slept;
+};
+
+static void
+begin_waiting(struct waiting *w)
+{
+    vow_executor *on = vow_loop_executor(w->loop);
+
+    assert_int_equal(pipe(w->pipe), 0);
+    w->timer.task.run = w->other.task.run = count_timer;
+    assert_int_equal(vow_timer_arm(on, &w->timer, vow_now()), 0);
+    assert_int_equal(vow_timer_arm(on, &w->other, vow_now() + vow_seconds(1000)), 0);
+    w->watch = vow_watch_start(w->loop, w->pipe[0], VOW_FD_READ, count_event,
+                               drop_value(&w->watched));
+    assert_non_null(w->watch);
+    w->ready = vow_loop_ready(w->loop, w->pipe[0], VOW_FD_READ);
+    w->also = vow_loop_ready(w->loop, w->pipe[0], VOW_FD_READ);
+    w->signalled = vow_loop_signal(w->loop, SIGUSR1);
+    w->slept = vow_submit_after(on, 0, give_seven, VOW_NIL);
+    assert_int_equal(vow_loop_request_frame(w->loop, count_frame, drop_value(&w->framed)),
+                     0);
+}
+
+/* The child lets go of all of it. */
+static void
+require_nothing_waits(struct waiting *w, bool revived)
+{
+    require(vow_watch_change(w->watch, VOW_FD_WRITE) == (revived ? VOW_E_CLOSED : EPERM));
+    require(vow_watch_stop(w->watch) == 0);
+    require(drop_count(&w->watched) == 1);
+    require(vow_timer_disarm(&w->timer) == VOW_REMOVED);
+    require(vow_timer_disarm(&w->timer) == VOW_RAN);
+    vow_unref(w->ready); /* unwanted: asked to stop */
+    vow_future_cancel(w->also, NULL);
+    require(code_in_child(w->also) == VOW_E_CANCELLED);
+    vow_future_cancel(w->signalled, NULL);
+    require(code_in_child(w->signalled) == VOW_E_CANCELLED);
+    vow_future_cancel(w->slept, NULL);
+    require(code_in_child(w->slept) == VOW_E_CANCELLED);
+}
+
+/* The parent's goes on as if there were no child. */
+static void
+assert_all_come(struct waiting *w)
+{
+    assert_int_equal(write(w->pipe[1], "x", 1), 1);
+    assert_int_equal(kill(getpid(), SIGUSR1), 0);
+    assert_int_equal(vow_loop_run_until(w->loop, w->ready), 0);
+    assert_int_equal(vow_loop_run_until(w->loop, w->also), 0);
+    assert_int_equal(vow_loop_run_until(w->loop, w->signalled), 0);
+    assert_int_equal(vow_loop_run_until(w->loop, w->slept), 0);
+    assert_int_equal(vow_peek(w->ready).value.as.i64, VOW_FD_READ);
+    assert_int_equal(vow_peek(w->signalled).value.as.i64, SIGUSR1);
+    assert_true(w->watched.ran > 0);
+    assert_int_equal(w->timer.task.priority, 1);
+    while (w->framed.ran == 0)
+        assert_int_equal(vow_loop_run_once(w->loop, VOW_FOREVER), 0);
+}
+
+static void
+end_waiting(struct waiting *w)
+{
+    assert_int_equal(vow_timer_disarm(&w->other), VOW_REMOVED);
+    assert_int_equal(vow_watch_stop(w->watch), 0);
+    vow_unref(w->ready);
+    vow_unref(w->also);
+    vow_unref(w->signalled);
+    vow_unref(w->slept);
+    vow_loop_unref(w->loop);
+    close(w->pipe[0]);
+    close(w->pipe[1]);
+}
+
+/* What the child does with its copy of a loop, the parent's does not notice. */
+VOW_CASE(loop_of_the_parent_goes_on_whatever_the_child_does)
+{
+    for (int revived = 0; revived < 2; revived++) {
+        struct waiting w = {.loop = vow_loop_new(NULL)};
+        vow_future *mine;
+        pid_t pid;
+
+        assert_non_null(w.loop);
+        begin_waiting(&w);
+        if (in_child(&pid)) {
+            if (revived)
+                require(vow_executor_revive(vow_loop_executor(w.loop)) == 0);
+            require_nothing_waits(&w, revived != 0);
+            if (revived) {
+                mine = vow_loop_ready(w.loop, w.pipe[0], VOW_FD_READ);
+                require(vow_timer_arm(vow_loop_executor(w.loop), &w.other, vow_now()) ==
+                        0);
+                require(vow_loop_run_once(w.loop, 0) == 0);
+                require(w.other.task.priority == 1 && w.timer.task.priority == 0);
+                require(w.framed.ran == 0 && w.watched.ran == 0);
+                vow_unref(mine);
+                require_loop_works(w.loop);
+            }
+            vow_loop_unref(w.loop);
+            leave(0);
+        }
+        assert_child_was_fine(pid);
+        assert_all_come(&w);
+        end_waiting(&w);
+    }
+}
+
+VOW_CASE(loop_without_descriptors_is_not_revived_until_there_are_some)
+{
+    vow_loop *l = vow_loop_new(NULL);
+    pid_t pid;
+
+    if (in_child(&pid)) {
+        struct rlimit limit, none;
+
+        require(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+        none = limit;
+        none.rlim_cur = 0;
+        require(setrlimit(RLIMIT_NOFILE, &none) == 0);
+        require(vow_executor_revive(vow_loop_executor(l)) == EMFILE);
+        require(vow_loop_run_once(l, 0) == VOW_E_FORKED);
+        require(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+        require(vow_executor_revive(vow_loop_executor(l)) == 0);
+        require_loop_works(l);
+        leave(0);
+    }
+    assert_child_was_fine(pid);
+    vow_loop_unref(l);
+}
+
+/* A thread of the parent runs the loop, or is in the middle of what its lock guards. */
+struct elsewhere {
+    vow_loop *loop;
+    vow_watch *watch; /* of who runs it */
+    bool locks;
+    atomic_int there, over;
+};
+
+static void *
+be_elsewhere(void *ctx)
+{
+    struct elsewhere *e = ctx;
+
+    if (!e->locks) {
+        (void)vow_loop_run(e->loop);
+        (void)vow_watch_stop(e->watch);
+        return NULL;
+    }
+    vowi_lock_acquire(&e->loop->lock);
+    atomic_store(&e->there, 1);
+    await_flag(&e->over, 1);
+    vowi_lock_release(&e->loop->lock);
+    return NULL;
+}
+
+static void
+is_there(void *ctx)
+{
+    atomic_store(&((struct elsewhere *)ctx)->there, 1);
+}
+
+VOW_CASE(loop_that_another_thread_runs_or_has_locked_is_revived)
+{
+    for (int locks = 0; locks < 2; locks++) {
+        struct waiting w = {.loop = vow_loop_new(NULL)};
+        struct elsewhere e = {.loop = w.loop, .locks = locks != 0};
+        pthread_t thread;
+        pid_t pid;
+
+        begin_waiting(&w);
+        e.watch = w.watch;
+        if (!locks)
+            assert_int_equal(vow_post(vow_loop_executor(w.loop), is_there, vow_ptr(&e)),
+                             0);
+        assert_int_equal(pthread_create(&thread, NULL, be_elsewhere, &e), 0);
+        await_flag(&e.there, 1);
+        if (in_child(&pid)) {
+            require(vow_executor_revive(vow_loop_executor(w.loop)) == 0);
+            vow_loop_stop(w.loop);
+            require(vow_loop_run(w.loop) == 0); /* whoever does so first owns it */
+            require(vow_timer_disarm(&w.other) == VOW_REMOVED);
+            require(vow_watch_stop(w.watch) == 0);
+            vow_future_cancel(w.also, NULL);
+            require(code_in_child(w.also) == VOW_E_CANCELLED);
+            require_loop_works(w.loop);
+            leave(0);
+        }
+        assert_child_was_fine(pid);
+        atomic_store(&e.over, 1);
+        if (!locks)
+            vow_loop_stop(w.loop);
+        pthread_join(thread, NULL);
+        if (locks) {
+            assert_all_come(&w);
+            end_waiting(&w);
+        } else {
+            vow_timer_disarm(&w.other);
+            vow_unref(vow_executor_close(vow_loop_executor(w.loop), VOW_CANCEL_QUEUED));
+            vow_ignore(w.ready);
+            vow_ignore(w.also);
+            vow_ignore(w.signalled);
+            vow_ignore(w.slept);
+            vow_loop_unref(w.loop);
+            close(w.pipe[0]);
+            close(w.pipe[1]);
+        }
+    }
+}
+
+/* A callback of each sort that forks. */
+struct loop_forker {
+    vow_loop *loop;
+    bool revives;
+    pid_t pid;
+    struct drop after; /* what comes behind it in its turn */
+    vow_watch *watches[2];
+};
+
+static void
+fork_in_loop(struct loop_forker *f)
+{
+    if (!in_child(&f->pid)) {
+        vow_loop_stop(f->loop);
+        return;
+    }
+    require(vow_executor_current() == NULL);
+    require(vow_loop_run_once(f->loop, 0) == VOW_E_FORKED);
+    if (f->revives) {
+        require(vow_executor_revive(vow_loop_executor(f->loop)) == 0);
+        require(vow_executor_current() == vow_loop_executor(f->loop));
+        require_loop_works(f->loop);
+        vow_loop_stop(f->loop);
+    }
+}
+
+static void
+post_that_forks(void *f)
+{
+    fork_in_loop(f);
+}
+
+static void
+frame_that_forks(vow_ns time, void *f)
+{
+    (void)time;
+    fork_in_loop(f);
+}
+
+static void
+watch_that_forks(vow_watch *w, unsigned events, void *ctx)
+{
+    struct loop_forker *f = ctx;
+
+    (void)events;
+    fork_in_loop(f);
+    (void)vow_watch_stop(w);
+    f->watches[0] = NULL;
+}
+
+static void
+signal_that_forks(vow_view in, void *f)
+{
+    (void)in;
+    fork_in_loop(f);
+}
+
+struct timer_that_forks {
+    vow_timer timer;
+    struct loop_forker *f;
+};
+
+static void
+run_timer_that_forks(vow_task *task, int why)
+{
+    (void)why;
+    fork_in_loop(((struct timer_that_forks *)(void *)task)->f);
+}
+
+enum callback { IN_POST, IN_FRAME, IN_WATCH, IN_SIGNAL, IN_TIMER, CALLBACKS };
+
+static void
+call_back(struct loop_forker *f, enum callback in, int fd, struct timer_that_forks *timer)
+{
+    vow_executor *on = vow_loop_executor(f->loop);
+
+    if (in == IN_POST) {
+        assert_int_equal(vow_post(on, post_that_forks, vow_ptr(f)), 0);
+    } else if (in == IN_FRAME) {
+        assert_int_equal(vow_loop_request_frame(f->loop, frame_that_forks, vow_ptr(f)),
+                         0);
+        assert_int_equal(vow_loop_request_frame(f->loop, count_frame, vow_ptr(&f->after)),
+                         0);
+    } else if (in == IN_WATCH) {
+        f->watches[0] =
+            vow_watch_start(f->loop, fd, VOW_FD_WRITE, watch_that_forks, vow_ptr(f));
+        f->watches[1] =
+            vow_watch_start(f->loop, fd, VOW_FD_WRITE, count_event, vow_ptr(&f->after));
+        assert_true(f->watches[0] != NULL && f->watches[1] != NULL);
+    } else if (in == IN_SIGNAL) {
+        assert_true(vow_on_settled(vow_loop_signal(f->loop, SIGUSR2), on,
+                                   signal_that_forks, vow_ptr(f)));
+        assert_int_equal(kill(getpid(), SIGUSR2), 0);
+    } else {
+        timer->timer.task.run = run_timer_that_forks;
+        timer->f = f;
+        assert_int_equal(vow_timer_arm(on, &timer->timer, vow_now()), 0);
+    }
+    assert_int_equal(vow_post(on, nothing, vow_ptr(f)), 0);
+}
+
+/* It returns in the child into the middle of a turn. */
+VOW_CASE(callback_of_a_loop_that_forks_ends_its_run_or_goes_on)
+{
+    for (int i = 0; i < 2 * CALLBACKS; i++) {
+        struct loop_forker f = {.loop = vow_loop_new(NULL), .revives = i % 2 != 0};
+        struct timer_that_forks timer = {.f = &f};
+        int ends[2], rc;
+
+        assert_int_equal(pipe(ends), 0);
+        call_back(&f, (enum callback)(i / 2), ends[1], &timer);
+        rc = vow_loop_run(f.loop);
+        if (f.pid == 0) {
+            require(rc == (f.revives ? 0 : VOW_E_FORKED));
+            require(f.after.ran == 0);
+            if (f.revives)
+                require_loop_works(f.loop);
+            leave(0);
+        }
+        assert_int_equal(rc, 0);
+        assert_child_was_fine(f.pid);
+        assert_int_equal(vow_watch_stop(f.watches[1]), 0);
+        vow_unref(vow_executor_close(vow_loop_executor(f.loop), VOW_CANCEL_QUEUED));
+        vow_loop_unref(f.loop);
+        close(ends[0]);
+        close(ends[1]);
+    }
 }
 
 VOW_CASE(serial_and_manual_are_revived_as_well)
@@ -600,6 +1037,7 @@ VOW_CASE(timers_of_a_manual_executor_are_disarmed_in_the_child)
     assert_int_equal(on->ops->arm(on, &b), 0);
     if (in_child(&pid)) {
         require(vow_executor_revive(on) == 0);
+        require(on->ops->disarm(on, &b) == VOW_REMOVED);
         require(on->ops->disarm(on, &b) == VOW_RAN);
         require(on->ops->arm(on, &a) == 0);
         require(vow_manual_advance(m, 1000000) == 1);
@@ -964,6 +1402,11 @@ main(void)
         vow_test(pool_that_is_revived_works_and_ends),
         vow_test(grandchild_revives_what_the_child_did_or_did_not),
         vow_test(loop_in_the_child_says_so),
+        vow_test(loop_that_is_revived_works_and_ends),
+        vow_test(loop_of_the_parent_goes_on_whatever_the_child_does),
+        vow_test(loop_without_descriptors_is_not_revived_until_there_are_some),
+        vow_test(loop_that_another_thread_runs_or_has_locked_is_revived),
+        vow_test(callback_of_a_loop_that_forks_ends_its_run_or_goes_on),
         vow_test(serial_and_manual_are_revived_as_well),
         vow_test(timers_of_a_manual_executor_are_disarmed_in_the_child),
         vow_test(revive_without_memory_leaves_it_as_it_was),

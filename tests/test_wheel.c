@@ -292,6 +292,26 @@ advance(struct vowi_wheel *w, struct model *m)
     assert_int_equal(vowi_wheel_count(w), m->used);
 }
 
+VOW_CASE(renewed_wheel_has_nothing_and_takes_again_what_it_had)
+{
+    struct vowi_wheel *w = wheel_at(0);
+    vow_timer slot = {.home = NULL}, overdue = {.home = NULL}, fresh = {.home = NULL};
+
+    add(w, &slot, 100);
+    add(w, &overdue, -5);
+    vowi_wheel_renew(w, 50);
+    assert_int_equal(vowi_wheel_count(w), 0);
+    assert_null(vowi_wheel_take_due(w, 1000));
+    assert_true(vowi_wheel_disarm(w, &slot));
+    assert_false(vowi_wheel_disarm(w, &slot));
+    add(w, &overdue, 2000); /* whoever knows better need not disarm it */
+    add(w, &fresh, 2001);
+    assert_true(vowi_wheel_disarm(w, &fresh));
+    assert_ptr_equal(vowi_wheel_take_due(w, 3000), &overdue);
+    assert_false(vowi_wheel_disarm(w, &overdue));
+    assert_int_equal(vowi_wheel_count(w), 0);
+}
+
 VOW_CASE(millions_of_random_steps_agree_with_a_sorted_array)
 {
     static struct model m = {.seed = 20231};
@@ -326,6 +346,7 @@ main(void)
         vow_test(next_is_early_at_most_until_the_slot_is_entered),
         vow_test(list_of_what_is_due_grows_at_its_end_and_disarms_there_too),
         vow_test(list_takes_those_of_one_executor_and_disarms_there_too),
+        vow_test(renewed_wheel_has_nothing_and_takes_again_what_it_had),
         vow_test(millions_of_random_steps_agree_with_a_sorted_array),
     };
 

@@ -302,8 +302,9 @@ int vow_executor_dump(vow_executor *on, FILE *out);
  *
  * @param on  borrowed
  * @return    0, also if it was not left behind; VOW_E_CLOSED if it was closed before
- *            the fork; VOW_E_NOMEM; EAGAIN if no thread could be started; VOW_E_INVALID
- *            for an executor that cannot be revived
+ *            the fork; VOW_E_NOMEM; EAGAIN if no thread could be started, EMFILE and its
+ *            kin if no descriptor could be had; VOW_E_INVALID for an executor that cannot
+ *            be revived
  * @contract  one thread, while no other uses it; never blocks; allocates, and may start
  *            threads; runs no user code
  */

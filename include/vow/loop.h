@@ -42,9 +42,15 @@
  * to run it; without the last reference to the loop nobody can, and then what is
  * queued is cancelled.
  *
- * Fork. In a forked child the loop's descriptors are the parent's as well, so that it
- * cannot run there: vow_loop_run and its kin give VOW_E_FORKED, watching gives EPERM,
- * and vow_executor_revive VOW_E_INVALID. Make a new one.
+ * Fork. In a forked child the loop is left behind: vow_loop_run and its kin and
+ * vow_loop_request_frame give VOW_E_FORKED, watching gives EPERM, and vow_loop_fd is -1.
+ * vow_executor_revive opens it again, empty; then whoever runs it first owns it. What was
+ * queued, armed, watched, requested or waited for at the fork is the parent's, which
+ * does not notice what the child does with its copies: nothing of it happens here. Its
+ * futures stay pending unless they are cancelled, its timers say VOW_REMOVED when they are
+ * disarmed and can be armed again, its watches can be stopped. A callback that forks
+ * returns in the child to whoever runs the loop, and that gets VOW_E_FORKED; unless it
+ * has revived the loop, which then runs on.
  */
 #ifndef VOW_LOOP_H
 #define VOW_LOOP_H

@@ -54,9 +54,11 @@ refuse_timer(vow_executor *self, vow_timer *timer)
 static vow_removal
 remove_timer(vow_executor *self, vow_timer *timer)
 {
+    bool armed = vowi_timer_is_armed(timer);
+
     (void)self;
     timer->task.reserved[0] = VOWI_TIMER_IDLE;
-    return VOW_REMOVED;
+    return armed ? VOW_REMOVED : VOW_RAN;
 }
 
 const vow_executor_ops vowi_forked_ops = {

@@ -132,14 +132,30 @@ vowi_wheel_init(struct vowi_wheel *w, vow_ns now)
 }
 
 void
+vowi_wheel_renew(struct vowi_wheel *w, vow_ns now)
+{
+    unsigned char life = w->life;
+
+    vowi_wheel_init(w, now);
+    w->life = (unsigned char)(life + 1);
+}
+
+static unsigned char *
+life_of(vow_timer *timer)
+{
+    return &timer->task.reserved[2];
+}
+
+void
 vowi_wheel_add(struct vowi_wheel *w, vow_timer *timer)
 {
-    vowi_assert(!vowi_timer_is_armed(timer));
+    vowi_assert(!vowi_timer_is_armed(timer) || *life_of(timer) != w->life);
     if (time_of(timer->when) < w->base)
         vowi_timers_add(&w->overdue, timer);
     else
         insert(w, timer);
     timer->task.reserved[0] = VOWI_TIMER_ARMED;
+    *life_of(timer) = w->life;
     w->count++;
 }
 
@@ -154,9 +170,22 @@ vowi_wheel_remove(struct vowi_wheel *w, vow_timer *timer)
     else
         take_out(w, timer);
     timer->task.reserved[0] = VOWI_TIMER_IDLE;
+    *life_of(timer) = 0;
     timer->next = NULL;
     timer->prev = NULL;
     w->count--;
+}
+
+bool
+vowi_wheel_disarm(struct vowi_wheel *w, vow_timer *timer)
+{
+    bool armed = vowi_timer_is_armed(timer);
+
+    if (armed && *life_of(timer) == w->life)
+        vowi_wheel_remove(w, timer);
+    else if (armed)
+        timer->task.reserved[0] = VOWI_TIMER_IDLE;
+    return armed;
 }
 
 static void
@@ -267,6 +296,7 @@ move_to_list(struct vowi_wheel *w, vow_timer *t, vow_timer *list)
     w->count++;
     push(&list, t);
     t->task.reserved[0] = VOWI_TIMER_LISTED;
+    *life_of(t) = w->life;
 }
 
 static void

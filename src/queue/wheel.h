@@ -10,6 +10,7 @@
 #ifndef VOWI_QUEUE_WHEEL_H
 #define VOWI_QUEUE_WHEEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,7 @@
 struct vowi_wheel {
     uint64_t base; /* a time, as wheel.c counts it: nothing in a slot is before it */
     size_t count;
+    unsigned char life;                   /* which of its lives this is; see renew */
     unsigned levels;                      /* a bit for each level that has a timer */
     uint64_t occupied[VOWI_WHEEL_LEVELS]; /* of each level, a bit for each slot */
     vow_timer *slots[VOWI_WHEEL_LEVELS][VOWI_WHEEL_SLOTS]; /* the first of a ring */
@@ -33,11 +35,18 @@ struct vowi_wheel {
 /* Empty, at a time. */
 void vowi_wheel_init(struct vowi_wheel *w, vow_ns now);
 
+/* The same in a forked child, whatever was in it and however it was left: of a timer that
+ * was armed it is known that it is no more. */
+void vowi_wheel_renew(struct vowi_wheel *w, vow_ns now);
+
 /* Adds one that is not armed, by its `when`. */
 void vowi_wheel_add(struct vowi_wheel *w, vow_timer *timer);
 
 /* Takes out one that is armed. */
 void vowi_wheel_remove(struct vowi_wheel *w, vow_timer *timer);
+
+/* The same if it is armed, or was in another life. False: neither. */
+bool vowi_wheel_disarm(struct vowi_wheel *w, vow_timer *timer);
 
 /* Takes out the first that is due; NULL: none is. */
 vow_timer *vowi_wheel_take_due(struct vowi_wheel *w, vow_ns now);
@@ -52,7 +61,8 @@ vowi_wheel_count(const struct vowi_wheel *w)
     return w->count;
 }
 
-/* What is in a timer's first reserved byte. Guarded as the wheel is. */
+/* What is in a timer's first reserved byte. Guarded as the wheel is. While it is armed, its
+ * third says in which life of the wheel. */
 enum {
     VOWI_TIMER_IDLE,   /* never armed, or removed */
     VOWI_TIMER_ARMED,  /* in the wheel */
@@ -60,6 +70,7 @@ enum {
     VOWI_TIMER_TAKEN   /* due, or off a list */
 };
 
+/* In some life. */
 static inline bool
 vowi_timer_is_armed(const vow_timer *timer)
 {
