@@ -18,6 +18,7 @@
 
 #include "../executors/loop_internal.h"
 #include "base/mem.h"
+#include "combine/channel.h"
 #include "core/state.h"
 #include "core/word.h"
 #include "support/coverage.h"
@@ -35,7 +36,10 @@
 #define UNDER_TSAN 0
 #endif
 
-enum { PATIENCE = 60 }; /* seconds that a child may take */
+enum {
+    PATIENCE = 60, /* seconds that a child may take */
+    FORKS = 20
+};
 
 static pid_t parent;
 
@@ -1297,9 +1301,170 @@ VOW_CASE(task_of_a_manual_executor_that_forks_goes_on_in_the_child)
     vow_manual_unref(m);
 }
 
+/* ---- objects that are shared ------------------------------------------------------------- */
+
+/* One of each sort that lives long. */
+struct kin {
+    vow_channel *channel;
+    vow_breaker *breaker;
+    vow_bulkhead *bulkhead;
+    vow_rate_limit *rate;
+    vow_cache *cache;
+    vow_chaos *chaos;
+    vow_latency *latency;
+    vow_budget *budget;
+    vow_pace *pace;
+    atomic_int begun;
+    atomic_bool over;
+};
+
+static void
+kin_begin(struct kin *k)
+{
+    k->channel = vow_channel_new(1);
+    k->breaker = vow_breaker_new(NULL);
+    k->bulkhead = vow_bulkhead_new(NULL);
+    k->rate = vow_rate_limit_new(&VOW_RATE_LIMIT_OPTIONS(.calls = 1000000000));
+    k->cache = vow_cache_new(NULL);
+    k->chaos = vow_chaos_new(NULL);
+    k->latency = vow_latency_new();
+    k->budget = vow_budget_new(NULL);
+    k->pace = vow_throttle_new(NULL);
+    assert_true(k->channel != NULL && k->breaker != NULL && k->bulkhead != NULL &&
+                k->rate != NULL && k->cache != NULL && k->chaos != NULL &&
+                k->latency != NULL && k->budget != NULL && k->pace != NULL);
+}
+
+static void
+kin_end(struct kin *k)
+{
+    vow_channel_unref(k->channel);
+    vow_breaker_unref(k->breaker);
+    vow_bulkhead_unref(k->bulkhead);
+    vow_rate_limit_unref(k->rate);
+    vow_cache_unref(k->cache);
+    vow_chaos_unref(k->chaos);
+    vow_latency_unref(k->latency);
+    vow_budget_unref(k->budget);
+    vow_pace_unref(k->pace);
+}
+
+/* Takes each of their locks. Returns whether all answered as they should. */
+static bool
+kin_use(struct kin *k)
+{
+    vow_permit permit;
+    vow_value v;
+    vow_future *f = vow_cache_get(k->cache, "key", 3, NULL, give_seven, VOW_NIL);
+    vow_future *g = vow_chaos_call(k->chaos, NULL, give_seven, VOW_NIL);
+    bool right = vow_get(f).value.as.i64 == 7 && vow_get(g).value.as.i64 == 7;
+    bool sent = vow_channel_try_send(k->channel, vow_i64(1)) == 0;
+
+    vow_unref(f);
+    vow_unref(g);
+    right = (!sent || vow_channel_try_receive(k->channel, &v) == 0) && right;
+    right = vow_breaker_acquire(k->breaker, &permit) == 0 && right;
+    vow_breaker_report(k->breaker, &permit, VOW_OUTCOME_SUCCESS);
+    right = vow_bulkhead_enter(k->bulkhead) == 0 && right;
+    vow_bulkhead_leave(k->bulkhead);
+    right = vow_rate_limit_reserve(k->rate, 0, NULL) == 0 && right;
+    vow_latency_add(k->latency, 1);
+    vow_budget_deposit(k->budget);
+    (void)vow_pace_flush(k->pace);
+    return right;
+}
+
+static void *
+use_all_the_time(void *ctx)
+{
+    struct kin *k = ctx;
+
+    while (!atomic_load(&k->over)) {
+        (void)kin_use(k);
+        atomic_store(&k->begun, 1);
+    }
+    return NULL;
+}
+
+/* Sanitizers' allocators have locks that fork leaves taken: there, nothing is to be seen. */
+VOW_CASE(objects_are_used_on_in_the_child_whatever_others_were_about)
+{
+    struct kin k = {.begun = 0};
+    pthread_t thread;
+    pid_t pid;
+
+    if (!VOW_BLOCK_CACHE)
+        return;
+    kin_begin(&k);
+    assert_int_equal(pthread_create(&thread, NULL, use_all_the_time, &k), 0);
+    await_flag(&k.begun, 1);
+    for (int i = 0; i < FORKS; i++) {
+        if (in_child(&pid)) {
+            for (int n = 0; n < 20; n++)
+                require(kin_use(&k));
+            kin_end(&k);
+            leave(0);
+        }
+        assert_child_was_fine(pid);
+    }
+    atomic_store(&k.over, true);
+    pthread_join(thread, NULL);
+    assert_true(kin_use(&k));
+    kin_end(&k);
+}
+
+/* A thread that has a lock when a fork begins, and gives it up a while after that. */
+static struct {
+    struct vowi_lock *lock;
+    atomic_int held, forking;
+} holder;
+
+/* Before the library's: what is registered last comes first. */
+static void
+fork_begins(void)
+{
+    atomic_store(&holder.forking, 1);
+}
+
+static void *
+hold_lock(void *unused)
+{
+    const struct timespec a_while = {.tv_nsec = 20000000};
+
+    vowi_lock_acquire(holder.lock);
+    atomic_store(&holder.held, 1);
+    await_flag(&holder.forking, 1);
+    nanosleep(&a_while, NULL); /* else the fork might come too late to meet it */
+    vowi_lock_release(holder.lock);
+    return unused;
+}
+
+VOW_CASE(fork_waits_for_whoever_is_about_an_object)
+{
+    struct kin k = {.begun = 0};
+    pthread_t thread;
+    pid_t pid;
+
+    kin_begin(&k);
+    holder.lock = &k.channel->lock;
+    atomic_store(&holder.held, 0);
+    assert_int_equal(pthread_atfork(fork_begins, NULL, NULL), 0);
+    assert_int_equal(pthread_create(&thread, NULL, hold_lock, NULL), 0);
+    await_flag(&holder.held, 1);
+    atomic_store(&holder.forking, 0);
+    if (in_child(&pid)) {
+        require(kin_use(&k));
+        kin_end(&k);
+        leave(0);
+    }
+    pthread_join(thread, NULL);
+    assert_child_was_fine(pid);
+    kin_end(&k);
+}
+
 /* ---- in the middle of everything ------------------------------------------------------------------------ */
 
-enum { BUSY = 3, FORKS = 20 };
+enum { BUSY = 3 };
 
 struct busy {
     vow_executor *pool, *serial;
@@ -1417,6 +1582,8 @@ main(void)
         vow_test(task_that_forks_inside_the_wait_of_another_ends_in_the_child),
         vow_test(task_that_forks_may_end_its_thread_in_the_child),
         vow_test(task_of_a_manual_executor_that_forks_goes_on_in_the_child),
+        vow_test(objects_are_used_on_in_the_child_whatever_others_were_about),
+        vow_test(fork_waits_for_whoever_is_about_an_object),
         vow_test(fork_in_the_middle_of_contended_posts),
     };
 

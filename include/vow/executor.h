@@ -300,6 +300,13 @@ int vow_executor_dump(vow_executor *on, FILE *out);
  * queued at the fork is the parent's; the futures of that stay pending here after the
  * executor has been revived. Inline needs no reviving; fork and exec needs nothing.
  *
+ * Other objects. Promises and futures, channels, breakers, bulkheads, limiters, budgets,
+ * caches and their kin can be used in the child as they were: no thread was in the middle
+ * of a change to one. What was under way at the fork counts as under way for ever, a
+ * bulkhead's slots, say. A call that was in flight (vow_retry, vow_hedge, vow_map and
+ * what is built of those) is the parent's: let go of its future here, and do not ask it to
+ * stop, since another thread may have had its lock.
+ *
  * @param on  borrowed
  * @return    0, also if it was not left behind; VOW_E_CLOSED if it was closed before
  *            the fork; VOW_E_NOMEM; EAGAIN if no thread could be started, EMFILE and its

@@ -2,14 +2,15 @@
 /*
  * base/fork.c - what fork does to the library.
  *
- * Before it, the thread that forks takes all global locks; so nobody else is in the middle
- * of what they guard, and afterwards both processes let go of them. The child then takes
+ * Before it, the thread that forks takes all global locks, and those of objects that live
+ * long (sync/kept.c); so nobody else is in the middle of what they guard, and afterwards
+ * both processes let go of them. The child then takes
  * the nodes of threads that sleep no more off the states they hung on, and marks the
  * executors (core/fork.c).
  *
- * Locks of objects may be held for ever in the child: those of executors, whose
- * operations are replaced until they are revived, and lock bits of states, which whoever
- * waits for one takes over after LOST rounds.
+ * Other locks may be held for ever in the child: those of executors, whose operations are
+ * replaced until they are revived; lock bits of states, which whoever waits for one takes
+ * over after LOST rounds; those of one call, which is the parent's.
  *
  * The handlers are tied to the object that they are linked into, and go with it should
  * that be unloaded (the library itself never is: -z nodelete).
@@ -25,20 +26,36 @@
 #define VOWI_FORK_LOST 2000000
 #endif
 
+/* relaxed: under the lock under which it was set */
+static void
+kept_at_fork(bool before)
+{
+    void (*kept)(bool) = vowi_load_relaxed(&vowi_globals.kept_at_fork);
+
+    if (kept != NULL)
+        kept(before);
+}
+
+/* In the order in which they are taken elsewhere: an object's may be held where a global
+ * one is taken, that of the timers where an object's is. */
 static void
 before_fork(void)
 {
+    vowi_global_lock(VOWI_GLOBAL_KEPT);
     vowi_timer_thread_before_fork();
-    for (int i = 0; i < VOWI_GLOBAL_LOCKS; i++)
+    kept_at_fork(true);
+    for (int i = VOWI_GLOBAL_KEPT + 1; i < VOWI_GLOBAL_LOCKS; i++)
         pthread_mutex_lock(&vowi_globals.locks[i]);
 }
 
 static void
 let_go(bool in_child)
 {
-    for (int i = VOWI_GLOBAL_LOCKS - 1; i >= 0; i--)
+    for (int i = VOWI_GLOBAL_LOCKS - 1; i > VOWI_GLOBAL_KEPT; i--)
         pthread_mutex_unlock(&vowi_globals.locks[i]);
+    kept_at_fork(false);
     vowi_timer_thread_after_fork(in_child);
+    vowi_global_unlock(VOWI_GLOBAL_KEPT);
 }
 
 static void

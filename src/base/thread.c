@@ -18,6 +18,7 @@ _Thread_local unsigned long vowi_rmw_count;
 struct vowi_globals vowi_globals = {
     .key_once = PTHREAD_ONCE_INIT,
     .locks = {
+        [VOWI_GLOBAL_KEPT] = PTHREAD_MUTEX_INITIALIZER,
         [VOWI_GLOBAL_DEFAULT_POOL] = PTHREAD_MUTEX_INITIALIZER,
         [VOWI_GLOBAL_WAITS] = PTHREAD_MUTEX_INITIALIZER,
         [VOWI_GLOBAL_REMOVALS] = PTHREAD_MUTEX_INITIALIZER,

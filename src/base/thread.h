@@ -129,6 +129,7 @@ void vowi_thread_drain(struct vowi_thread *t);
  * them (base/fork.c). A thread that holds one takes only later ones.
  */
 enum vowi_global_lock {
+    VOWI_GLOBAL_KEPT,         /* sync/kept.c: locks that a fork takes */
     VOWI_GLOBAL_DEFAULT_POOL, /* executors/pool.c: making it */
     VOWI_GLOBAL_WAITS,        /* core/deadlock.c: who waits for whom */
     VOWI_GLOBAL_REMOVALS,     /* core/registration.c: who waits for a callback */
@@ -161,6 +162,7 @@ struct vowi_globals {
     /* base/fork.c */
     pthread_mutex_t locks[VOWI_GLOBAL_LOCKS];
     void (*_Atomic in_child)(void); /* core's part; NULL: it has nothing to do */
+    void (*_Atomic kept_at_fork)(bool before); /* sync/kept.c's; likewise */
     unsigned forks; /* between the first process and this; written by its only thread */
 };
 

@@ -430,7 +430,7 @@ vow_channel_new(size_t capacity)
     if (c == NULL)
         return NULL;
     memset(c, 0, sizeof *c);
-    if (vowi_lock_init(&c->lock, VOWI_RANK_CHANNEL) != 0) {
+    if (vowi_kept_init(&c->at_fork, &c->lock, VOWI_RANK_CHANNEL) != 0) {
         vowi_free(c, sizeof *c + capacity * sizeof(vow_value));
         return NULL;
     }
@@ -459,7 +459,7 @@ vowi_channel_memory_unref(vow_channel *c)
 
     if (!vowi_refs_drop(&c->memory))
         return;
-    vowi_lock_fini(&c->lock);
+    vowi_kept_fini(&c->at_fork);
     vowi_free(c, size);
 }
 

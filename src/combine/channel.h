@@ -16,6 +16,7 @@
 
 #include "base/atomic.h"
 #include "base/list.h"
+#include "sync/kept.h"
 #include "sync/lock.h"
 #include "sync/refs.h"
 
@@ -47,6 +48,7 @@ struct vow_channel {
         memory; /* one for all handles, one for each party that may come back */
     size_t capacity;
     struct vowi_lock lock;
+    struct vowi_kept at_fork;
 
     /* guarded by lock */
     bool closed;

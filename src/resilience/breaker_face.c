@@ -132,7 +132,7 @@ init(vow_breaker *b)
 
     vowi_refs_init(&b->refs);
     b->random.state = o->seed != 0 ? o->seed : vowi_random_seed(b);
-    if (vowi_lock_init(&b->lock, VOWI_RANK_BREAKER) != 0)
+    if (vowi_kept_init(&b->at_fork, &b->lock, VOWI_RANK_BREAKER) != 0)
         return false;
     b->probes = vowi_alloc(o->probes * sizeof *b->probes);
     if (b->probes == NULL)
@@ -145,7 +145,7 @@ init(vow_breaker *b)
 free_probes:
     vowi_free(b->probes, o->probes * sizeof *b->probes);
 fini_lock:
-    vowi_lock_fini(&b->lock);
+    vowi_kept_fini(&b->at_fork);
     return false;
 }
 
@@ -188,7 +188,7 @@ vow_breaker_unref(vow_breaker *b)
         return;
     vowi_window_fini(&b->window);
     vowi_free(b->probes, b->options.probes * sizeof *b->probes);
-    vowi_lock_fini(&b->lock);
+    vowi_kept_fini(&b->at_fork);
     vowi_free(b, sizeof *b);
 }
 

@@ -13,6 +13,7 @@
 
 #include "resilience/random.h"
 #include "resilience/window.h"
+#include "sync/kept.h"
 #include "sync/lock.h"
 #include "sync/refs.h"
 
@@ -30,6 +31,7 @@ struct vow_breaker {
     vow_breaker_options options; /* with the defaults filled in; not written again */
 
     struct vowi_lock lock;
+    struct vowi_kept at_fork;
     vow_breaker_metrics seen; /* guarded by lock, like all that follows */
     vow_breaker_state state;
     uint64_t epoch;

@@ -14,6 +14,7 @@
 #include "base/options.h"
 #include "base/time.h"
 #include "resilience/bucket.h"
+#include "sync/kept.h"
 #include "sync/lock.h"
 #include "sync/refs.h"
 
@@ -22,6 +23,7 @@ struct vow_budget {
     double ratio;
     vow_clock *clock;
     struct vowi_lock lock;
+    struct vowi_kept at_fork;
     struct vowi_bucket bucket; /* guarded by lock */
 };
 
@@ -47,7 +49,7 @@ vow_budget_new(const vow_budget_options *opt)
         return NULL;
     }
     b = vowi_alloc(sizeof *b);
-    if (b == NULL || vowi_lock_init(&b->lock, VOWI_RANK_BUDGET) != 0) {
+    if (b == NULL || vowi_kept_init(&b->at_fork, &b->lock, VOWI_RANK_BUDGET) != 0) {
         vowi_free(b, sizeof *b);
         errno = ENOMEM;
         return NULL;
@@ -72,7 +74,7 @@ vow_budget_unref(vow_budget *b)
 {
     if (b == NULL || !vowi_refs_drop(&b->refs))
         return;
-    vowi_lock_fini(&b->lock);
+    vowi_kept_fini(&b->at_fork);
     vowi_free(b, sizeof *b);
 }
 

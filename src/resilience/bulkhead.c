@@ -26,6 +26,7 @@
 #include "base/time.h"
 #include "resilience/bulkhead_internal.h"
 #include "resilience/call.h"
+#include "sync/kept.h"
 #include "sync/lock.h"
 #include "sync/refs.h"
 
@@ -34,6 +35,7 @@ struct vow_bulkhead {
     vow_bulkhead_options options; /* with the defaults filled in; not written again */
 
     struct vowi_lock lock;
+    struct vowi_kept at_fork;
     vow_bulkhead_metrics seen; /* guarded by lock; so is the queue */
     struct vowi_list queue;    /* tickets, the first to come first */
 };
@@ -490,7 +492,7 @@ vow_bulkhead_new(const vow_bulkhead_options *opt)
         return NULL;
     }
     b = vowi_alloc(sizeof *b);
-    if (b == NULL || vowi_lock_init(&b->lock, VOWI_RANK_LIMIT) != 0) {
+    if (b == NULL || vowi_kept_init(&b->at_fork, &b->lock, VOWI_RANK_LIMIT) != 0) {
         vowi_free(b, sizeof *b);
         errno = ENOMEM;
         return NULL;
@@ -521,7 +523,7 @@ vow_bulkhead_unref(vow_bulkhead *b)
 {
     if (b == NULL || !vowi_refs_drop(&b->refs))
         return;
-    vowi_lock_fini(&b->lock);
+    vowi_kept_fini(&b->at_fork);
     vowi_free(b, sizeof *b);
 }
 

@@ -27,6 +27,7 @@
 #include "base/time.h"
 #include "queue/keys.h"
 #include "resilience/random.h"
+#include "sync/kept.h"
 #include "sync/lock.h"
 #include "sync/refs.h"
 
@@ -38,6 +39,7 @@ struct vow_cache {
     vow_clock *clock;
 
     struct vowi_lock lock;
+    struct vowi_kept at_fork;
     struct vowi_keys keys; /* guarded by lock, like all that follows */
     struct vowi_list kept; /* with an outcome; least recently used first */
     size_t kept_count;
@@ -441,11 +443,11 @@ init(vow_cache *c, const vow_cache_options *o, bool keeps)
     c->most = o->most != 0 ? o->most : 1024;
     c->clock = o->clock;
     vowi_list_init(&c->kept);
-    if (vowi_lock_init(&c->lock, VOWI_RANK_CACHE) != 0)
+    if (vowi_kept_init(&c->at_fork, &c->lock, VOWI_RANK_CACHE) != 0)
         return false;
     if (vowi_keys_init(&c->keys, first, vowi_random_next(&r)))
         return true;
-    vowi_lock_fini(&c->lock);
+    vowi_kept_fini(&c->at_fork);
     return false;
 }
 
@@ -483,7 +485,7 @@ vow_cache_unref(vow_cache *c)
         return;
     vow_cache_clear(c); /* with itself as its last user */
     vowi_keys_fini(&c->keys);
-    vowi_lock_fini(&c->lock);
+    vowi_kept_fini(&c->at_fork);
     vowi_free(c, sizeof *c);
 }
 

@@ -9,6 +9,7 @@
 #include "base/options.h"
 #include "resilience/later.h"
 #include "resilience/random.h"
+#include "sync/kept.h"
 #include "sync/lock.h"
 #include "sync/refs.h"
 
@@ -16,6 +17,7 @@ struct vow_chaos {
     struct vowi_refs refs;
     vow_chaos_options options; /* with the defaults filled in; not written again */
     struct vowi_lock lock;
+    struct vowi_kept at_fork;
     struct vowi_random random; /* guarded by lock */
 };
 
@@ -83,7 +85,7 @@ vow_chaos_new(const vow_chaos_options *opt)
         return NULL;
     }
     c = vowi_alloc(sizeof *c);
-    if (c == NULL || vowi_lock_init(&c->lock, VOWI_RANK_LIMIT) != 0) {
+    if (c == NULL || vowi_kept_init(&c->at_fork, &c->lock, VOWI_RANK_LIMIT) != 0) {
         vowi_free(c, sizeof *c);
         errno = ENOMEM;
         return NULL;
@@ -107,6 +109,6 @@ vow_chaos_unref(vow_chaos *c)
 {
     if (c == NULL || !vowi_refs_drop(&c->refs))
         return;
-    vowi_lock_fini(&c->lock);
+    vowi_kept_fini(&c->at_fork);
     vowi_free(c, sizeof *c);
 }

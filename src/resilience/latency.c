@@ -12,6 +12,7 @@
 #include <vow/hedge.h>
 
 #include "base/mem.h"
+#include "sync/kept.h"
 #include "sync/lock.h"
 #include "sync/refs.h"
 
@@ -23,6 +24,7 @@
 struct vow_latency {
     struct vowi_refs refs;
     struct vowi_lock lock;
+    struct vowi_kept at_fork;
     uint32_t counts[BUCKETS]; /* guarded by lock */
     uint32_t total;           /* guarded by lock; of counts */
     uint32_t fresh;           /* guarded by lock; since they were halved */
@@ -73,7 +75,7 @@ vow_latency_new(void)
         return NULL;
     memset(l, 0, sizeof *l);
     vowi_refs_init(&l->refs);
-    if (vowi_lock_init(&l->lock, VOWI_RANK_LATENCY) == 0)
+    if (vowi_kept_init(&l->at_fork, &l->lock, VOWI_RANK_LATENCY) == 0)
         return l;
     vowi_free(l, sizeof *l);
     return NULL;
@@ -92,7 +94,7 @@ vow_latency_unref(vow_latency *l)
 {
     if (l == NULL || !vowi_refs_drop(&l->refs))
         return;
-    vowi_lock_fini(&l->lock);
+    vowi_kept_fini(&l->at_fork);
     vowi_free(l, sizeof *l);
 }
 

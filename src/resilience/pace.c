@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "base/options.h"
 #include "base/time.h"
+#include "sync/kept.h"
 #include "sync/lock.h"
 #include "sync/refs.h"
 
@@ -39,6 +40,7 @@ struct vow_pace {
     bool throttles;
 
     struct vowi_lock lock;
+    struct vowi_kept at_fork;
     bool open;     /* guarded by lock, like all that follows */
     vow_ns opened; /* when */
     vow_ns due;    /* when it ends */
@@ -379,7 +381,7 @@ pace_new(const vow_pace_options *opt, bool throttles)
     if (o.edges == VOW_EDGES_DEFAULT)
         o.edges = throttles ? VOW_EDGE_BOTH : VOW_EDGE_TRAILING;
     p = vowi_alloc(sizeof *p);
-    if (p == NULL || vowi_lock_init(&p->lock, VOWI_RANK_LIMIT) != 0) {
+    if (p == NULL || vowi_kept_init(&p->at_fork, &p->lock, VOWI_RANK_LIMIT) != 0) {
         vowi_free(p, sizeof *p);
         errno = ENOMEM;
         return NULL;
@@ -418,6 +420,6 @@ vow_pace_unref(vow_pace *p)
 {
     if (p == NULL || !vowi_refs_drop(&p->refs))
         return;
-    vowi_lock_fini(&p->lock);
+    vowi_kept_fini(&p->at_fork);
     vowi_free(p, sizeof *p);
 }

@@ -22,6 +22,7 @@
 #include "resilience/bucket.h"
 #include "resilience/later.h"
 #include "resilience/rate_limit_internal.h"
+#include "sync/kept.h"
 #include "sync/lock.h"
 #include "sync/refs.h"
 
@@ -32,6 +33,7 @@ struct vow_rate_limit {
     vow_rate_limit_options options; /* with the defaults filled in; not written again */
 
     struct vowi_lock lock;
+    struct vowi_kept at_fork;
     vow_rate_limit_metrics seen; /* guarded by lock, like all that follows */
     struct vowi_bucket bucket;
     vow_ns *times; /* of a window: options.calls of them, the oldest at next */
@@ -170,7 +172,7 @@ init(vow_rate_limit *l)
         for (unsigned i = 0; i < o->calls; i++)
             l->times[i] = INT64_MIN;
     }
-    if (vowi_lock_init(&l->lock, VOWI_RANK_LIMIT) == 0)
+    if (vowi_kept_init(&l->at_fork, &l->lock, VOWI_RANK_LIMIT) == 0)
         return true;
     vowi_free(l->times, o->calls * sizeof *l->times);
     return false;
@@ -213,7 +215,7 @@ vow_rate_limit_unref(vow_rate_limit *l)
     if (l == NULL || !vowi_refs_drop(&l->refs))
         return;
     vowi_free(l->times, l->options.calls * sizeof *l->times);
-    vowi_lock_fini(&l->lock);
+    vowi_kept_fini(&l->at_fork);
     vowi_free(l, sizeof *l);
 }
 
