@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * @file vow/batch.h
- * Many items through one step: mapped, filtered, one after another, a range in pieces.
+ * Many items through one step: mapped, filtered, made one value of, one after another.
  *
  *     vow_future *f = vow_map(pool, &VOW_MAP_OPTIONS(.limit = 8), urls, n, fetch, VOW_NIL);
  *     const vow_results *pages = vow_get_results(f);
@@ -101,6 +101,68 @@ vow_future *vow_map(vow_executor *on, const vow_map_options *opt, const vow_valu
  */
 vow_future *vow_map_from(vow_executor *on, const vow_map_options *opt, vow_next_fn *next,
                          vow_value source, vow_then_fn *fn, vow_value ctx) VOW_MUST_USE;
+
+/**
+ * Makes one value of two that stand side by side, both lent until it returns. To return
+ * one of them keeps that one, so that adding to what @p left points at, and returning
+ * left, is the way to do it without a new one; the library drops the other. A future to
+ * follow is VOW_E_INVALID.
+ */
+typedef vow_result vow_fold_fn(vow_value left, vow_value right, void *ctx);
+
+/**
+ * Runs each item through @p map on @p on, a few at a time, and makes one value of what
+ * comes of them, by folding two at a time as they come. Otherwise as vow_map.
+ *
+ *     static vow_result count_words(vow_value path, void *ctx);
+ *     static vow_result add(vow_value a, vow_value b, void *ctx)
+ *     {
+ *         return vow_ok(vow_i64(a.as.i64 + b.as.i64));
+ *     }
+ *
+ *     vow_future *f = vow_map_reduce(pool, NULL, paths, n, count_words, add, VOW_NIL);
+ *
+ * Which values are folded first is not the same each time; the order is: @p fold gets
+ * neighbours, that of the items before on the left, unless the options say .unordered. So
+ * it must be associative, and then need not be commutative. Each value but the outcome is
+ * dropped once, as soon as it has been folded into another; how many there are at a time
+ * depends on the window alone. An item that the step gives back is such a value.
+ *
+ * An error of @p fold is one of the item whose value was to be folded.
+ *
+ * @param on     as for vow_map
+ * @param opt    borrowed for the call; NULL is the defaults; .each, and .flags, mean
+ *               nothing here
+ * @param items  as for vow_map; none: the outcome is VOW_NIL, which reads as 0
+ * @param n      how many
+ * @param map    as the step of vow_map
+ * @param fold   called once less than there are items, several calls at a time, on
+ *               threads of @p on
+ * @param ctx    consumed: dropped after the last item has ended; passed to both
+ * @return       owned; fulfilled with the value; NULL if memory ran out
+ * @contract     as vow_map
+ */
+vow_future *vow_map_reduce(vow_executor *on, const vow_map_options *opt,
+                           const vow_value *items, size_t n, vow_then_fn *map,
+                           vow_fold_fn *fold, vow_value ctx) VOW_MUST_USE;
+
+/**
+ * Is vow_map_reduce over what a function gives, which is asked for an item when there is
+ * room for one.
+ *
+ * @param on      as for vow_map_from
+ * @param opt     borrowed for the call; as for vow_map_reduce
+ * @param next    as for vow_map_from
+ * @param source  consumed: its context; dropped after the last call
+ * @param map     as the step of vow_map
+ * @param fold    as for vow_map_reduce
+ * @param ctx     consumed: dropped after the last item has ended; passed to both
+ * @return        owned; fulfilled with the value; NULL if memory ran out
+ * @contract      as vow_map_from
+ */
+vow_future *vow_map_reduce_from(vow_executor *on, const vow_map_options *opt,
+                                vow_next_fn *next, vow_value source, vow_then_fn *map,
+                                vow_fold_fn *fold, vow_value ctx) VOW_MUST_USE;
 
 /** Says whether to keep an item, lent until it returns. */
 typedef bool vow_filter_fn(vow_value item, void *ctx);

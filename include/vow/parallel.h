@@ -29,6 +29,7 @@
 #define VOW_PARALLEL_H
 
 #include <vow/base.h>
+#include <vow/batch.h>
 #include <vow/cancel.h>
 #include <vow/executor.h>
 #include <vow/future.h>
@@ -53,6 +54,7 @@ typedef struct vow_range_options {
     unsigned width;   /**< calls at a time; default: the threads of a pool, else 1 */
     int priority;     /**< an enum vow_priority */
     vow_token *token; /**< shared: cancels the result; NULL: none */
+    bool unordered;   /**< vow_parallel_reduce may fold any two values, in any order */
 } vow_range_options;
 
 /** Options for vow_parallel_for: &VOW_RANGE_OPTIONS(.grain = 1000). */
@@ -100,6 +102,46 @@ typedef vow_error *vow_range_fn(size_t first, size_t end, void *ctx);
  */
 vow_future *vow_parallel_for(vow_executor *on, const vow_range_options *opt, size_t begin,
                              size_t end, vow_range_fn *fn, vow_value ctx) VOW_MUST_USE;
+
+/** Makes a value of the indices from @p first up to, not including, @p end. */
+typedef vow_result vow_reduce_fn(size_t first, size_t end, void *ctx);
+
+/**
+ * Calls @p map on @p on for pieces of a range, as vow_parallel_for does, and makes one
+ * value of all by folding two at a time as they come.
+ *
+ *     static vow_result sum(size_t first, size_t end, void *numbers);
+ *     static vow_result add(vow_value a, vow_value b, void *numbers)
+ *     {
+ *         return vow_ok(vow_f64(a.as.f64 + b.as.f64));
+ *     }
+ *
+ *     vow_future *f = vow_parallel_reduce(pool, NULL, 0, n, sum, add, vow_ptr(numbers));
+ *
+ * Where the pieces begin, and which values are folded first, is not the same each time;
+ * the order is: @p fold gets neighbours, the one with lower indices on the left, unless
+ * the options say .unordered. So it must be associative, and then need not be
+ * commutative. Each value but the outcome is dropped once, as soon as it has been folded
+ * into another; how many there are at a time depends on the threads alone.
+ *
+ * Errors of @p map and @p fold, cancelling, refusals and when the result settles: all as
+ * for vow_parallel_for.
+ *
+ * @param on     as for vow_parallel_for
+ * @param opt    borrowed for the call; NULL is the defaults
+ * @param begin  the first index
+ * @param end    the one after the last; the same: the outcome is VOW_NIL, which reads as 0
+ * @param map    called as long as there is something left; a future to follow is
+ *               VOW_E_INVALID
+ * @param fold   called once less than @p map
+ * @param ctx    consumed: as for vow_parallel_for, and passed to both
+ * @return       owned; fulfilled with the value; else as vow_parallel_for
+ * @contract     any thread; never blocks (a bounded executor may); allocates; may run
+ *               @p map and @p fold before it returns if @p on is inline
+ */
+vow_future *vow_parallel_reduce(vow_executor *on, const vow_range_options *opt,
+                                size_t begin, size_t end, vow_reduce_fn *map,
+                                vow_fold_fn *fold, vow_value ctx) VOW_MUST_USE;
 
 VOW_END_DECLS
 

@@ -16,9 +16,8 @@ read_options(const vow_map_options *opt)
     return known;
 }
 
-/* Copies the items, which are the plan's then; false without memory, and they are gone. */
-static bool
-copy_items(struct vowi_map_plan *plan, const vow_value *items, size_t n)
+bool
+vowi_map_copy_items(struct vowi_map_plan *plan, const vow_value *items, size_t n)
 {
     plan->n = n;
     if (n == 0)
@@ -36,8 +35,9 @@ copy_items(struct vowi_map_plan *plan, const vow_value *items, size_t n)
 /* ---- map --------------------------------------------------------------------------------- */
 
 static bool
-start_map(struct vowi_map_plan *plan, size_t index, vow_future **f)
+start_map(struct vowi_map_plan *plan, size_t index, size_t place, vow_future **f)
 {
+    (void)place;
     *f = vow_then(vow_resolved(plan->items[index]), plan->on, plan->fn.then,
                   vow_ptr(plan->ctx.as.ptr));
     return true;
@@ -52,17 +52,18 @@ vow_map(vow_executor *on, const vow_map_options *opt, const vow_value *items, si
                                  .start = start_map,
                                  .fn.then = fn,
                                  .ctx = ctx};
-    bool enough = copy_items(&plan, items, n);
+    bool enough = vowi_map_copy_items(&plan, items, n);
 
     return vowi_map_start(&plan, enough);
 }
 
 static bool
-start_next(struct vowi_map_plan *plan, size_t index, vow_future **f)
+start_next(struct vowi_map_plan *plan, size_t index, size_t place, vow_future **f)
 {
     vow_value item = VOW_NIL;
 
     (void)index;
+    (void)place;
     if (!plan->next(&item, plan->source.as.ptr))
         return false;
     *f = vow_then(vow_resolved(item), plan->on, plan->fn.then, vow_ptr(plan->ctx.as.ptr));
@@ -96,8 +97,9 @@ filter(vow_value in, void *ctx)
 }
 
 static bool
-start_filter(struct vowi_map_plan *plan, size_t index, vow_future **f)
+start_filter(struct vowi_map_plan *plan, size_t index, size_t place, vow_future **f)
 {
+    (void)place;
     *f = vow_then(vow_resolved(plan->items[index]), plan->on, filter, vow_ptr(plan));
     return true;
 }
@@ -111,7 +113,7 @@ vow_filter(vow_executor *on, const vow_map_options *opt, const vow_value *items,
                                  .start = start_filter,
                                  .fn.keep = fn,
                                  .ctx = ctx};
-    bool enough = copy_items(&plan, items, n);
+    bool enough = vowi_map_copy_items(&plan, items, n);
 
     plan.opt.each = NULL;
     return vowi_map_start(&plan, enough);
@@ -120,8 +122,9 @@ vow_filter(vow_executor *on, const vow_map_options *opt, const vow_value *items,
 /* ---- sequence -------------------------------------------------------------------------------- */
 
 static bool
-start_call(struct vowi_map_plan *plan, size_t index, vow_future **f)
+start_call(struct vowi_map_plan *plan, size_t index, size_t place, vow_future **f)
 {
+    (void)place;
     *f = vow_submit(plan->on, plan->fns[index], plan->items[index]);
     return true;
 }

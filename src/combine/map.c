@@ -11,6 +11,10 @@
  * place hangs on it with storage of its own, so an item that has started cannot be lost
  * for want of memory.
  *
+ * What becomes of an outcome: it is kept, for the results; or told, by .each; or a sink has
+ * taken it, in the item itself or in what it starts when the item has settled, which then
+ * counts as the item.
+ *
  * With .each a place is free again when its outcome was told; so in order, an item that
  * takes long holds up those that are a window ahead of it, and memory stays bounded.
  *
@@ -112,7 +116,7 @@ drop_rest(struct vowi_map_plan *plan, size_t from)
 static bool
 keeps_results(const struct map *m)
 {
-    return m->plan.opt.each == NULL;
+    return m->plan.opt.each == NULL && m->plan.sink == NULL;
 }
 
 /* Moves what is kept to more room; swaps it with what was there. Others may end items
@@ -164,6 +168,12 @@ reserve(struct map *m, size_t index)
     vowi_free(kept, room * sizeof *kept);
     vowi_free(indices, room * sizeof *indices);
     return enough;
+}
+
+static size_t
+place_index(const struct map *m, const struct place *p)
+{
+    return (size_t)(p - m->places);
 }
 
 /* ---- the end ---------------------------------------------------------------------------- */
@@ -237,6 +247,17 @@ settle_results(struct map *m)
     vow_promise_fulfill(m->promise, vowi_results_value(&m->results));
 }
 
+static void
+settle_worked(struct map *m)
+{
+    if (m->plan.sink != NULL)
+        m->plan.sink->settle(&m->plan, m->promise);
+    else if (keeps_results(m))
+        settle_results(m);
+    else
+        vow_promise_fulfill(m->promise, vow_u64(m->told));
+}
+
 /* Nothing runs any more, and nobody else is in here. */
 static void
 conclude(struct map *m)
@@ -249,13 +270,13 @@ conclude(struct map *m)
         vow_ignore(m->kept[i]);
         m->kept[i] = NULL;
     }
+    if (m->plan.sink != NULL && m->stopped)
+        m->plan.sink->gone(&m->plan);
     drop_rest(&m->plan, m->started);
     if (m->failed != NULL)
         settle_failed(m);
-    else if (keeps_results(m) && !m->stopped)
-        settle_results(m);
     else if (!m->stopped)
-        vow_promise_fulfill(p, vow_u64(m->told));
+        settle_worked(m);
     vow_executor_unref(m->plan.on);
     vow_promise_unref(p);
     map_unref(m);
@@ -348,9 +369,9 @@ static bool
 take_news_locked(struct map *m, struct place **p)
 {
     *p = NULL;
-    if (m->telling || m->told == m->ended || (m->stopped && !keeps_results(m)))
+    if (m->telling || m->told == m->ended || (m->stopped && m->plan.opt.each != NULL))
         return false;
-    if (!keeps_results(m)) {
+    if (m->plan.opt.each != NULL) {
         *p = next_ended_locked(m);
         if (*p == NULL)
             return false;
@@ -425,9 +446,10 @@ queue_locked(struct map *m, struct place *p)
     m->ended_last = p;
 }
 
-/* Puts an outcome where it belongs. Returns whether it stops the map. */
+/* Puts an outcome where it belongs. Returns whether it stops the map; *unwanted: what
+ * nobody wants any more. */
 static bool
-end_locked(struct map *m, struct place *p)
+end_locked(struct map *m, struct place *p, vow_future **unwanted)
 {
     const vow_error *error = vow_peek(p->item).error;
     bool stops =
@@ -439,13 +461,50 @@ end_locked(struct map *m, struct place *p)
         m->stopped = true;
     }
     p->ended = true;
-    if (keeps_results(m))
+    if (keeps_results(m)) {
         keep_locked(m, p);
-    else if (m->plan.opt.unordered)
+    } else if (m->plan.sink != NULL) {
+        *unwanted = p->item;
+        free_place_locked(m, p);
+    } else if (m->plan.opt.unordered) {
         queue_locked(m, p);
+    }
     m->ended++;
     m->in_flight--;
     return stops;
+}
+
+static void hang_on(struct map *m, struct place *p, vow_future *f);
+
+/* Whether there is more to be done with what has settled: then that goes on. */
+static bool
+goes_on(struct map *m, struct place *p)
+{
+    const struct vowi_map_sink *sink = m->plan.sink;
+    vow_future *f = NULL;
+
+    if (sink == NULL || vow_peek(p->item).error != NULL ||
+        !sink->more(&m->plan, place_index(m, p), p->item, &f))
+        return false;
+    hang_on(m, p, f);
+    return true;
+}
+
+static void
+end_item(struct map *m, struct place *p)
+{
+    vow_future *unwanted = NULL;
+    bool stops;
+
+    vowi_lock_acquire(&m->lock);
+    stops = end_locked(m, p, &unwanted);
+    vowi_lock_release(&m->lock);
+    vow_ignore(unwanted);
+    if (stops)
+        ask_all_to_stop(m);
+    tell(m);
+    pump(m);
+    conclude_if_over(m);
 }
 
 static void
@@ -453,19 +512,30 @@ item_ended(vow_task *task, int why)
 {
     struct place *p = vowi_container_of(task, struct place, hanger.task);
     struct map *m = p->map;
-    bool stops;
 
     (void)why;
     map_ref(m);
-    vowi_lock_acquire(&m->lock);
-    stops = end_locked(m, p);
-    vowi_lock_release(&m->lock);
-    if (stops)
-        ask_all_to_stop(m);
-    tell(m);
-    pump(m);
-    conclude_if_over(m);
+    if (!goes_on(m, p))
+        end_item(m, p);
     map_unref(m);
+}
+
+/* What is in a place from now on: consumed. */
+static void
+hang_on(struct map *m, struct place *p, vow_future *f)
+{
+    vow_future *before, *stop = NULL;
+
+    vowi_lock_acquire(&m->lock);
+    before = p->item;
+    p->item = f;
+    if (m->stopped)
+        stop = vow_ref(f);
+    vowi_lock_release(&m->lock);
+    vow_ignore(before);
+    vowi_hang(f, &p->hanger, item_ended);
+    vow_future_cancel(stop, NULL);
+    vow_ignore(stop);
 }
 
 /* A place for the next item; NULL if there is none, or no item. */
@@ -480,7 +550,7 @@ take_place_locked(struct map *m)
         m->exhausted = true;
         return NULL;
     }
-    if (!keeps_results(m) && !m->plan.opt.unordered) { /* a ring */
+    if (m->plan.opt.each != NULL && !m->plan.opt.unordered) { /* a ring */
         p = &m->places[m->started % m->limit];
         if (m->started - m->told + m->telling >= m->limit)
             return NULL;
@@ -495,18 +565,10 @@ static bool
 start(struct map *m, struct place *p)
 {
     vow_future *f = NULL;
-    bool stopped;
 
-    if (!m->plan.start(&m->plan, p->index, &f))
+    if (!m->plan.start(&m->plan, p->index, place_index(m, p), &f))
         return false;
-    vowi_lock_acquire(&m->lock);
-    p->item = f;
-    stopped = m->stopped;
-    vowi_lock_release(&m->lock);
-    f = stopped ? vow_ref(f) : NULL;
-    vowi_hang(p->item, &p->hanger, item_ended);
-    vow_future_cancel(f, NULL);
-    vow_ignore(f);
+    hang_on(m, p, f);
     return true;
 }
 
@@ -551,8 +613,8 @@ pump(struct map *m)
 
 /* ---- making one ------------------------------------------------------------------------------- */
 
-static size_t
-limit_of(const struct vowi_map_plan *plan)
+size_t
+vowi_map_limit(const struct vowi_map_plan *plan)
 {
     size_t limit = plan->opt.limit;
     unsigned threads = vow_pool_threads(plan->on);
@@ -567,7 +629,7 @@ limit_of(const struct vowi_map_plan *plan)
 static struct map *
 map_new(const struct vowi_map_plan *plan)
 {
-    size_t limit = limit_of(plan);
+    size_t limit = vowi_map_limit(plan);
     size_t size = sizeof(struct map) + limit * sizeof(struct place);
     struct map *m = limit < SIZE_MAX / 2 / sizeof(struct place) ? vowi_alloc(size) : NULL;
 
@@ -623,6 +685,8 @@ vowi_map_start(const struct vowi_map_plan *plan, bool enough_memory)
     drop_rest(&rest, 0);
     if (m != NULL) {
         vow_executor_unref(plan->on);
+        /* Its future has gone: an error that nobody saw would be reported. */
+        vow_promise_reject(m->promise, vow_error_of(VOW_E_CANCELLED));
         vow_promise_unref(m->promise);
         map_unref(m);
         map_unref(m);

@@ -35,7 +35,7 @@ static bool
 fulfill(struct vowi_range *r)
 {
     vowi_join_fulfill(r->join, vow_u64(r->end - r->begin));
-    return false;
+    return true;
 }
 
 static const struct vowi_range_kind loop_kind = {
@@ -67,13 +67,10 @@ vow_parallel_for(vow_executor *on, const vow_range_options *opt, size_t begin, s
     struct vowi_range_plan plan = {
         .on = on, .begin = begin, .end = end, .site = __builtin_return_address(0)};
 
-    if (begin < end) {
-        vowi_options_read(&plan.opt, sizeof plan.opt, opt);
-        return start(&plan, fn, ctx);
+    if (begin >= end) {
+        vow_value_drop(ctx);
+        return vowi_range_empty(&plan, vow_u64(0));
     }
-    vow_value_drop(ctx);
-    if (begin == end)
-        return vow_resolved(vow_u64(0));
-    return vow_rejected(vow_error_new(
-        VOW_E_INVALID, "a range that begins at %zu and ends at %zu", begin, end));
+    vowi_options_read(&plan.opt, sizeof plan.opt, opt);
+    return start(&plan, fn, ctx);
 }

@@ -243,7 +243,7 @@ run_lane(void *ctx)
             return vow_yield_task();
     }
     lane->calling = false;
-    return vow_ok(VOW_NIL);
+    return vow_ok(r->kind->result != NULL ? r->kind->result(lane) : VOW_NIL);
 }
 
 static void
@@ -303,17 +303,15 @@ static bool
 conclude_all(struct vowi_join *j)
 {
     struct vowi_range *r = range_of(j);
-    bool kept = true;
+    bool fulfilled = is_done(r) && r->kind->fulfill(r);
 
-    if (is_done(r)) {
-        kept = r->kind->fulfill(r);
-    } else {
+    if (!fulfilled) {
         vowi_reject_for(j, &r->failed, first_failed(j));
         r->failed.error.position = 0;
     }
     for (size_t i = 0; i < r->width; i++)
         vow_ignore(vowi_join_inputs(j)[i]);
-    return kept;
+    return !fulfilled;
 }
 
 static bool
@@ -441,4 +439,14 @@ vowi_range_start(struct vowi_range *r, const struct vowi_range_plan *plan)
         return vowi_join_start(r->join, lanes);
     vowi_join_discard(r->join);
     return NULL;
+}
+
+vow_future *
+vowi_range_empty(const struct vowi_range_plan *plan, vow_value value)
+{
+    if (plan->begin == plan->end)
+        return vow_resolved(value);
+    return vow_rejected(vow_error_new(VOW_E_INVALID,
+                                      "a range that begins at %zu and ends at %zu",
+                                      plan->begin, plan->end));
 }

@@ -38,10 +38,13 @@ struct vowi_range_kind {
     /* What the lane had is done, it looks for more elsewhere; NULL: nothing to do. */
     vow_error *(*used_up)(struct vowi_lane *lane);
 
+    /* There is nothing left: what the lane's future is fulfilled with; NULL: nothing. */
+    vow_value (*result)(struct vowi_lane *lane);
+
     /* No lane runs any more, and none will: drops what is left. May run user code. */
     void (*gone)(struct vowi_range *r);
 
-    /* All of it is done: says what the outcome is. Returns whether it lies in here. */
+    /* All calls are made: says what the outcome is. False: some lane did not see to it. */
     bool (*fulfill)(struct vowi_range *r);
 };
 
@@ -76,6 +79,9 @@ struct vowi_range *vowi_range_new(const struct vowi_range_kind *kind,
 
 /* Starts it. Without memory: NULL, and `gone` was called. */
 vow_future *vowi_range_start(struct vowi_range *r, const struct vowi_range_plan *plan);
+
+/* What becomes of a range without indices: the value, or an error if it is none. */
+vow_future *vowi_range_empty(const struct vowi_range_plan *plan, vow_value value);
 
 static inline struct vowi_lane *
 vowi_range_lane(const struct vowi_range *r, unsigned i)

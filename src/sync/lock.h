@@ -34,6 +34,7 @@ enum vowi_rank {
     VOWI_RANK_CHANNEL,  /* combine/channel.c: one channel, or several in their order */
     VOWI_RANK_MAP,      /* combine/map.c: one map */
     VOWI_RANK_GROUP,    /* combine/group.c: one group */
+    VOWI_RANK_FOLD,     /* combine/fold.c: values that wait for their neighbours */
     VOWI_RANK_REMOVALS, /* core/registration.c: who waits for a callback to return */
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * scenarios_parallel.c - ranges: lanes that steal from each other, fail, are refused and
- * told to stop.
+ * told to stop, and fold what they have.
  *
  * An executor that keeps its tasks, so that each thread runs one lane: a lane that wants
  * another turn has it at once.
@@ -179,4 +179,110 @@ SCENARIO(range_cancelled_by_two, 0, "a loop is cancelled while both lanes work",
     make(2);
     run_threads(runs_one, runs_other, cancels);
     outcome("code %d, %d done", code(), done());
+}
+
+/* ---- one value of many ------------------------------------------------------------------ */
+
+static struct span {
+    size_t first, end;
+    int dropped;
+} span[8];
+
+static void
+drop_span(void *ptr)
+{
+    require(++((struct span *)ptr)->dropped == 1);
+}
+
+static vow_result
+make_span(size_t first, size_t end, void *ctx)
+{
+    struct span *s = &span[first];
+
+    require(ctx == &dropped && dropped == 0);
+    if ((int)first + 1 == fails_at)
+        return vow_fail(EIO, "told to");
+    s->first = first;
+    s->end = end;
+    return vow_ok(vow_own(s, drop_span));
+}
+
+static vow_result
+join_spans(vow_value left, vow_value right, void *ctx)
+{
+    struct span *a = left.as.ptr, *b = right.as.ptr;
+
+    require(ctx == &dropped && a->end == b->first);
+    a->end = b->end;
+    return vow_ok(left);
+}
+
+static void
+make_reduction(size_t n)
+{
+    f = vow_parallel_reduce(&keeper, &VOW_RANGE_OPTIONS(.width = LANES), 0, n, make_span,
+                            join_spans, vow_own(&dropped, drop));
+}
+
+/* How many spans were made; each dropped once. */
+static int
+made(void)
+{
+    int n = 0;
+
+    for (int i = 0; i < 8; i++) {
+        n += span[i].end != 0;
+        require(span[i].dropped == (span[i].end != 0));
+    }
+    require(dropped == 1);
+    return n;
+}
+
+static void
+tell_of_reduction(void)
+{
+    vow_view r = vow_peek(f);
+    const struct span *all = r.value.as.ptr;
+    size_t end = r.error == NULL ? all->end : 0;
+    int seen;
+
+    require(r.error != NULL || (all == &span[0] && all->dropped == 0));
+    seen = code();
+    outcome("code %d, up to %d, %d made", seen, (int)end, made());
+}
+
+SCENARIO(reduction_shared, 0, "two lanes reduce two indices, and fold what they have",
+         EXPECTED("code 0, up to 2, 2 made", "in order, whoever was the last"))
+{
+    make_reduction(2);
+    run_threads(runs_one, runs_other);
+    tell_of_reduction();
+}
+
+SCENARIO(reduction_stolen, 0, "two lanes reduce four indices, and steal from each other",
+         EXPECTED("code 0, up to 4, 4 made", "in order, whoever was the last"))
+{
+    make_reduction(4);
+    run_threads(runs_one, runs_other);
+    tell_of_reduction();
+}
+
+SCENARIO(reduction_failing, 0, "a call fails while the other lane has a value in hand",
+         EXPECTED("code 5, up to 0, 1 made", "the other one's was dropped"),
+         EXPECTED("code 5, up to 0, 0 made", "it was the first"))
+{
+    fails_at = 1;
+    make_reduction(2);
+    run_threads(runs_one, runs_other);
+    tell_of_reduction();
+}
+
+SCENARIO(reduction_cancelled, 0, "a reduction is cancelled as its last lane ends",
+         EXPECTED("code 0, up to 2, 2 made", "too late"),
+         EXPECTED("code 4096, up to 0, 2 made", "its value was dropped"))
+{
+    make_reduction(2);
+    runs_other();
+    run_threads(runs_one, cancels);
+    tell_of_reduction();
 }

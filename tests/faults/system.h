@@ -75,7 +75,10 @@
 /** With ranges. */
 #define PARALLEL_SCENARIOS(X)                                                            \
     X(loop_on_manual)                                                                    \
-    X(loop_on_a_pool)
+    X(loop_on_a_pool)                                                                    \
+    X(range_reduced_on_manual)                                                           \
+    X(items_reduced_on_manual)                                                           \
+    X(items_reduced_on_a_pool)
 
 /** With pipelines. */
 #define PIPELINE_SCENARIOS(X)                                                            \

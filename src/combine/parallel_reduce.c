@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * combine/parallel_reduce.c - values of the pieces of a range, folded: vow_parallel_reduce.
+ *
+ * A lane folds what its pieces give into one run as long as they follow each other, which
+ * takes no lock. Before it steals elsewhere it puts that run where its neighbours are. Who
+ * has all of it in hand is the last to put, and its future is the outcome.
+ */
+#include <vow/parallel.h>
+
+#include "base/list.h"
+#include "base/options.h"
+#include "combine/fold.h"
+#include "combine/range.h"
+
+struct reduction {
+    struct vowi_range range;
+    vow_reduce_fn *map;
+    struct vowi_fold fold;
+    struct vowi_slot slot; /* and one in each lane */
+};
+
+struct reducer {
+    struct vowi_lane lane;
+    struct vowi_hand hand;
+    struct vowi_slot slot;
+    bool has_all; /* its future has */
+};
+
+static struct reduction *
+reduction_of(struct vowi_range *r)
+{
+    return vowi_container_of(r, struct reduction, range);
+}
+
+static struct reducer *
+reducer_of(struct vowi_lane *lane)
+{
+    return vowi_container_of(lane, struct reducer, lane);
+}
+
+static size_t
+indices(const struct vowi_range *r)
+{
+    return r->end - r->begin;
+}
+
+static vow_error *
+call(struct vowi_lane *lane)
+{
+    struct reduction *r = reduction_of(lane->range);
+    struct vowi_hand *hand = &reducer_of(lane)->hand;
+    vow_result result = r->map(lane->first, lane->end, r->range.ctx.as.ptr);
+    vow_error *error = NULL;
+
+    if (!vowi_fold_takes(result, &error))
+        return error;
+    hand->other = (struct vowi_run){.first = lane->first,
+                                    .end = lane->end,
+                                    .count = lane->end - lane->first,
+                                    .value = result.value};
+    return vowi_fold_append(&r->fold, hand);
+}
+
+static vow_error *
+used_up(struct vowi_lane *lane)
+{
+    struct vowi_hand *hand = &reducer_of(lane)->hand;
+    size_t all = indices(lane->range);
+
+    if (hand->own.count == 0)
+        return NULL;
+    return vowi_fold_put(&reduction_of(lane->range)->fold, hand, all);
+}
+
+static vow_value
+result(struct vowi_lane *lane)
+{
+    struct reducer *own = reducer_of(lane);
+    vow_value v = own->hand.own.value;
+
+    if (own->hand.own.count == 0)
+        return VOW_NIL;
+    own->has_all = true;
+    own->hand.own.value = VOW_NIL;
+    return v;
+}
+
+static void
+gone(struct vowi_range *r)
+{
+    for (unsigned i = 0; i < r->width; i++)
+        vowi_hand_drop(&reducer_of(vowi_range_lane(r, i))->hand);
+    vowi_fold_fini(&reduction_of(r)->fold);
+    vow_value_drop(r->ctx);
+}
+
+static bool
+fulfill(struct vowi_range *r)
+{
+    for (unsigned i = 0; i < r->width; i++)
+        if (reducer_of(vowi_range_lane(r, i))->has_all) {
+            vowi_join_pass(r->join, i);
+            return true;
+        }
+    return false;
+}
+
+static const struct vowi_range_kind reduction_kind = {
+    .own = sizeof(struct reduction),
+    .lane = sizeof(struct reducer),
+    .call = call,
+    .used_up = used_up,
+    .result = result,
+    .gone = gone,
+    .fulfill = fulfill,
+};
+
+static bool
+init_fold(struct reduction *r)
+{
+    if (!vowi_fold_init(&r->fold))
+        return false;
+    vowi_fold_add_slot(&r->fold, &r->slot);
+    for (unsigned i = 0; i < r->range.width; i++)
+        vowi_fold_add_slot(&r->fold, &reducer_of(vowi_range_lane(&r->range, i))->slot);
+    return true;
+}
+
+/* Without anything to run; NULL if that cannot be had. */
+static struct reduction *
+reduction_new(const struct vowi_range_plan *plan)
+{
+    struct vowi_range *range = vowi_range_new(&reduction_kind, plan);
+
+    if (range == NULL)
+        return NULL;
+    if (init_fold(reduction_of(range)))
+        return reduction_of(range);
+    vowi_join_discard(range->join);
+    return NULL;
+}
+
+static vow_future *
+start(const struct vowi_range_plan *plan, vow_reduce_fn *map, vow_fold_fn *fold,
+      vow_value ctx)
+{
+    struct reduction *r = reduction_new(plan);
+
+    if (r == NULL) {
+        vow_value_drop(ctx);
+        return NULL;
+    }
+    r->map = map;
+    r->fold.fn = fold;
+    r->fold.ctx = ctx.as.ptr;
+    r->fold.unordered = plan->opt.unordered;
+    r->range.ctx = ctx;
+    return vowi_range_start(&r->range, plan);
+}
+
+vow_future *
+vow_parallel_reduce(vow_executor *on, const vow_range_options *opt, size_t begin,
+                    size_t end, vow_reduce_fn *map, vow_fold_fn *fold, vow_value ctx)
+{
+    struct vowi_range_plan plan = {
+        .on = on, .begin = begin, .end = end, .site = __builtin_return_address(0)};
+
+    if (begin >= end) {
+        vow_value_drop(ctx);
+        return vowi_range_empty(&plan, VOW_NIL);
+    }
+    vowi_options_read(&plan.opt, sizeof plan.opt, opt);
+    return start(&plan, map, fold, ctx);
+}
