@@ -8,6 +8,7 @@
 
 #include <vow/base.h>
 #include <vow/batch.h>
+#include <vow/callback.h>
 #include <vow/cancel.h>
 #include <vow/channel.h>
 #include <vow/combine.h>

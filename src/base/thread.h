@@ -134,6 +134,7 @@ enum vowi_global_lock {
     VOWI_GLOBAL_WAITS,        /* core/deadlock.c: who waits for whom */
     VOWI_GLOBAL_REMOVALS,     /* core/registration.c: who waits for a callback */
     VOWI_GLOBAL_RUNNING,      /* core/timer.c: timers that run away from home */
+    VOWI_GLOBAL_CALLBACKS,    /* combine/callback.c: who waits to be called */
     VOWI_GLOBAL_EXECUTORS,    /* core/executor.c: those that exist */
     VOWI_GLOBAL_UNHANDLED,    /* core/unhandled.c: the hook and the rate */
     VOWI_GLOBAL_WARNINGS,     /* base/warn.c: likewise */

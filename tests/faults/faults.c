@@ -209,6 +209,7 @@ main(int argc, char **argv)
     add(loop_scenarios);
     add(system_scenarios);
     add(resilience_scenarios);
+    add(callback_scenarios);
     add(channel_scenarios);
     add(parallel_scenarios);
     add(pipeline_scenarios);

@@ -91,10 +91,14 @@
     X(group_in_a_group)                                                                  \
     X(group_that_fails)
 
+/** With callbacks of other libraries. */
+#define CALLBACK_SCENARIOS(X) X(tickets_of_callbacks)
+
 /** All of them, in that order; the last has no name. */
 extern const struct scenario pool_scenarios[];
 extern const struct scenario loop_scenarios[];
 extern const struct scenario system_scenarios[];
+extern const struct scenario callback_scenarios[];
 extern const struct scenario channel_scenarios[];
 extern const struct scenario parallel_scenarios[];
 extern const struct scenario pipeline_scenarios[];
