@@ -23,17 +23,6 @@ add_one(vow_value in, void *ctx)
     return vow_ok(vow_i64(in.as.i64 + 1));
 }
 
-static double
-resident_bytes(void)
-{
-    FILE *statm = fopen("/proc/self/statm", "r");
-    long size, pages = 0;
-
-    bench_check(statm != NULL && fscanf(statm, "%ld %ld", &size, &pages) == 2);
-    fclose(statm);
-    return (double)pages * (double)sysconf(_SC_PAGESIZE);
-}
-
 static void
 make_all(struct pair *pairs)
 {
@@ -68,9 +57,9 @@ grow(void)
     struct pair *pairs = bench_array(PAIRS, sizeof *pairs);
     double before, grown;
 
-    before = resident_bytes();
+    before = bench_resident_bytes();
     make_all(pairs);
-    grown = resident_bytes() - before;
+    grown = bench_resident_bytes() - before;
     settle_all(pairs);
     free(pairs);
     return grown / bench_size(PAIRS);

@@ -17,7 +17,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { BENCH_ROUNDS = 7, BENCH_MOST_ROUNDS = 99, BENCH_MOST_FIGURES = 12 };
 
@@ -47,6 +49,9 @@ static unsigned bench_threads = 2;
 
 /* --divide: only so small a part of the work is done. */
 static int bench_divisor = 1;
+
+/* --multiply: of what may go on for long, churn, so much is done. */
+static int bench_multiplier = 1;
 
 /* Ends the program if what was computed is wrong: a fast wrong answer is worthless. */
 #define bench_check(right) ((right) ? (void)0 : bench_die(__FILE__, __LINE__, #right))
@@ -82,6 +87,18 @@ bench_pause_us(long us)
 
     while (nanosleep(&t, &t) != 0)
         continue;
+}
+
+/* Returns how much memory the process has. */
+static inline double
+bench_resident_bytes(void)
+{
+    FILE *statm = fopen("/proc/self/statm", "r");
+    long size, pages = 0;
+
+    bench_check(statm != NULL && fscanf(statm, "%ld %ld", &size, &pages) == 2);
+    fclose(statm);
+    return (double)pages * (double)sysconf(_SC_PAGESIZE);
 }
 
 /* Returns an array that is filled, so that its pages are there before the clock starts. */
@@ -147,6 +164,49 @@ bench_latencies(double *us, size_t n, double *values)
     values[3] = us[(size_t)(0.999 * (double)(n - 1))];
 }
 
+static inline double
+bench_cpu_us(clockid_t whose)
+{
+    struct timespec t;
+
+    clock_gettime(whose, &t);
+    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
+}
+
+/* Adds up what all threads but this one have used: CPU time in us, and switches. */
+static inline void
+bench_use_of_others(double *us, double *switches)
+{
+    struct rusage all, mine;
+
+    bench_check(getrusage(RUSAGE_SELF, &all) == 0);
+    bench_check(getrusage(RUSAGE_THREAD, &mine) == 0);
+    *switches = (double)(all.ru_nvcsw + all.ru_nivcsw - mine.ru_nvcsw - mine.ru_nivcsw);
+    *us = bench_cpu_us(CLOCK_PROCESS_CPUTIME_ID) - bench_cpu_us(CLOCK_THREAD_CPUTIME_ID);
+}
+
+/* The figures of bench_idle. */
+#define BENCH_IDLE                                                                       \
+    {"idle_cpu", "us/s"},                                                                \
+    {                                                                                    \
+        "idle_switches", "1/s"                                                           \
+    }
+
+/* What is there goes idle; then a second goes by, and this is what the others used. */
+static inline void
+bench_idle(double *values)
+{
+    double us, switches;
+
+    bench_pause_us(200000);
+    bench_use_of_others(&us, &switches);
+    bench_pause_us(1000000);
+    bench_use_of_others(&values[0], &values[1]);
+    /* The clocks are not read at once, so a little can be missing. */
+    values[0] = values[0] > us ? values[0] - us : 0;
+    values[1] = values[1] > switches ? values[1] - switches : 0;
+}
+
 static inline void
 bench_print(const char *who, const struct bench_figure *f, double *v, int n, bool json)
 {
@@ -166,7 +226,8 @@ static inline void
 bench_usage(const char *program)
 {
     fprintf(stderr,
-            "usage: %s [--json] [--threads N] [--divide N] [--rounds N | --serve]\n",
+            "usage: %s [--json] [--threads N] [--divide N] [--multiply N]\n"
+            "       [--rounds N | --serve]\n",
             program);
     exit(2);
 }
@@ -241,6 +302,8 @@ bench_measure(const struct bench *b, int argc, char **argv)
             bench_threads = (unsigned)bench_number(argv[0], argv[++i], 1024);
         else if (strcmp(argv[i], "--divide") == 0)
             bench_divisor = bench_number(argv[0], argv[++i], 1000000);
+        else if (strcmp(argv[i], "--multiply") == 0)
+            bench_multiplier = bench_number(argv[0], argv[++i], 1000000);
         else if (strcmp(argv[i], "--rounds") == 0)
             rounds = bench_number(argv[0], argv[++i], BENCH_MOST_ROUNDS);
         else

@@ -10,15 +10,16 @@ import argparse
 import json
 import pathlib
 import shutil
+import signal
 import socket
 import sys
 import time
 
 from score import charts, comparison, contest, machine, peers, pressure, table, workloads
+from score.budget import Budget
 from score.samples import Samples
 
 HERE = pathlib.Path(__file__).resolve().parent
-ROUNDS = 7
 SCALED_WITH = ("tbb", "java", "go", "std_pool", "asio")
 
 
@@ -99,8 +100,9 @@ class Scoreboard:
             if workload.name == "echo":
                 yield self.client(peer.name, command, more, **how)
                 return
+            warmups = 0 if workload.lasts and self.options.quick else peer.warmups
             yield contest.Contestant(peer.name, [*command, workload.name, "--serve", *more],
-                                     warmups=peer.warmups, **how)
+                                     warmups=warmups, **how)
 
     def contestants(self, workload, only, more, under):
         yield from self.ours(workload, more, under)
@@ -110,39 +112,40 @@ class Scoreboard:
             if workload.name in names or workload.name == "echo" and peer.echoes:
                 yield from self.theirs(peer, workload, more, under)
 
-    def hold(self, workload, seconds, condition="", only=(), more=(), under=None):
+    def hold(self, workload, budget, condition="", only=(), more=(), under=None):
         """Holds a contest, and keeps its results."""
         divide = workload.quick if self.options.quick else workload.divide
         more = [*more, *(["--divide", str(divide)] if divide > 1 else [])]
         one = contest.Contest(workload, self.contestants(workload, only, more, under),
-                              ROUNDS, seconds, complain)
+                              budget.next(), complain, budget.over)
         for (library, allocator), figures in one.run().items():
             for figure, (unit, values) in figures.items():
                 self.results.append(Samples(library, figure, unit, condition, allocator,
                                             values))
 
     def plain(self, names, seconds):
-        """All libraries in each workload; what one leaves of its time goes to the next."""
-        end = time.monotonic() + seconds
-        chosen = [workloads.BY_NAME[name] for name in names]
-        for i, workload in enumerate(chosen):
-            self.hold(workload, (end - time.monotonic()) / (len(chosen) - i))
-            complain(f"{workload.name}: {end - time.monotonic():.0f} s left")
+        """All libraries in each workload."""
+        budget = Budget(seconds, len(names))
+        for name in names:
+            self.hold(workloads.BY_NAME[name], budget)
+            complain(f"{name}: {budget.left():.0f} s left")
 
     def scaled(self, seconds):
         """More threads than CPUs, and fewer."""
         rows = [(name, n) for name in workloads.SCALED for n in workloads.THREADS]
+        budget = Budget(seconds, len(rows))
         for name, threads in rows:
-            self.hold(workloads.BY_NAME[name], seconds / len(rows), f"{threads} threads",
-                      SCALED_WITH, ["--threads", str(threads)])
+            self.hold(workloads.BY_NAME[name], budget, f"{threads} threads", SCALED_WITH,
+                      ["--threads", str(threads)])
 
     def pressed(self, condition, under, seconds):
         """CPUs are scarce."""
+        budget = Budget(seconds, len(workloads.PRESSED))
         try:
             with under:
                 for name in workloads.PRESSED:
-                    self.hold(workloads.BY_NAME[name], seconds / len(workloads.PRESSED),
-                              condition, SCALED_WITH, under=under)
+                    self.hold(workloads.BY_NAME[name], budget, condition, SCALED_WITH,
+                              under=under)
         except OSError as error:
             complain(f"{condition}: not permitted here ({error})")
 
@@ -194,6 +197,7 @@ def main():
         sys.exit(f"perf: no workload {unknown[0]} with peers; there are:\n"
                  + "\n".join(workloads.BY_NAME))
     start = time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("perf: told to end"))
     board = Scoreboard(options)
     board.build()
     about = machine.describe()

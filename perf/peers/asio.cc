@@ -164,6 +164,42 @@ batch(double *values)
     bench_check(sum == expected);
 }
 
+static asio::thread_pool *traffic_pool;
+
+static void
+post_traffic(void (*run)(void *), void *arg)
+{
+    asio::post(*traffic_pool, [=] { run(arg); });
+}
+
+static void
+burst(double *values)
+{
+    asio::thread_pool pool(bench_threads);
+    traffic_pool = &pool;
+    traffic_bursts(post_traffic, values);
+    pool.join();
+}
+
+static void
+fairness(double *values)
+{
+    asio::thread_pool pool(bench_threads);
+    traffic_pool = &pool;
+    traffic_beside_flood(post_traffic, post_traffic, values);
+    pool.join();
+}
+
+static void
+idle(double *values)
+{
+    asio::thread_pool pool(bench_threads);
+    traffic_pool = &pool;
+    asio::post(pool, [] {});
+    bench_idle(values);
+    pool.join();
+}
+
 using asio::ip::tcp;
 
 struct Session : std::enable_shared_from_this<Session> {
@@ -223,6 +259,9 @@ main(int argc, char **argv)
         {"timer_fire", {BENCH_LATENCIES("timer_fire")}, timer_fire},
         {"loop_post", {{"loop_post", "ns/post"}}, loop_post},
         {"batch", {{"batch", "x"}}, batch},
+        {"burst", {BENCH_LATENCIES("burst")}, burst},
+        {"fairness", {BENCH_LATENCIES("fairness")}, fairness},
+        {"idle", {BENCH_IDLE}, idle},
     };
     if (argc == 3 && strcmp(argv[1], "echo") == 0)
         return echo(atoi(argv[2]));

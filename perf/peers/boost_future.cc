@@ -184,13 +184,13 @@ mem(double *values)
     std::vector<boost::future<int>> results(n);
     for (auto &p : promises)
         p = boost::promise<int>(boost::promise<int>()); /* touch the vectors first */
-    double before = peer_resident_bytes();
+    double before = bench_resident_bytes();
     for (int i = 0; i < n; i++) {
         promises[i] = boost::promise<int>();
         results[i] = promises[i].get_future().then(
             boost::launch::sync, [](boost::future<int> v) { return v.get() + 1; });
     }
-    *values = (peer_resident_bytes() - before) / n;
+    *values = (bench_resident_bytes() - before) / n;
 }
 
 static void
@@ -211,6 +211,67 @@ batch(double *values)
     bench_check(sum == expected);
 }
 
+static Pool *traffic_pool;
+
+static void
+post_traffic(void (*run)(void *), void *arg)
+{
+    traffic_pool->submit([=] { run(arg); });
+}
+
+static void
+burst(double *values)
+{
+    Pool pool(bench_threads);
+    traffic_pool = &pool;
+    traffic_bursts(post_traffic, values);
+    pool.close();
+    pool.join();
+}
+
+static void
+fairness(double *values)
+{
+    Pool pool(bench_threads);
+    traffic_pool = &pool;
+    traffic_beside_flood(post_traffic, post_traffic, values);
+    pool.close();
+    pool.join();
+}
+
+static void
+idle(double *values)
+{
+    Pool pool(bench_threads);
+    traffic_pool = &pool;
+    pool.submit([] {});
+    bench_idle(values);
+    pool.close();
+    pool.join();
+}
+
+/* Two threads, four events a turn. */
+static void
+churn(double *values)
+{
+    const int n = bench_size(PEER_TURNS);
+    double before = bench_resident_bytes(), start = bench_ns();
+    auto turn_on = [=] {
+        for (int i = 0; i < n; i++) {
+            boost::promise<int> p;
+            boost::future<int> f = p.get_future().then(
+                boost::launch::sync, [](boost::future<int> v) { return v.get() + 1; });
+            p.set_value(i);
+            bench_check(f.get() == i + 1);
+        }
+    };
+    std::thread one(turn_on), other(turn_on);
+    one.join();
+    other.join();
+    values[0] = (bench_ns() - start) / 8 / n;
+    values[1] = (bench_resident_bytes() - before) / 1024;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -226,6 +287,10 @@ main(int argc, char **argv)
         {"wake", {BENCH_LATENCIES("wake")}, wake},
         {"mem", {{"mem", "bytes"}}, mem},
         {"batch", {{"batch", "x"}}, batch},
+        {"burst", {BENCH_LATENCIES("burst")}, burst},
+        {"fairness", {BENCH_LATENCIES("fairness")}, fairness},
+        {"idle", {BENCH_IDLE}, idle},
+        {"churn", {{"churn", "ns/event"}, {"churn_grown", "KiB"}}, churn},
     };
     return PEER_MAIN("boost", all, argc, argv);
 }

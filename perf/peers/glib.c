@@ -170,6 +170,53 @@ batch(double *times_faster)
     bench_check(got == expected);
 }
 
+static GThreadPool *traffic_pool;
+
+static void
+run_traffic(gpointer task, gpointer unused)
+{
+    struct traffic_call call = *(struct traffic_call *)task;
+
+    (void)unused;
+    free(task);
+    call.run(call.arg);
+}
+
+static void
+post_traffic(void (*run)(void *arg), void *arg)
+{
+    struct traffic_call *call = malloc(sizeof *call);
+
+    *call = (struct traffic_call){run, arg};
+    g_thread_pool_push(traffic_pool, call, NULL);
+}
+
+static void
+burst(double *values)
+{
+    traffic_pool = new_pool(run_traffic, NULL);
+    traffic_bursts(post_traffic, values);
+    free_pool(traffic_pool);
+}
+
+static void
+fairness(double *values)
+{
+    traffic_pool = new_pool(run_traffic, NULL);
+    traffic_beside_flood(post_traffic, post_traffic, values);
+    free_pool(traffic_pool);
+}
+
+static void
+idle(double *values)
+{
+    GThreadPool *pool = new_pool(no_op, NULL);
+
+    g_thread_pool_push(pool, pool, NULL);
+    bench_idle(values);
+    free_pool(pool);
+}
+
 static gboolean
 fire_once(gpointer data)
 {
@@ -340,6 +387,9 @@ main(int argc, char **argv)
         {"timer_fire", {BENCH_LATENCIES("timer_fire")}, timer_fire},
         {"loop_post", {{"loop_post", "ns/post"}}, loop_post},
         {"batch", {{"batch", "x"}}, batch},
+        {"burst", {BENCH_LATENCIES("burst")}, burst},
+        {"fairness", {BENCH_LATENCIES("fairness")}, fairness},
+        {"idle", {BENCH_IDLE}, idle},
     };
 
     if (argc == 3 && strcmp(argv[1], "echo") == 0)

@@ -128,6 +128,34 @@ batch(double *times_faster)
     bench_check(got == expected);
 }
 
+/* Its pool, and its loop in another thread. */
+static void *
+run_loop(void *unused)
+{
+    uv_run(&loop, UV_RUN_DEFAULT);
+    return unused;
+}
+
+static void
+ignore_bell(uv_async_t *bell)
+{
+    uv_close((uv_handle_t *)bell, NULL);
+}
+
+static void
+idle(double *values)
+{
+    uv_async_t bell;
+    pthread_t thread;
+
+    uv_async_init(&loop, &bell, ignore_bell);
+    uv_queue_work(&loop, &call[0].work, no_op, ignore_done);
+    bench_check(pthread_create(&thread, NULL, run_loop, NULL) == 0);
+    bench_idle(values);
+    uv_async_send(&bell);
+    pthread_join(thread, NULL);
+}
+
 static void
 ignore_timer(uv_timer_t *timer)
 {
@@ -357,6 +385,7 @@ main(int argc, char **argv)
         {"timer_fire", {BENCH_LATENCIES("timer_fire")}, timer_fire},
         {"loop_post", {{"loop_post", "ns/post"}}, loop_post},
         {"batch", {{"batch", "x"}}, batch},
+        {"idle", {BENCH_IDLE}, idle},
     };
 
     set_pool_size(argc, argv);

@@ -6,10 +6,8 @@
 #ifndef VOW_PERF_PEER_H
 #define VOW_PERF_PEER_H
 
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include "../measure.h"
+#include "../traffic.h"
 
 struct peer_workload {
     const char *name;
@@ -37,6 +35,7 @@ enum {
     PEER_FIRE_NS = 500000000,
     PEER_PAIRS = 1000000,
     PEER_JOBS = 20000,
+    PEER_TURNS = 1000000,
     PEER_BURN_STEPS = 40000
 };
 
@@ -66,17 +65,6 @@ static inline uint64_t
 peer_delay_ms(uint64_t *seed)
 {
     return 1000 + bench_random(seed) % 59000;
-}
-
-static inline double
-peer_resident_bytes(void)
-{
-    FILE *statm = fopen("/proc/self/statm", "r");
-    long size, pages = 0;
-
-    bench_check(statm != NULL && fscanf(statm, "%ld %ld", &size, &pages) == 2);
-    fclose(statm);
-    return (double)pages * (double)sysconf(_SC_PAGESIZE);
 }
 
 static inline int

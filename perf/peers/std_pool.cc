@@ -154,6 +154,42 @@ batch(double *values)
     bench_check(sum == expected);
 }
 
+static Pool *traffic_pool;
+
+static void
+post_traffic(void (*run)(void *), void *arg)
+{
+    traffic_pool->post([=] { run(arg); });
+}
+
+static void
+burst(double *values)
+{
+    Pool pool;
+    traffic_pool = &pool;
+    traffic_bursts(post_traffic, values);
+    pool.drain();
+}
+
+static void
+fairness(double *values)
+{
+    Pool pool;
+    traffic_pool = &pool;
+    traffic_beside_flood(post_traffic, post_traffic, values);
+    pool.drain();
+}
+
+static void
+idle(double *values)
+{
+    Pool pool;
+    traffic_pool = &pool;
+    pool.post([] {});
+    bench_idle(values);
+    pool.drain();
+}
+
 int
 main(int argc, char **argv)
 {
@@ -163,6 +199,9 @@ main(int argc, char **argv)
         {"submit_get", {{"submit_get", "ns/task"}}, submit_get},
         {"wake", {BENCH_LATENCIES("wake")}, wake},
         {"batch", {{"batch", "x"}}, batch},
+        {"burst", {BENCH_LATENCIES("burst")}, burst},
+        {"fairness", {BENCH_LATENCIES("fairness")}, fairness},
+        {"idle", {BENCH_IDLE}, idle},
     };
     return PEER_MAIN("std_pool", all, argc, argv);
 }

@@ -156,7 +156,40 @@ batch(double *values)
     bench_check(sum == expected);
 }
 
-/* The main thread works as well where it waits, except in wake. */
+static tbb::task_arena *traffic_arena;
+
+static void
+post_traffic(void (*run)(void *), void *arg)
+{
+    traffic_arena->enqueue([=] { run(arg); });
+}
+
+static void
+burst(double *values)
+{
+    tbb::task_arena arena(int(bench_threads), 0);
+    traffic_arena = &arena;
+    traffic_bursts(post_traffic, values);
+}
+
+static void
+fairness(double *values)
+{
+    tbb::task_arena arena(int(bench_threads), 0);
+    traffic_arena = &arena;
+    traffic_beside_flood(post_traffic, post_traffic, values);
+}
+
+static void
+idle(double *values)
+{
+    tbb::task_arena arena(int(bench_threads), 0);
+    traffic_arena = &arena;
+    arena.enqueue([] {});
+    bench_idle(values);
+}
+
+/* The main thread works as well where it waits, except in wake and in traffic from outside. */
 static size_t
 parallelism(int argc, char **argv)
 {
@@ -165,7 +198,10 @@ parallelism(int argc, char **argv)
     for (int i = 1; i + 1 < argc; i++)
         if (strcmp(argv[i], "--threads") == 0)
             threads = size_t(atoi(argv[i + 1]));
-    return argc > 1 && strcmp(argv[1], "wake") == 0 ? threads + 1 : threads;
+    for (const char *name : {"wake", "burst", "fairness", "idle"})
+        if (argc > 1 && strcmp(argv[1], name) == 0)
+            threads++;
+    return threads;
 }
 
 int
@@ -179,6 +215,9 @@ main(int argc, char **argv)
         {"fib", {{"fib", "ns/spawn"}}, fib27},
         {"wake", {BENCH_LATENCIES("wake")}, wake},
         {"batch", {{"batch", "x"}}, batch},
+        {"burst", {BENCH_LATENCIES("burst")}, burst},
+        {"fairness", {BENCH_LATENCIES("fairness")}, fairness},
+        {"idle", {BENCH_IDLE}, idle},
     };
     tbb::global_control limit(tbb::global_control::max_allowed_parallelism,
                               parallelism(argc, argv));

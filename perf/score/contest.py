@@ -7,7 +7,7 @@ import statistics
 import subprocess
 import time
 
-ROUND_SECONDS = 60  # one that takes longer hangs
+ROUND_SECONDS = 30  # one that takes longer hangs
 
 
 class Failed(Exception):
@@ -59,7 +59,7 @@ class Contestant:
 
     def _spawn(self, command, cpus, **pipes):
         process = subprocess.Popen(command, env=self.environment, stderr=subprocess.DEVNULL,
-                                   start_new_session=True, bufsize=0, **pipes)
+                                   bufsize=0, **pipes)
         self.processes.append(process)
         os.sched_setaffinity(process.pid, cpus)
         if self.pressure:
@@ -99,36 +99,41 @@ class Contestant:
         wall = time.monotonic() - wall
         return answer, (cpu_seconds(process.pid) - cpu) / wall
 
-    def watch_idle(self):
-        """Returns what it used of the machine in half a second in which nothing happens."""
-        pid = self.processes[-1].pid
+    def begin(self):
+        """Asks for a round that shall be looked at meanwhile."""
         self._ask()
-        time.sleep(0.35)  # it answers after a second
-        cpu, count, start = cpu_seconds(pid), switches(pid), time.monotonic()
-        time.sleep(0.5)
-        seconds = time.monotonic() - start
-        used, count = cpu_seconds(pid) - cpu, switches(pid) - count
+
+    def end(self):
         self._answer()
-        return {"idle_cpu": (used * 1e6 / seconds, "us/s"),
-                "idle_switches": (count / seconds, "1/s")}, used / seconds
+
+    def used(self):
+        """Returns its CPU time, its switches and the time, all so far."""
+        pid = self.processes[-1].pid
+        return cpu_seconds(pid), switches(pid), time.monotonic()
 
 
 class Contest:
     """Runs the contestants of a workload in turn, round by round, for a time."""
 
-    def __init__(self, workload, contestants, rounds, seconds, complain):
+    def __init__(self, workload, contestants, seconds, complain, over=lambda: False):
         self.workload = workload
         self.contestants = list(contestants)
-        self.rounds = rounds
+        self.over = over  # whether nothing new may be begun
         self.end = time.monotonic() + seconds
         self.complain = complain
         self.results = {}  # (library, allocator): {figure: (unit, [value...])}
 
     def run(self):
+        if self.over():
+            self.complain(f"{self.workload.name}: no time left")
+            return {}
         try:
             self._each(self._enter)
+            if self.workload.idle:
+                self._watch()
+                return self.results
             self._drop_slower_variants()
-            for number in range(1, self.rounds):
+            for number in range(1, self.workload.rounds):
                 if time.monotonic() > self.end:
                     break
                 turn = number % max(len(self.contestants), 1)
@@ -154,23 +159,47 @@ class Contest:
         self.results.pop((contestant.library, contestant.allocator), None)
 
     def _enter(self, contestant):
+        if self.over():
+            raise Failed("no time left")
         if not self.workload.fresh:
             contestant.start()
-            for _ in range(0 if self.workload.idle else contestant.warmups):
+        if self.workload.idle:
+            return
+        for _ in range(0 if self.workload.fresh else contestant.warmups):
+            if time.monotonic() < self.end:
                 contestant.round()
         self._take_turn(contestant)
 
     def _take_turn(self, contestant):
         if self.workload.fresh:
             contestant.start()
-        answer, cores = contestant.watch_idle() if self.workload.idle else contestant.round()
+        answer, cores = contestant.round()
         if self.workload.fresh:
             contestant.stop()
         if self.workload.cpu:
             answer[f"{self.workload.name}_cpu"] = (cores, "cores")
+        self._note(contestant, answer)
+
+    def _note(self, contestant, answer):
         mine = self.results.setdefault((contestant.library, contestant.allocator), {})
         for figure, (value, unit) in answer.items():
             mine.setdefault(figure, (unit, []))[1].append(value)
+
+    def _watch(self):
+        """All at once, since they do nothing: what each used in half a second."""
+        for _ in range(self.workload.rounds):
+            before = {}
+            self._each(Contestant.begin)
+            time.sleep(0.4)  # each goes idle; it answers after a second
+            self._each(lambda one: before.update({one: one.used()}))
+            time.sleep(0.5)
+            self._each(lambda one: self._note_idle(one, before[one], one.used()))
+            self._each(Contestant.end)
+
+    def _note_idle(self, contestant, before, after):
+        cpu, count, seconds = (b - a for a, b in zip(before, after))
+        self._note(contestant, {"idle_cpu": (cpu * 1e6 / seconds, "us/s"),
+                                "idle_switches": (count / seconds, "1/s")})
 
     def _drop_slower_variants(self):
         """Of a library with two allocators the one goes on that was faster so far."""

@@ -121,6 +121,7 @@ class Rust(Peer):
         shutil.copy(tree / "release" / "tokio_peer", self.program(build))
 
 
+RUST = "cargo librust-tokio-dev librust-futures-dev librust-rayon-dev"
 ALL = [
     native("libuv", "libuv.c", "libuv1-dev", "-luv", echoes=True),
     native("libevent", "libevent.c", "libevent-dev", "-levent", "-levent_pthreads",
@@ -130,6 +131,11 @@ ALL = [
     native("asio", "asio.cc", "libasio-dev", echoes=True),
     native("boost", "boost_future.cc", "libboost-thread-dev", "-lboost_thread",
            "-lboost_chrono", "-lboost_system"),
+    Java("java", "Completable.java", "openjdk-17-jdk-headless", warmups=3, echoes=True),
+    Go("go", "goroutines.go", "golang-go", echoes=True),
+    Rust("tokio", "tokio/src/main.rs", RUST, echoes=True),
+    Rust("rayon", "tokio/src/main.rs", RUST),
+    Node("node", "node_promise.mjs", "nodejs", echoes=True),
     native("std_async", "std_async.cc", "g++"),
     native("std_pool", "std_pool.cc", "g++"),
     native("epoll", "raw_epoll.c", "gcc", echoes=True),

@@ -9,6 +9,8 @@ class Workload:
     shown: tuple  # the figures that get a row
     divide: int = 1  # what part of the work a round does
     quick: int = 10  # the same, with --quick
+    rounds: int = 7  # at most
+    lasts: bool = False  # a round lasts its time, however little it does
     fresh: bool = False  # each round is a process of its own
     cpu: bool = False  # CPU time gets a row as well
     idle: bool = False  # nothing happens: CPU time is what is measured
@@ -34,15 +36,15 @@ ALL = [
     plain("pingpong", cpu=True),
     latencies("wake", "p50", "p99", divide=5, quick=40, cpu=True),
     plain("timer_cancel"),
-    latencies("timer_fire", "p50", "p99", quick=2),
+    latencies("timer_fire", "p50", "p99", quick=2, lasts=True),
     plain("loop_post"),
-    plain("mem", fresh=True),
+    plain("mem", fresh=True, rounds=3),
     plain("batch", divide=4, quick=20),
-    plain("echo", quick=2),
-    latencies("burst", "p50", "p99", "p99.9", quick=4),
-    latencies("fairness", "p50", "p99", quick=4),
+    plain("echo", quick=2, lasts=True),
+    latencies("burst", "p50", "p99", "p99.9", quick=4, lasts=True),
+    latencies("fairness", "p50", "p99", divide=2, quick=5, lasts=True),
     plain("churn", divide=2, quick=10),
-    plain("idle", idle=True),
+    plain("idle", idle=True, rounds=2),
 ]
 BY_NAME = {workload.name: workload for workload in ALL}
 

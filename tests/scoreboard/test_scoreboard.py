@@ -10,6 +10,7 @@ sys.path.insert(0, PERF)
 
 # pylint: disable=wrong-import-position
 from score import charts, comparison, contest, samples, table, workloads  # noqa: E402
+from score.budget import Budget  # noqa: E402
 from score.samples import Samples  # noqa: E402
 
 # A program that serves rounds: it counts them.
@@ -127,9 +128,11 @@ class ComparisonTest(unittest.TestCase):
 
 
 class ContestTest(unittest.TestCase):
-    def hold(self, *contestants, rounds=3, seconds=60, workload=workloads.BY_NAME["post"]):
+    def hold(self, *contestants, seconds=60, over=lambda: False,
+             workload=workloads.plain("post", rounds=3)):
         self.complaints = []
-        one = contest.Contest(workload, contestants, rounds, seconds, self.complaints.append)
+        one = contest.Contest(workload, contestants, seconds, self.complaints.append,
+                              over)
         return one.run()
 
     def test_answers(self):
@@ -145,7 +148,17 @@ class ContestTest(unittest.TestCase):
 
     def test_no_time_is_one_round(self):
         results = self.hold(contest.Contestant("a", COUNTS), seconds=0)
-        self.assertEqual(results["a", ""]["post"][1], [2])
+        self.assertEqual(results["a", ""]["post"][1], [1])
+
+    def test_when_all_time_is_over_nothing_is_begun(self):
+        results = self.hold(contest.Contestant("a", COUNTS), over=lambda: True)
+        self.assertEqual((results, self.complaints), ({}, ["post: no time left"]))
+
+    def test_what_is_idle_is_watched(self):
+        waits = ["sh", "-c", "while read -r _; do sleep 1.2; echo idle 1 s; done"]
+        results = self.hold(contest.Contestant("a", waits),
+                            workload=workloads.plain("idle", idle=True, rounds=1))
+        self.assertEqual(set(results["a", ""]), {"idle_cpu", "idle_switches"})
 
     def test_a_fresh_process_each_round(self):
         results = self.hold(contest.Contestant("a", COUNTS), workload=workloads.BY_NAME["mem"])
@@ -166,8 +179,27 @@ class ContestTest(unittest.TestCase):
 
     def test_cpu_time_has_a_figure(self):
         results = self.hold(contest.Contestant("a", COUNTS),
-                            workload=workloads.BY_NAME["pingpong"])
+                            workload=workloads.plain("pingpong", cpu=True))
         self.assertEqual(results["a", ""]["pingpong_cpu"][0], "cores")
+
+
+class BudgetTest(unittest.TestCase):
+    def test_what_one_leaves_goes_to_the_others(self):
+        time = 0
+        budget = Budget(30, 3, lambda: time)
+        self.assertEqual(budget.next(), 10)
+        time = 4
+        self.assertEqual(budget.next(), 13)
+        time = 29
+        self.assertEqual((budget.next(), budget.left()), (1, 1))
+
+    def test_a_fifth_more_and_everything_ends(self):
+        time = 0
+        budget = Budget(30, 1, lambda: time)
+        time = 35
+        self.assertEqual((budget.next(), budget.over()), (0, False))
+        time = 36
+        self.assertTrue(budget.over())
 
 
 class ChartsTest(unittest.TestCase):
