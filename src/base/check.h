@@ -18,6 +18,10 @@ _Noreturn void vowi_fatal(const char *message);
     ((condition) ? (void)0 : vowi_fatal("assertion failed: " #condition))
 #endif
 
+/* For what is one function for each of a few constants. */
+#define VOWI_INLINE static inline __attribute__((always_inline))
+#define VOWI_NOINLINE __attribute__((noinline))
+
 #define vowi_likely(condition)   __builtin_expect(!!(condition), 1)
 #define vowi_unlikely(condition) __builtin_expect(!!(condition), 0)
 

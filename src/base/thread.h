@@ -50,6 +50,8 @@ struct vowi_parker {
 };
 
 struct vowi_thread {
+    ptrdiff_t nothing; /* 0; see vowi_self */
+
     /* core/trampoline.c: inline steps that wait for their turn, oldest first. */
     struct vowi_node *fifo_head;
     struct vowi_node *fifo_tail;
@@ -109,10 +111,17 @@ struct vowi_thread {
 
 extern _Thread_local struct vowi_thread vowi_thread_self;
 
+/*
+ * The compiler takes the address of a thread-local for a constant, which it makes anew
+ * rather than keep, and in a shared library that is a call each time. With something added
+ * that it has to load the address is none, and is kept.
+ */
 static inline struct vowi_thread *
 vowi_self(void)
 {
-    return &vowi_thread_self;
+    char *at = (char *)&vowi_thread_self;
+
+    return (struct vowi_thread *)(void *)(at + vowi_thread_self.nothing);
 }
 
 /* Makes sure that what this thread keeps is given back when it exits; false if it would

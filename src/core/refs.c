@@ -22,6 +22,17 @@
 
 /* ---- freeing ---------------------------------------------------------------------- */
 
+const struct vowi_shape vowi_shapes[] = {
+    [VOWI_BARE >> VOWI_KIND_BITS] = {offsetof(struct vowi_bare, state),
+                                     sizeof(struct vowi_bare)},
+    [VOWI_TASK >> VOWI_KIND_BITS] = {offsetof(struct vowi_job, state),
+                                     sizeof(struct vowi_job)},
+    [VOWI_STEP >> VOWI_KIND_BITS] = {offsetof(struct vowi_step, state),
+                                     sizeof(struct vowi_step)},
+    [VOWI_STEP_IF >> VOWI_KIND_BITS] = {offsetof(struct vowi_step, state),
+                                        sizeof(struct vowi_step_if)},
+};
+
 /* relaxed: nobody else refers to the state any more [release]. */
 static void
 free_block(struct vowi_thread *t, struct vow_state *s)
@@ -31,26 +42,17 @@ free_block(struct vowi_thread *t, struct vow_state *s)
     if (flags & VOWI_HAS_RECORD)
         vowi_record_free(t, s);
     switch (flags & VOWI_KIND) {
-    case VOWI_BARE:
-        vowi_free_on(t, vowi_bare(s), sizeof(struct vowi_bare));
-        break;
-    case VOWI_TASK:
-        vowi_free_on(t, vowi_job(s), sizeof(struct vowi_job));
-        break;
-    case VOWI_STEP:
-        vowi_free_on(t, vowi_step(s), sizeof(struct vowi_step));
-        break;
     case VOWI_DELAY:
         vowi_free_on(t, vowi_delay(s), sizeof(struct vowi_delay));
         break;
     case VOWI_SLEEP:
         vowi_free_on(t, vowi_delay(s), VOWI_SLEEP_SIZE);
         break;
-    case VOWI_STEP_IF:
-        vowi_free_on(t, vowi_step(s), sizeof(struct vowi_step_if));
+    case VOWI_JOIN:
+        vowi_join_free(t, s);
         break;
     default:
-        vowi_join_free(t, s);
+        vowi_free_shape(t, s, flags);
     }
 }
 
@@ -147,9 +149,8 @@ last_consumer_matters(uint64_t refs)
     return (refs & (VOWI_STOPPABLE | VOWI_STOPPING | VOWI_REJECTED)) == VOWI_STOPPABLE;
 }
 
-/* Gives up a consumer's reference, with or without a hold. */
-static inline void
-release_consumer(struct vowi_thread *t, struct vow_state *s, uint64_t mine)
+void
+vowi_release_consumer(struct vowi_thread *t, struct vow_state *s, uint64_t mine)
 {
     uint64_t refs = vowi_load_acquire(&s->refs); /* [release] */
 
@@ -168,18 +169,6 @@ release_consumer(struct vowi_thread *t, struct vow_state *s, uint64_t mine)
             return;
     }
     vowi_state_free(t, s);
-}
-
-void
-vowi_consumer_unref(struct vowi_thread *t, struct vow_state *s)
-{
-    release_consumer(t, s, VOWI_CONSUMER);
-}
-
-void
-vowi_consumer_unref_held(struct vowi_thread *t, struct vow_state *s)
-{
-    release_consumer(t, s, VOWI_CONSUMER + VOWI_HOLD);
 }
 
 /* Of two that leave at the same time one is the last. */

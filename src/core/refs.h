@@ -5,6 +5,7 @@
 #ifndef VOWI_CORE_REFS_H
 #define VOWI_CORE_REFS_H
 
+#include "base/mem.h"
 #include "base/thread.h"
 #include "core/state.h"
 
@@ -12,10 +13,49 @@
 void vowi_state_free(struct vowi_thread *t, struct vow_state *s);
 
 void vowi_consumer_ref(struct vow_state *s);
-void vowi_consumer_unref(struct vowi_thread *t, struct vow_state *s);
+/* In general, with `mine` as what is given up: a consumer, or one and a hold. */
+void vowi_release_consumer(struct vowi_thread *t, struct vow_state *s, uint64_t mine);
+
+/* Of the kinds that have a block of the caches: where their state is in it, and its size. */
+extern const struct vowi_shape {
+    unsigned short before, size;
+} vowi_shapes[];
+
+static inline void
+vowi_free_shape(struct vowi_thread *t, struct vow_state *s, uint64_t refs)
+{
+    const struct vowi_shape *shape = &vowi_shapes[refs >> VOWI_KIND_BITS & 3];
+
+    vowi_free_on(t, (char *)s - shape->before, shape->size);
+}
+
+/* Most that are released are the only reference to a value that nobody has to free, in a
+ * block of the caches. Nobody else can make another, so the count need not be written. */
+static inline void
+vowi_release_last(struct vowi_thread *t, struct vow_state *s, uint64_t mine)
+{
+    const uint64_t not_plain = VOWI_HAS_RECORD | VOWI_REJECTED | VOWI_STOPPABLE | VOWI_DELAY;
+    uint64_t refs = vowi_load_acquire(&s->refs); /* [release] */
+
+    if (vowi_likely((refs & (VOWI_COUNTS | not_plain)) == mine &&
+                    s->outcome.as.other.kind == NULL))
+        vowi_free_shape(t, s, refs);
+    else
+        vowi_release_consumer(t, s, mine);
+}
+
+static inline void
+vowi_consumer_unref(struct vowi_thread *t, struct vow_state *s)
+{
+    vowi_release_last(t, s, VOWI_CONSUMER);
+}
 
 /* Lets go of a consumer's reference and a hold at once. */
-void vowi_consumer_unref_held(struct vowi_thread *t, struct vow_state *s);
+static inline void
+vowi_consumer_unref_held(struct vowi_thread *t, struct vow_state *s)
+{
+    vowi_release_last(t, s, VOWI_CONSUMER + VOWI_HOLD);
+}
 
 /* Gives up a consumer's reference unless it is the last: returns whether it is, and then
  * the caller still has it. */

@@ -90,8 +90,8 @@ obey(struct vow_state *s, struct vow_state *source, vow_drop_fn *mark)
 }
 
 void
-vowi_store_result(struct vow_state *s, struct vow_state *source, vow_value v,
-                  vow_error *e)
+vowi_store_other_result(struct vow_state *s, struct vow_state *source, vow_value v,
+                        vow_error *e)
 {
     if (vowi_unlikely(e != NULL)) {
         vow_value_drop(v);
@@ -103,14 +103,6 @@ vowi_store_result(struct vow_state *s, struct vow_state *source, vow_value v,
     } else {
         vowi_set_value(s, v);
     }
-}
-
-void
-vowi_settle_with(struct vowi_thread *t, struct vow_state *s, struct vow_state *source,
-                 vow_value v, vow_error *e)
-{
-    vowi_store_result(s, source, v, e);
-    vowi_settle_held(t, s);
 }
 
 void

@@ -6,6 +6,7 @@
 #define VOWI_CORE_RESULT_H
 
 #include "base/thread.h"
+#include "core/settle.h"
 #include "core/state.h"
 
 /* The drop that says vow_forward. */
@@ -17,13 +18,21 @@ void vowi_is_forward(void *unused);
  * buffer, some ten nanoseconds each time.
  */
 
-/* Stores what does not follow in a claimed state. Consumes both. */
-void vowi_store_result(struct vow_state *s, struct vow_state *source, vow_value v,
-                       vow_error *e);
+void vowi_store_other_result(struct vow_state *s, struct vow_state *source, vow_value v,
+                             vow_error *e);
 
-/* The same, and settles it. Consumes a hold as well. */
-void vowi_settle_with(struct vowi_thread *t, struct vow_state *s,
-                      struct vow_state *source, vow_value v, vow_error *e);
+/* Stores what does not follow in a claimed state. Consumes both. Most are a value that
+ * nobody has to free, from a source that has such a one, or from none. */
+static inline void
+vowi_store_result(struct vow_state *s, struct vow_state *source, vow_value v,
+                  vow_error *e)
+{
+    if (vowi_likely(e == NULL && v.drop == NULL &&
+                    (source == NULL || source->outcome.as.other.kind == NULL)))
+        vowi_set_value(s, v);
+    else
+        vowi_store_other_result(s, source, v, e);
+}
 
 /* Has a claimed state follow. Consumes all that came with it, and a hold. */
 void vowi_finish_following(struct vowi_thread *t, struct vow_state *s, vow_value v,
@@ -34,10 +43,12 @@ static inline void
 vowi_finish(struct vowi_thread *t, struct vow_state *s, struct vow_state *source,
             const vow_result *r)
 {
-    if (vowi_unlikely(r->follow != NULL))
+    if (vowi_unlikely(r->follow != NULL)) {
         vowi_finish_following(t, s, r->value, r->error, r->follow);
-    else
-        vowi_settle_with(t, s, source, r->value, r->error);
+    } else {
+        vowi_store_result(s, source, r->value, r->error);
+        vowi_settle_held(t, s);
+    }
 }
 
 #endif

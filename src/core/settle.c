@@ -23,8 +23,9 @@
 #include "core/wait.h"
 #include "core/word.h"
 
+/* What hangs on a state and is no hook. */
 static void
-deliver(struct vowi_thread *t, struct vowi_node *n, int why)
+deliver_other(struct vowi_thread *t, struct vowi_node *n, int why)
 {
     if (vowi_is_bare_follower(n)) {
         vowi_later(t, n);
@@ -35,8 +36,6 @@ deliver(struct vowi_thread *t, struct vowi_node *n, int why)
         vowi_arrive(t, n, why);
     } else if (vowi_is_reader(n)) {
         vowi_wake_reader(n);
-    } else if (vowi_is_hook(n)) {
-        vowi_deliver(t, n, why);
     } else if (vowi_is_notice(n)) {
         vowi_call_notice(n);
     } else {
@@ -45,7 +44,18 @@ deliver(struct vowi_thread *t, struct vowi_node *n, int why)
     }
 }
 
-static void
+static inline void
+deliver(struct vowi_thread *t, struct vowi_node *n, int why)
+{
+    if (vowi_is_hook(n)) {
+        vowi_node_clear(n); /* it is a task again */
+        vowi_deliver(t, n, why);
+    } else {
+        deliver_other(t, n, why);
+    }
+}
+
+static inline void
 deliver_all(struct vowi_thread *t, struct vowi_node *n, int why)
 {
     while (n != NULL) {
@@ -100,8 +110,8 @@ drop_record(struct vowi_thread *t, struct vow_state *s)
  * After deliver_all the state is not touched any more: the first step on it may have
  * taken over the hold by which it lived, and have run.
  */
-void
-vowi_settle(struct vowi_thread *t, struct vow_state *s)
+static inline void
+settle(struct vowi_thread *t, struct vow_state *s)
 {
     bool rejected = vowi_error_in(s) != NULL;
     struct vowi_node *n = vowi_publish(s, 0);
@@ -115,12 +125,18 @@ vowi_settle(struct vowi_thread *t, struct vow_state *s)
 }
 
 void
+vowi_settle(struct vowi_thread *t, struct vow_state *s)
+{
+    settle(t, s);
+}
+
+void
 vowi_settle_held(struct vowi_thread *t, struct vow_state *s)
 {
     struct vow_state *outer = t->held; /* a hook's context may settle something as well */
 
     t->held = s;
-    vowi_settle(t, s);
+    settle(t, s);
     t->returning = false;
     if (t->held == s)
         vowi_hold_release(t, s);

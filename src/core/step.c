@@ -210,7 +210,7 @@ take_turn(struct vowi_thread *t, enum vowi_step_kind kind, struct turn *turn, in
     conclude(t, turn, &r);
 }
 
-static inline void
+VOWI_INLINE void
 run_step(vow_task *task, int why, enum vowi_step_kind kind)
 {
     struct vowi_thread *t = vowi_self();
@@ -232,8 +232,8 @@ run_step(vow_task *task, int why, enum vowi_step_kind kind)
     vowi_leave(t, outermost);
 }
 
-static void
-run_then(vow_task *task, int why)
+void
+vowi_run_then(vow_task *task, int why)
 {
     run_step(task, why, VOWI_THEN);
 }
@@ -289,21 +289,21 @@ run_settled(vow_task *task, int why)
 
 /* ---- the kinds, in a row --------------------------------------------------------------- */
 
-static vowi_run_fn *const runs[] = {
-    [VOWI_THEN] = run_then,         [VOWI_CATCH] = run_catch,
+vowi_run_fn *const vowi_hook_runs[] = {
+    [VOWI_THEN] = vowi_run_then,    [VOWI_CATCH] = run_catch,
     [VOWI_CATCH_IF] = run_catch_if, [VOWI_HANDLE] = run_handle,
     [VOWI_FINALLY] = run_finally,   [VOWI_WATCH] = run_settled,
     [VOWI_PASS] = run_pass,         [VOWI_SHIELD] = run_shield,
 };
 
-#define KINDS (sizeof runs / sizeof *runs)
+#define KINDS (sizeof vowi_hook_runs / sizeof *vowi_hook_runs)
 
 unsigned char
 vowi_hook_index(const struct vowi_node *n)
 {
     unsigned char i = 0;
 
-    while (i < KINDS && runs[i] != n->run)
+    while (i < KINDS && vowi_hook_runs[i] != n->run)
         i++;
     return i;
 }
@@ -311,11 +311,11 @@ vowi_hook_index(const struct vowi_node *n)
 vowi_run_fn *
 vowi_hook_run(unsigned char index)
 {
-    return runs[index];
+    return vowi_hook_runs[index];
 }
 
 bool
-vowi_is_hook(const struct vowi_node *n)
+vowi_is_other_hook(const struct vowi_node *n)
 {
     return vowi_hook_index(n) < KINDS;
 }
@@ -349,16 +349,12 @@ kind_of(const struct vowi_node *n)
 }
 
 void
-vowi_deliver(struct vowi_thread *t, struct vowi_node *n, int why)
+vowi_deliver_elsewhere(struct vowi_thread *t, struct vowi_node *n, int why)
 {
     struct vowi_hook *hook = hook_of(n);
     vow_executor *on = vowi_load_relaxed(&hook->on);
 
-    if (t->held == hook->source) {
-        t->held = NULL;
-        n->as.queued.held = 1; /* one release less than each giving up its own */
-    }
-    if (on == NULL || why != 0 || is_skipped(kind_of(n), hook)) {
+    if (why != 0 || is_skipped(kind_of(n), hook)) {
         run_here(t, n, why);
     } else {
         n->as.queued.flags = VOW_TASK_STEP;
@@ -370,17 +366,6 @@ vowi_deliver(struct vowi_thread *t, struct vowi_node *n, int why)
 }
 
 /* ---- attaching ------------------------------------------------------------------------ */
-
-void
-vowi_hook_init(struct vowi_thread *t, struct vowi_hook *hook, vow_future *source,
-               vow_executor *on, enum vowi_step_kind kind)
-{
-    hook->as.node.next = NULL;
-    hook->as.node.run = runs[kind];
-    vowi_node_clear(&hook->as.node);
-    hook->source = vowi_state_or_nomem(source);
-    vowi_store_relaxed(&hook->on, vowi_executor_hold(t, on));
-}
 
 void
 vowi_hook_attach(struct vowi_thread *t, struct vowi_hook *hook)
@@ -409,7 +394,7 @@ settle_unknown(struct vowi_thread *t, struct turn *turn, const vow_result *r)
     vowi_consumer_unref(t, turn->source);
 }
 
-static inline void
+VOWI_INLINE void
 run_at_once(struct vowi_thread *t, struct vowi_step *step, vow_value ctx,
             enum vowi_step_kind kind)
 {
@@ -432,6 +417,20 @@ run_at_once(struct vowi_thread *t, struct vowi_step *step, vow_value ctx,
     vowi_leave(t, outermost);
 }
 
+/* Not in line: those that only attach would save registers for it. */
+VOWI_NOINLINE static void
+then_at_once(struct vowi_thread *t, struct vowi_step *step, vow_value ctx)
+{
+    run_at_once(t, step, ctx, VOWI_THEN);
+}
+
+VOWI_NOINLINE static void
+other_at_once(struct vowi_thread *t, struct vowi_step *step, vow_value ctx,
+              enum vowi_step_kind kind)
+{
+    run_at_once(t, step, ctx, kind);
+}
+
 void
 vowi_step_attach(struct vowi_thread *t, struct vowi_step *step, vow_value ctx,
                  enum vowi_step_kind kind)
@@ -440,7 +439,7 @@ vowi_step_attach(struct vowi_thread *t, struct vowi_step *step, vow_value ctx,
         !vowi_settled(step->hook.source))
         vowi_hook_attach(t, &step->hook);
     else if (kind == VOWI_THEN)
-        run_at_once(t, step, ctx, VOWI_THEN);
+        then_at_once(t, step, ctx);
     else
-        run_at_once(t, step, ctx, kind);
+        other_at_once(t, step, ctx, kind);
 }

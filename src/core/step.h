@@ -7,6 +7,8 @@
 
 #include "base/thread.h"
 #include "core/block.h"
+#include "core/executor.h"
+#include "core/trampoline.h"
 
 enum vowi_step_kind {
     VOWI_THEN,
@@ -19,9 +21,21 @@ enum vowi_step_kind {
     VOWI_SHIELD /* the same, and requests to stop end here */
 };
 
+/* Of each kind, how it runs. */
+extern vowi_run_fn *const vowi_hook_runs[];
+void vowi_run_then(vow_task *task, int why);
+
 /* Consumes the source; NULL is one that ran out of memory. */
-void vowi_hook_init(struct vowi_thread *t, struct vowi_hook *hook, vow_future *source,
-                    vow_executor *on, enum vowi_step_kind kind);
+static inline void
+vowi_hook_init(struct vowi_thread *t, struct vowi_hook *hook, vow_future *source,
+               vow_executor *on, enum vowi_step_kind kind)
+{
+    hook->as.node.next = NULL;
+    hook->as.node.run = vowi_hook_runs[kind];
+    vowi_node_clear(&hook->as.node);
+    hook->source = vowi_state_or_nomem(source);
+    vowi_store_relaxed(&hook->on, on != NULL ? vowi_executor_hold(t, on) : NULL);
+}
 
 /* A step that its caller has yet to give a function, and to attach. NULL without memory,
  * and then the source and the context are let go of. */
@@ -39,9 +53,35 @@ void vowi_step_attach(struct vowi_thread *t, struct vowi_step *step, vow_value c
 /* why of a step whose source was abandoned: neither it nor what follows runs. */
 #define VOWI_ABANDONED (-1)
 
+/* What is not for the trampoline of this thread. */
+void vowi_deliver_elsewhere(struct vowi_thread *t, struct vowi_node *n, int why);
+
 /* Gives a step or a watch whose source has settled to where it runs. */
-void vowi_deliver(struct vowi_thread *t, struct vowi_node *n, int why);
-bool vowi_is_hook(const struct vowi_node *n);
+static inline void
+vowi_deliver(struct vowi_thread *t, struct vowi_node *n, int why)
+{
+    struct vowi_hook *hook = vowi_container_of(n, struct vowi_hook, as.node);
+
+    if (t->held == hook->source) {
+        t->held = NULL;
+        n->as.queued.held = 1; /* one release less than each giving up its own */
+    }
+    if (vowi_load_relaxed(&hook->on) != NULL) {
+        vowi_deliver_elsewhere(t, n, why);
+    } else {
+        n->as.queued.why = why;
+        vowi_later(t, n);
+    }
+}
+
+bool vowi_is_other_hook(const struct vowi_node *n);
+
+/* Most are a then. */
+static inline bool
+vowi_is_hook(const struct vowi_node *n)
+{
+    return n->run == vowi_run_then || vowi_is_other_hook(n);
+}
 
 /* Asked of a node that hangs on its source. */
 bool vowi_is_shield(const struct vowi_node *n);

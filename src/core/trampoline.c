@@ -29,17 +29,6 @@ task_of(struct vowi_node *n)
     return vowi_container_of(n, union vowi_task, node);
 }
 
-void
-vowi_later(struct vowi_thread *t, struct vowi_node *n)
-{
-    n->next = NULL;
-    if (t->fifo_head == NULL)
-        t->fifo_head = n;
-    else
-        t->fifo_tail->next = n;
-    t->fifo_tail = n;
-}
-
 static struct vowi_node *
 pop(struct vowi_thread *t)
 {

@@ -8,11 +8,22 @@
 #include "base/thread.h"
 #include "core/node.h"
 
-void vowi_later(struct vowi_thread *t, struct vowi_node *n);
 void vowi_drain(struct vowi_thread *t);
 
 /* For a thread that is about to wait: here, all of it, since it may wait for that. */
 void vowi_drain_all(struct vowi_thread *t);
+
+/* Puts a node at the end. */
+static inline void
+vowi_later(struct vowi_thread *t, struct vowi_node *n)
+{
+    n->next = NULL;
+    if (t->fifo_head == NULL)
+        t->fifo_head = n;
+    else
+        t->fifo_tail->next = n;
+    t->fifo_tail = n;
+}
 
 /* Opens a stretch in which inline steps queue up; true if it is the outermost. */
 static inline bool

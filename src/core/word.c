@@ -14,11 +14,8 @@
 #include "base/fork.h"
 #include "core/follow.h"
 
-/* Waits a moment for another thread to clear LOCK: it holds it for a few instructions,
- * unless it was preempted; so this yields the processor once in a while. Returns false if
- * that thread was left behind by fork. */
-static bool
-wait_for_lock(unsigned *round)
+bool
+vowi_wait_for_lock(unsigned *round)
 {
     vowi_relax();
     if (++*round % 64 == 0)
@@ -56,7 +53,7 @@ vowi_lock_word(struct vow_state *s)
 
     for (;;) {
         if (word & VOWI_LOCKED) {
-            if (!wait_for_lock(&round))
+            if (!vowi_wait_for_lock(&round))
                 return vowi_take_over_word(s);
             word = vowi_load_relaxed(&s->word); /* relaxed: as above */
         } else if (vowi_cas_acquire_or_relaxed(&s->word, &word, word | VOWI_LOCKED)) {
@@ -70,20 +67,6 @@ void
 vowi_unlock_word(struct vow_state *s)
 {
     vowi_and_release(&s->word, ~VOWI_LOCKED); /* [lock] */
-}
-
-bool
-vowi_attach(struct vow_state *s, struct vowi_node *n)
-{
-    uintptr_t word = vowi_load_acquire(&s->word); /* [settled] */
-
-    do {
-        if (word & VOWI_SETTLED)
-            return false;
-        n->next = vowi_first_node(word);
-        /* [node] to publish, [claim] to a canceller; failed: [settled] */
-    } while (!vowi_cas_acq_rel(&s->word, &word, (uintptr_t)n | (word & ~VOWI_NODE_MASK)));
-    return true;
 }
 
 /*
@@ -158,41 +141,4 @@ vowi_detach_if_there(struct vow_state *s, struct vowi_node *n)
         vowi_unlink_locked(s, n);
     vowi_unlock_word(s);
     return at != NULL && !settled;
-}
-
-/* ---- taking all ---------------------------------------------------------------------- */
-
-/* Newest first becomes oldest first. */
-static struct vowi_node *
-reverse(struct vowi_node *n)
-{
-    struct vowi_node *reversed = NULL;
-
-    while (n != NULL) {
-        struct vowi_node *next = n->next;
-
-        n->next = reversed;
-        reversed = n;
-        n = next;
-    }
-    return reversed;
-}
-
-/* Makes the outcome visible and takes all that hangs on the state, oldest first. */
-struct vowi_node *
-vowi_publish(struct vow_state *s, uintptr_t mark)
-{
-    uintptr_t word = vowi_load_relaxed(&s->word); /* relaxed: the CAS orders it */
-    unsigned round = 0;
-
-    for (;;) {
-        if (word & VOWI_LOCKED) {
-            if (!wait_for_lock(&round))
-                vowi_unlock_word(s);
-            word = vowi_load_relaxed(&s->word); /* relaxed: as above */
-        } else if (vowi_cas_acq_rel_or_relaxed(&s->word, &word,
-                                               VOWI_CLAIMED | VOWI_SETTLED | mark)) {
-            return reverse(vowi_first_node(word)); /* [settled] out, [node] in */
-        }
-    }
 }

@@ -14,9 +14,6 @@ void vowi_unlock_word(struct vow_state *s);
 /* The same although another thread holds the lock bit, which fork has left behind. */
 uintptr_t vowi_take_over_word(struct vow_state *s);
 
-/* Hangs a node on a state; false, and nothing done, if it has settled. */
-bool vowi_attach(struct vow_state *s, struct vowi_node *n);
-
 /* Takes a node off again; false if it has been taken for delivery. */
 bool vowi_detach_node(struct vow_state *s, struct vowi_node *n);
 
@@ -26,8 +23,63 @@ void vowi_unlink_locked(struct vow_state *s, struct vowi_node *n);
 /* Takes a node off again if it is there; false if not. */
 bool vowi_detach_if_there(struct vow_state *s, struct vowi_node *n);
 
+/* Waits a moment for another thread to clear LOCK: it holds it for a few instructions,
+ * unless it was preempted; so this yields the processor once in a while. Returns false if
+ * that thread was left behind by fork. */
+bool vowi_wait_for_lock(unsigned *round);
+
+/* ---- what every step does: here, so that it is no call ------------------------------- */
+
+/* Hangs a node on a state; false, and nothing done, if it has settled. */
+static inline bool
+vowi_attach(struct vow_state *s, struct vowi_node *n)
+{
+    uintptr_t word = vowi_load_acquire(&s->word); /* [settled] */
+
+    do {
+        if (word & VOWI_SETTLED)
+            return false;
+        n->next = vowi_first_node(word);
+        /* [node] to publish, [claim] to a canceller; failed: [settled] */
+    } while (!vowi_cas_acq_rel(&s->word, &word, (uintptr_t)n | (word & ~VOWI_NODE_MASK)));
+    return true;
+}
+
+/* Newest first becomes oldest first. */
+static inline struct vowi_node *
+vowi_reverse_nodes(struct vowi_node *n)
+{
+    struct vowi_node *reversed = NULL;
+
+    while (n != NULL) {
+        struct vowi_node *next = n->next;
+
+        n->next = reversed;
+        reversed = n;
+        n = next;
+    }
+    return reversed;
+}
+
 /* Makes an outcome visible; returns all that hung on the state, oldest first. mark
  * is 0, or VOWI_FOLLOWING: it was abandoned. */
-struct vowi_node *vowi_publish(struct vow_state *s, uintptr_t mark);
+static inline struct vowi_node *
+vowi_publish(struct vow_state *s, uintptr_t mark)
+{
+    uintptr_t word = vowi_load_relaxed(&s->word); /* relaxed: the CAS orders it */
+    unsigned round = 0;
+
+    for (;;) {
+        if (word & VOWI_LOCKED) {
+            if (!vowi_wait_for_lock(&round))
+                vowi_unlock_word(s);
+            word = vowi_load_relaxed(&s->word); /* relaxed: as above */
+        } else if (vowi_cas_acq_rel_or_relaxed(&s->word, &word,
+                                               VOWI_CLAIMED | VOWI_SETTLED | mark)) {
+            /* [settled] out, [node] in */
+            return vowi_reverse_nodes(vowi_first_node(word));
+        }
+    }
+}
 
 #endif
