@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Makes a thumbnail of every picture under a directory: find, read, shrink, write.
- * Shows a chain over two pools, and how to bound what is under way without waiting.
+ * Shows a pipeline over two pools, and how to bound what is under way without waiting.
  *
- * The picture is the value that its chain hands from step to step: wherever the chain
- * ends, the picture is freed. The end of a chain starts the next one, so that there are
- * never more pictures in memory than there are chains, however many files there are.
+ * The picture is the item that is handed from stage to stage: wherever it ends, it is
+ * freed. A file is looked for when there is room for one more picture, so that there are
+ * never more in memory than the stages have room for, however many files there are and
+ * whichever stage is slow.
  *
  * All that is vow is in this file; what a picture is, plain C, is in thumbnails/.
  */
 #include "thumbnails/batch.h"
-
-#include <stdatomic.h>
 
 #include <vow/vow.h>
 
@@ -19,27 +18,28 @@
 #include "thumbnails/report.h"
 #include "thumbnails/source.h"
 
-enum { IO_THREADS = 4 };
+/* Of the threads that may wait for a disk, so many read, and so many write. */
+enum { IO_WIDTH = 2 };
 
 struct batch {
     vow_executor *io;  /* threads that may wait for a disk */
     vow_executor *cpu; /* as many threads as there are CPUs to keep busy */
     struct source *source;
     struct report *report;
-    vow_promise *done;  /* fulfilled when no chain runs any more */
-    atomic_uint chains; /* that run, and one for whoever starts them */
 };
 
-static vow_result
-find(void *ctx)
+static bool
+find(vow_value *picture, void *batch)
 {
-    struct batch *b = ctx;
+    struct batch *b = batch;
     struct picture *p;
     int code = source_next(b->source, &p);
 
-    if (code != 0) /* VOW_E_EMPTY: there is none left; or ENOMEM */
-        return vow_err(vow_error_of(code));
-    return vow_ok(vow_own(p, picture_free));
+    if (code == 0)
+        *picture = vow_own(p, picture_free);
+    else if (code != VOW_E_EMPTY)
+        report_outcome(b->report, code, "out of memory");
+    return code == 0;
 }
 
 /* Hands the picture on to the next step, or says why there is none. */
@@ -72,59 +72,84 @@ write_it(vow_value picture, void *ctx)
     return outcome(picture.as.ptr, picture_write(picture.as.ptr));
 }
 
-static void finish(vow_view end, void *ctx);
-
-/* Runs when a chain has ended, and also if it could not even be built. */
-static void
-leave(void *ctx)
+/* All of it at once, if there is no room for stages. */
+static vow_result
+make_it(vow_value picture, void *ctx)
 {
-    struct batch *b = ctx;
+    struct picture *p = picture.as.ptr;
+    int code = picture_read(p);
 
-    if (atomic_fetch_sub(&b->chains, 1) == 1)
-        vow_promise_fulfill(b->done, VOW_NIL);
+    (void)ctx;
+    if (code == 0)
+        code = picture_shrink(p);
+    if (code == 0)
+        code = picture_write(p);
+    return outcome(p, code);
 }
 
 static void
-start(struct batch *b)
+made(size_t index, vow_value picture, void *batch)
 {
-    atomic_fetch_add(&b->chains, 1);
+    struct batch *b = batch;
 
-    vow_future *f = vow_submit(b->io, find, vow_ptr(b));
-    f = vow_then(f, b->io, read_it, VOW_NIL);
-    f = vow_then(f, b->cpu, shrink_it, VOW_NIL);
-    f = vow_then(f, b->io, write_it, VOW_NIL);
-    if (!vow_on_settled(f, NULL, finish, vow_own(b, leave)))
-        report_outcome(b->report, VOW_E_NOMEM, "out of memory");
+    (void)index;
+    report_outcome(b->report, 0, NULL);
+    vow_value_drop(picture);
 }
 
 static void
-finish(vow_view end, void *ctx)
+failed(const vow_failed_item *f, void *batch)
 {
-    struct batch *b = ctx;
-    int code = vow_error_code(end.error);
+    struct batch *b = batch;
 
-    if (code == VOW_E_EMPTY)
-        return; /* no file is left: one chain fewer */
-    report_outcome(b->report, code, vow_error_message(end.error));
-    if (code != VOW_E_NOMEM) /* with less memory, fewer chains */
-        start(b);
+    report_outcome(b->report, vow_error_code(f->error), vow_error_message(f->error));
 }
 
-/* Waits for one promise, however many pictures there are. */
-static void
+static size_t
+least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/*
+ * A pipeline with room for so many pictures. Those that wait for a CPU, or for the disk
+ * after it, share what is left when each stage has what it needs.
+ */
+static vow_future *
+start(struct batch *b, size_t room)
+{
+    const vow_stage at_once[] = {
+        VOW_STAGE(.on = b->cpu, .fn = make_it, .width = room, .on_error = VOW_STAGE_SKIP),
+    };
+    size_t cpus = least(vow_pool_threads(b->cpu), room > 2 ? room - 2 : 1);
+    size_t files = least(IO_WIDTH, 1 + (room - cpus) / 6);
+    const vow_stage stages[] = {
+        VOW_STAGE(.on = b->io, .fn = read_it, .width = files, .on_error = VOW_STAGE_SKIP),
+        VOW_STAGE(.on = b->cpu, .fn = shrink_it, .width = cpus,
+                  .buffer = room - cpus - 2 * files, .on_error = VOW_STAGE_SKIP),
+        VOW_STAGE(.on = b->io, .fn = write_it, .width = files,
+                  .on_error = VOW_STAGE_SKIP),
+    };
+
+    return vow_pipeline_run(&VOW_PIPELINE_OPTIONS(.sink = made, .report = failed,
+                                                  .unordered = true, .ctx = b),
+                            &VOW_FEED(.next = find, .ctx = vow_ptr(b), .on = b->io),
+                            room > 2 ? stages : at_once, room > 2 ? 3 : 1);
+}
+
+/* Waits for one future, however many pictures there are. */
+static bool
 run(struct batch *b, unsigned in_flight)
 {
-    vow_future *done = vow_promise_future(b->done);
-
-    atomic_init(&b->chains, 1);
-    for (unsigned i = 0; i < in_flight; i++)
-        start(b);
-    leave(b);
+    vow_future *done =
+        start(b, in_flight != 0 ? in_flight : 2 * vow_pool_threads(b->cpu) + 1);
+    bool started = done != NULL;
 
     do
         report_progress(b->report, source_expected(b->source));
     while (!vow_wait(done, vow_ms(report_interval_ms(b->report))));
     vow_unref(done);
+    return started;
 }
 
 static void
@@ -143,15 +168,11 @@ make_thumbnails(struct source *s, struct report *r, unsigned jobs, unsigned in_f
     struct batch b = {.source = s, .report = r};
     bool ready;
 
-    b.io = vow_pool_new(&VOW_POOL_OPTIONS(.name = "io", .threads = IO_THREADS));
+    b.io = vow_pool_new(&VOW_POOL_OPTIONS(.name = "io", .threads = 2 * IO_WIDTH));
     b.cpu = vow_pool_new(&VOW_POOL_OPTIONS(.name = "cpu", .threads = jobs));
-    b.done = vow_promise_new();
-    ready = b.io != NULL && b.cpu != NULL && b.done != NULL;
-    if (ready)
-        run(&b, in_flight != 0 ? in_flight : 2 * vow_pool_threads(b.cpu));
+    ready = b.io != NULL && b.cpu != NULL && run(&b, in_flight);
 
     stop(b.io);
     stop(b.cpu);
-    vow_promise_unref(b.done);
     return ready;
 }
