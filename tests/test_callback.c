@@ -12,7 +12,7 @@
 
 static struct {
     atomic_int count;
-    int code;
+    atomic_int code;
 } warned;
 
 static void
@@ -20,7 +20,7 @@ note_warning(int code, const char *message, void *ctx)
 {
     (void)ctx;
     assert_non_null(strstr(message, "called again"));
-    warned.code = code;
+    atomic_store(&warned.code, code);
     atomic_fetch_add(&warned.count, 1);
 }
 

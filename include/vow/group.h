@@ -185,8 +185,8 @@ void vow_group_close(vow_group *g);
 bool vow_group_cancel(vow_group *g, vow_error *reason);
 
 /**
- * Joins a group: says that only children add children from now on, and when all of them
- * have settled. To cancel the future that it returns cancels the group, and the future
+ * Joins a group: from now on it ends when its last child has settled, and this future
+ * says so. To cancel the future that it returns cancels the group, and the future
  * settles when the children have. Joined again, by another reference, it says the same.
  *
  * @param g   consumed; may be NULL
