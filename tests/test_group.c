@@ -1019,6 +1019,79 @@ VOW_CASE(error_of_a_dropped_group_is_reported)
     vow_on_unhandled(NULL, NULL);
 }
 
+/* ---- long and deep ----------------------------------------------------------------------- */
+
+enum { LONG = 100000, DEEP = 5000 };
+
+static vow_result
+count(void *counter)
+{
+    ++*(int *)counter;
+    return vow_ok(VOW_NIL);
+}
+
+VOW_CASE(long_line_is_flat_on_the_stack)
+{
+    vow_group *g = vow_group_new(&VOW_GROUP_OPTIONS(.limit = 1));
+    int counter = 0;
+
+    held_count = 0;
+    vow_group_post(g, NULL, hold, VOW_NIL);
+    for (int i = 0; i < LONG; i++)
+        vow_group_post(g, NULL, count, vow_ptr(&counter));
+    assert_int_equal(counter, 0);
+    let_go(0);
+    assert_int_equal(counter, LONG);
+    assert_join(vow_group_join(g), 0);
+}
+
+static vow_group *nest[DEEP];
+
+static void
+make_nest(void)
+{
+    for (int i = 0; i < DEEP; i++)
+        nest[i] = vow_group_new(&VOW_GROUP_OPTIONS(.parent = i > 0 ? nest[i - 1] : NULL));
+}
+
+/* Lets go of all but the outermost, whose join it returns. */
+static vow_future *
+join_nest(void)
+{
+    vow_future *f = vow_group_join(nest[0]);
+
+    for (int i = 1; i < DEEP; i++)
+        vow_unref(vow_group_join(nest[i]));
+    return f;
+}
+
+VOW_CASE(groups_in_groups_are_flat_on_the_stack)
+{
+    vow_promise *p = vow_promise_new();
+    vow_future *f;
+
+    make_nest();
+    vow_group_add(nest[DEEP - 1], vow_promise_future(p));
+    f = join_nest();
+    assert_int_equal(vow_future_status(f), VOW_PENDING);
+    settle(p);
+    assert_join(f, 0);
+
+    make_nest();
+    p = stubborn();
+    vow_group_add(nest[DEEP - 1], vow_promise_future(p));
+    f = join_nest();
+    vow_future_cancel(f, NULL);
+    assert_int_equal(asked, VOW_E_CANCELLED);
+    vow_promise_reject(p, vow_error_new(EIO, "at the bottom"));
+    vow_promise_unref(p);
+    assert_join(f, VOW_E_CANCELLED);
+
+    make_nest();
+    vow_group_post(nest[DEEP - 1], NULL, no_page, VOW_NIL);
+    assert_join(join_nest(), EIO);
+}
+
 /* ---- out of memory ---------------------------------------------------------------------- */
 
 /* All of one, in a group in a group, with a deadline and a line. */
@@ -1170,6 +1243,8 @@ main(void)
         vow_test(cancelled_parent_takes_a_group_that_is_cancelled),
         vow_test(dropped_group_is_cancelled_and_goes_with_its_children),
         vow_test(error_of_a_dropped_group_is_reported),
+        vow_test(long_line_is_flat_on_the_stack),
+        vow_test(groups_in_groups_are_flat_on_the_stack),
         vow_test(group_without_memory_fails_and_drops_all_once),
         vow_test(group_without_memory_still_says_what_failed),
         vow_test(joining_and_cancelling_need_no_memory),

@@ -31,12 +31,12 @@ struct vow_group {
 
     struct vowi_lock lock; /* guards all that follows */
     bool joined, closed, ended;
-    bool lacked_memory;   /* that is among the errors */
-    bool left_out;        /* a child was refused because the group was cancelled */
-    bool stopped_first;   /* before the first error came */
-    vow_error *stop;      /* it was cancelled: how its join is rejected */
-    vow_error *cancelled; /* the first child that was cancelled has this */
-    size_t first_failed;  /* the number of the first child that failed */
+    bool lacked_memory;    /* that is among the errors */
+    bool left_out;         /* a child was refused because the group was cancelled */
+    bool stopped_first;    /* before the first error came */
+    vow_error *stop;       /* it was cancelled: how its join is rejected */
+    vow_error *cancelled;  /* the first child that was cancelled has this */
+    uint64_t first_failed; /* the number of the first child that failed */
     struct vowi_errors *errors;
     struct vowi_list line;   /* children that wait for a place, the first to come first */
     struct vowi_list askers; /* children under way, which are asked to stop */
@@ -46,8 +46,8 @@ struct vow_group {
 struct vowi_child {
     struct vowi_hanger hanger;
     vow_group *group;
-    vow_future *f; /* a reference */
-    size_t number; /* among the children, from 0 */
+    vow_future *f;   /* a reference */
+    uint64_t number; /* among the children, from 0 */
 
     /* Guarded by the group's lock. */
     bool has_place;
@@ -95,6 +95,6 @@ int vowi_group_adopt(vow_group *g, vow_future *f);
 
 /* With the lock: keeps an error of a child. Returns it, a new reference, if it cancels the
  * others. */
-vow_error *vowi_group_fail_locked(vow_group *g, size_t number, const vow_error *error);
+vow_error *vowi_group_fail_locked(vow_group *g, uint64_t number, const vow_error *error);
 
 #endif

@@ -40,7 +40,7 @@ struct ending {
 
 /* Keeps an error of a child. Returns it, a new reference, if it cancels the others. */
 vow_error *
-vowi_group_fail_locked(vow_group *g, size_t number, const vow_error *error)
+vowi_group_fail_locked(vow_group *g, uint64_t number, const vow_error *error)
 {
     if (g->errors->count == 0)
         g->first_failed = number;
@@ -188,7 +188,7 @@ make_room_locked(vow_group *g)
 static vow_error *
 lack_memory_locked(vow_group *g)
 {
-    size_t number = g->seen.added++;
+    uint64_t number = g->seen.added++;
 
     if (g->lacked_memory)
         return NULL;
