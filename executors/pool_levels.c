@@ -4,7 +4,7 @@
  *
  * One for each priority, shared by all workers, under one lock. `levels` has a bit
  * for each that is not empty: a pick reads it once, and while it is zero that read is
- * all that priorities cost. The bits are written under the lock, but seq_cst, so that
+ * all that priorities cost. The bits are written under the lock, but set seq_cst, so that
  * a post and a worker that goes to sleep see each other as with every queue [idle].
  *
  * The most urgent goes first, and ages what waits behind it: a worker counts how often
@@ -67,7 +67,8 @@ note_taken_locked(struct vowi_pool *p, unsigned level, vow_task *task)
         p->queued--;
     }
     if (l->tasks.first == NULL)
-        vowi_store_seq_cst(&p->levels, levels & ~BIT(level));
+        /* relaxed: who sees the bit a while longer looks in vain, under the lock */
+        vowi_store_relaxed(&p->levels, levels & ~BIT(level));
 }
 
 static vow_task *
