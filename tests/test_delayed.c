@@ -267,6 +267,18 @@ check_close_with_timers(vow_close_mode mode)
     virtual_end(m);
 }
 
+VOW_CASE(executor_is_closed_from_its_close_on)
+{
+    vow_manual *m = vow_manual_new();
+
+    assert_false(vow_executor_is_closed(NULL));
+    assert_false(vow_executor_is_closed(vow_inline()));
+    assert_false(vow_executor_is_closed(vow_manual_executor(m)));
+    vow_unref(vow_executor_close(vow_manual_executor(m), VOW_DRAIN));
+    assert_true(vow_executor_is_closed(vow_manual_executor(m)));
+    vow_manual_unref(m);
+}
+
 VOW_CASE(close_ends_the_timers_of_that_executor_at_once)
 {
     check_close_with_timers(VOW_DRAIN);
@@ -1260,6 +1272,7 @@ main(void)
         vow_test(timer_for_a_pool_is_on_the_clock_in_force),
         vow_test(armed_timer_keeps_its_clock),
         vow_test(disarm_tells_a_timer_on_its_way_from_one_that_has_run),
+        vow_test(executor_is_closed_from_its_close_on),
         vow_test(close_ends_the_timers_of_that_executor_at_once),
         vow_test(last_reference_ends_the_timers_too),
         vow_test(timers_of_others_end_with_the_executor_that_fires_them),

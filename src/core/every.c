@@ -76,13 +76,13 @@ end(struct every *e, vow_error *error)
 static bool
 is_stopped(struct every *e)
 {
-    return vowi_load_seq_cst(&e->stopped); /* [stopped] */
+    return vowi_load_acquire(&e->stopped); /* [stopped] */
 }
 
 static void
 cancel_waited_for(struct every *e)
 {
-    vow_future *f = vowi_swap_seq_cst(&e->waits_for, NULL); /* [stopped] */
+    vow_future *f = vowi_swap_acq_rel(&e->waits_for, NULL); /* [stopped] */
 
     if (f == NULL)
         return;
@@ -98,7 +98,7 @@ stop(vow_promise *p, const vow_error *reason, void *every)
 
     (void)p;
     e->reason = vow_error_ref(reason);
-    vowi_store_seq_cst(&e->stopped, true); /* [stopped] */
+    vowi_store_release(&e->stopped, true); /* [stopped] */
     if (vow_timer_disarm(&e->timer) == VOW_REMOVED)
         end(e, vow_error_ref(reason));
     else
@@ -172,7 +172,7 @@ waited(void *every)
     if (vow_future_status(f) != VOW_PENDING)
         error = vow_error_ref(vow_peek(f).error);
     vow_ignore(f);
-    vow_unref(vowi_swap_seq_cst(&e->waits_for, NULL)); /* [stopped] */
+    vow_unref(vowi_swap_acquire(&e->waits_for, NULL)); /* [stopped] */
     turn_ended(e, error);
 }
 
@@ -182,7 +182,7 @@ wait_for(struct every *e, vow_future *f)
 {
     vowi_add_relaxed(&e->refs, 1); /* relaxed: the turn has one. For after the wait */
     e->turn = vow_ref(f);
-    vowi_swap_seq_cst(&e->waits_for, vow_ref(f)); /* [stopped] */
+    vowi_swap_acq_rel(&e->waits_for, vow_ref(f)); /* [stopped] */
     vow_on_settled(f, NULL, look_on, vow_own(e, waited));
     if (is_stopped(e))
         cancel_waited_for(e);

@@ -252,8 +252,8 @@ close_in(vow_executor *on, struct home *home, vow_close_mode mode)
     do {
         if (before >= now)
             return;
-    } while (!vowi_cas_seq_cst(&home->mode, &before, now)); /* [mode], [armed] */
-    if (vowi_load_seq_cst(&home->timers) != 0)              /* [armed] */
+    } while (!vowi_cas_acq_rel(&home->mode, &before, now)); /* [mode] */
+    if (vowi_or_acq_rel(&home->timers, 0) != 0)             /* [armed] */
         vowi_timers_revoke(on);
     if (mode == VOW_CANCEL_QUEUED)
         tell_running(home);
@@ -336,7 +336,7 @@ vow_executor_is_closed(const vow_executor *on)
 {
     struct home *home = home_of(on);
 
-    return home != NULL && vowi_load_seq_cst(&home->mode) != 0; /* [mode], [armed] */
+    return home != NULL && vowi_load_acquire(&home->mode) != 0; /* [mode], [armed] */
 }
 
 bool
@@ -347,7 +347,7 @@ vowi_executor_count_timer(struct vowi_thread *t, vow_executor *on)
     if (home == NULL)
         return true; /* a static object: there for ever */
     vowi_executor_hold(t, on);
-    vowi_add_seq_cst(&home->timers, 1); /* [armed] */
+    vowi_add_acq_rel(&home->timers, 1); /* [armed] */
     if (!vow_executor_is_closed(on))
         return true;
     vowi_executor_uncount_timer(t, on);

@@ -261,9 +261,9 @@ SCENARIO(timer_fires_or_is_closed, 0, "its executor closes as it is armed, and d
 }
 
 static void
-arms_later(void)
+arms_for_ever(void)
 {
-    armed = vow_timer_arm(&there, &timer, vow_now() + vow_seconds(1000));
+    armed = vow_timer_arm(&there, &timer, VOW_FOREVER); /* else it may be due meanwhile */
 }
 
 SCENARIO(timer_is_armed_or_closed, 0, "its executor closes as it is armed, and not due",
@@ -271,7 +271,7 @@ SCENARIO(timer_is_armed_or_closed, 0, "its executor closes as it is armed, and n
 {
     make();
     explore_calmly(starts_thread);
-    run_threads(arms_later, closes);
+    run_threads(arms_for_ever, closes);
     require(ran == (armed == 0));
     if (armed == 0)
         outcome(why == VOW_E_CLOSED ? "closed" : "fired");
@@ -287,7 +287,7 @@ SCENARIO(timer_is_disarmed_or_closed, 0, "its executor closes as it is disarmed"
 {
     make();
     explore_calmly(starts_thread);
-    explore_calmly(arms_later);
+    explore_calmly(arms_for_ever);
     run_threads(disarms, closes);
     require(removal == VOW_REMOVED || why == VOW_E_CLOSED);
     outcome("ran=%d %s", ran, word(removal));
@@ -412,4 +412,30 @@ SCENARIO(every_beats_or_is_cancelled, 0, "periodic work is cancelled as its time
     outcome("ran=%d code=%d", ran, vow_error_code(vow_peek(f).error));
     vow_unref(f);
     vow_manual_unref(m);
+}
+
+static vow_result
+beats_and_waits(void *ctx)
+{
+    (void)ctx;
+    ran++;
+    p = vow_promise_new();
+    return vow_follow(vow_promise_future(p));
+}
+
+SCENARIO(every_waits_or_is_cancelled, 0,
+         "periodic work is cancelled as a turn begins to wait",
+         EXPECTED("ran=0", "before it"),
+         EXPECTED("ran=1", "what it waits for is cancelled"))
+{
+    m = vow_manual_new();
+    f = vow_submit_every(vow_manual_executor(m), 5, VOW_MISSED_SKIP, beats_and_waits,
+                         VOW_NIL);
+    run_threads(advances, cancels);
+    require(vow_error_code(vow_peek(f).error) == VOW_E_CANCELLED);
+    require(!vow_promise_fulfill(p, VOW_NIL));
+    vow_promise_unref(p);
+    vow_unref(f);
+    vow_manual_unref(m);
+    outcome("ran=%d", ran);
 }
