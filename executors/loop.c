@@ -28,7 +28,8 @@ is_closing(const struct vow_loop *l)
 static void
 set_life_locked(struct vow_loop *l, enum vowi_loop_life life)
 {
-    vowi_store_seq_cst(&l->life, (int)life); /* [woken] */
+    /* relaxed: read under the lock, as a hint, or in order [woken] */
+    vowi_store_relaxed(&l->life, (int)life);
 }
 
 bool

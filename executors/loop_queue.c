@@ -90,7 +90,8 @@ vowi_tasks_refuse(struct vowi_tasks *q)
 static int
 refuse(struct vow_loop *l, vow_task *last)
 {
-    vow_task *newest = vowi_swap_acq_rel(&l->tail, &closed); /* [post], [closing] */
+    /* relaxed: the others are reached by their links [closing] */
+    vow_task *newest = vowi_swap_relaxed(&l->tail, &closed);
     struct vowi_tasks others;
 
     if (newest != last) {
@@ -120,7 +121,8 @@ push_inbox(struct vow_loop *l, vow_task *first, vow_task *last)
         vowi_store_release(link_of(before), first); /* [post] */
         return 0;
     }
-    vowi_store_release(&l->head, first); /* [post] */
+    /* relaxed: the exchange releases the task, and another one comes to it [post] */
+    vowi_store_relaxed(&l->head, first);
     if (before == &asleep)
         write_wake(l);
     return 0;
@@ -223,7 +225,8 @@ vowi_loop_stay_awake(struct vow_loop *l)
 {
     vow_task *tail = &asleep;
 
-    vowi_cas_strong_seq_cst(&l->tail, &tail, NULL); /* [woken] */
+    /* relaxed: who finds the old mark writes to the eventfd for nothing */
+    vowi_cas_strong_relaxed(&l->tail, &tail, NULL);
 }
 
 bool
@@ -232,8 +235,8 @@ vowi_loop_end_inbox_locked(struct vow_loop *l)
     vow_task *tail = vowi_load_relaxed(&l->tail); /* relaxed: the CAS orders it */
 
     while (!l->inbox_closed && !is_task(tail))
-        l->inbox_closed =
-            vowi_cas_strong_seq_cst(&l->tail, &tail, &closed); /* [closing] */
+        /* relaxed: the changes of tail have one order, and nothing is read by it */
+        l->inbox_closed = vowi_cas_strong_relaxed(&l->tail, &tail, &closed);
     return l->inbox_closed;
 }
 
@@ -246,7 +249,7 @@ vowi_loop_cancel_inbox_locked(struct vow_loop *l, struct vowi_tasks *to)
     if (l->inbox_closed)
         return; /* what tail says now may be a post that is about to put it back */
     l->inbox_closed = true;
-    posts.last = vowi_swap_acq_rel(&l->tail, &closed); /* [post], [closing] */
+    posts.last = vowi_swap_acquire(&l->tail, &closed); /* [post], [closing] */
     if (!is_task(posts.last))
         return;
     posts.first = await_link(&l->head);

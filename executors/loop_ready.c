@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "loop_internal.h"
+#include "sync/refs.h"
 
 #define WANTABLE (VOW_FD_READ | VOW_FD_WRITE | VOW_FD_PRIORITY)
 
@@ -18,7 +19,7 @@ struct ready {
     struct vowi_fd_watch fd;
     struct vow_loop *loop; /* its executor is referenced */
     vow_promise *promise;  /* of whoever takes it off */
-    _Atomic(int) refs;
+    struct vowi_refs refs; /* the promise's hook's, and the loop's */
 };
 
 static struct ready *
@@ -33,7 +34,7 @@ ready_unref(void *record)
     struct ready *r = record;
     vow_executor *on = vow_loop_executor(r->loop);
 
-    if (vowi_sub_acq_rel(&r->refs, 1) != 1) /* [record] */
+    if (!vowi_refs_drop(&r->refs))
         return;
     vowi_free(r, sizeof *r);
     vow_executor_unref(on);
@@ -111,7 +112,8 @@ ready_new(struct vow_loop *l, int fd, unsigned events)
     r->fd.end_locked = end_locked;
     r->loop = l;
     r->promise = new_promise();
-    atomic_init(&r->refs, 2);
+    vowi_refs_init(&r->refs);
+    vowi_refs_take(&r->refs);
     vow_executor_ref(vow_loop_executor(l));
     if (vow_promise_on_cancel(r->promise, NULL, is_asked_to_stop,
                               vow_own(r, ready_unref)) != NULL)

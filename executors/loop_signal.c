@@ -15,6 +15,7 @@
 
 #include "base/mem.h"
 #include "loop_internal.h"
+#include "sync/refs.h"
 
 struct waiter {
     struct vowi_link link; /* in the loop's list, while waiting; guarded by its lock */
@@ -23,7 +24,7 @@ struct waiter {
     int number;
     struct vow_loop *loop; /* its executor is referenced */
     vow_promise *promise;  /* of whoever takes it off the list */
-    _Atomic(int) refs;
+    struct vowi_refs refs; /* the promise's hook's, and the loop's */
 };
 
 static struct waiter *
@@ -38,7 +39,7 @@ waiter_unref(void *record)
     struct waiter *w = record;
     vow_executor *on = vow_loop_executor(w->loop);
 
-    if (vowi_sub_acq_rel(&w->refs, 1) != 1) /* [record] */
+    if (!vowi_refs_drop(&w->refs))
         return;
     vowi_free(w, sizeof *w);
     vow_executor_unref(on);
@@ -176,7 +177,8 @@ waiter_new(struct vow_loop *l, int number)
     w->loop = l;
     w->promise =
         vow_promise_new_with(&VOW_PROMISE_OPTIONS(.flags = VOW_STOP_WHEN_UNWANTED));
-    atomic_init(&w->refs, 2);
+    vowi_refs_init(&w->refs);
+    vowi_refs_take(&w->refs);
     vow_executor_ref(vow_loop_executor(l));
     if (vow_promise_on_cancel(w->promise, NULL, is_asked_to_stop,
                               vow_own(w, waiter_unref)) != NULL)

@@ -117,7 +117,7 @@ static unsigned
 take_wake(struct vow_loop *l)
 {
     return vowi_load_relaxed(&l->woken) != 0
-               ? vowi_swap_acq_rel(&l->woken, 0) /* [woken] */
+               ? vowi_swap_acquire(&l->woken, 0) /* [woken] */
                : 0;
 }
 

@@ -113,7 +113,7 @@ refill_locked(struct serial *s)
         return;
     do {
         emptied = inbox & TASKS ? inbox & ~TASKS : inbox & CLOSED;
-    } while (!vowi_cas_acquire(&s->inbox, &inbox, emptied)); /* [serial] */
+    } while (!vowi_cas_acquire_or_relaxed(&s->inbox, &inbox, emptied)); /* [serial] */
     s->first = reverse((vow_task *)(inbox & TASKS));
 }
 
@@ -411,7 +411,7 @@ serial_close(vow_executor *self, vow_close_mode mode)
         s->first = NULL;
         s->cancelled = true;
     } else {
-        vowi_or_acq_rel(&s->inbox, CLOSED); /* [serial] */
+        vowi_or_release(&s->inbox, CLOSED); /* [serial] */
     }
     vowi_lock_release(&s->lock);
     refuse(first);

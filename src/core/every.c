@@ -172,7 +172,8 @@ waited(void *every)
     if (vow_future_status(f) != VOW_PENDING)
         error = vow_error_ref(vow_peek(f).error);
     vow_ignore(f);
-    vow_unref(vowi_swap_acquire(&e->waits_for, NULL)); /* [stopped] */
+    /* relaxed: what was put there settled, and was seen to; one takes it out [stopped] */
+    vow_unref(vowi_swap_relaxed(&e->waits_for, NULL));
     turn_ended(e, error);
 }
 

@@ -4,7 +4,9 @@
  *
  * One thread runs the loop, or nobody does; others do one thing each to it.
  */
+#include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -160,10 +162,13 @@ SCENARIO(loop_errands, 0, "two threads post blocks, which are freed as they have
     outcome("%d", errands);
 }
 
+static int told; /* before the stop */
+
 static void
 posts_and_stops(void)
 {
     post(&a);
+    told = 1;
     vow_loop_stop(loop);
 }
 
@@ -173,12 +178,19 @@ runs(void)
     rc = vow_loop_run(loop);
 }
 
+static void
+runs_and_is_told(void)
+{
+    runs();
+    require(told == 1);
+}
+
 SCENARIO(loop_stop, 0, "a thread posts and stops the loop while that falls asleep",
          EXPECTED("0 ran", "in the turn before it stopped"),
          EXPECTED("0 refused", "it stopped first; the end of the loop refused it"))
 {
     make();
-    run_threads(runs, posts_and_stops);
+    run_threads(runs_and_is_told, posts_and_stops);
     end();
     check(&a);
     outcome("%d %s", rc, fate(&a));
@@ -280,6 +292,50 @@ SCENARIO(loop_run_drain, 0, "a loop drains a task which posts another one",
     vow_unref(closing);
     end();
     outcome("%d %s %s", rc, fate(&a), fate(&b));
+}
+
+/* Ends a task that was refused only when the loop has come back. */
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
+static bool back;
+
+static void
+waits_until_back(void *ctx)
+{
+    (void)ctx;
+    pthread_mutex_lock(&mutex);
+    while (!back)
+        pthread_cond_wait(&cond, &mutex);
+    pthread_mutex_unlock(&mutex);
+}
+
+static void
+says_so(void *ctx)
+{
+    (void)ctx;
+    back = true;
+}
+
+static void
+runs_once_and_says_so(void)
+{
+    rc = vow_loop_run_once(loop, VOW_FOREVER);
+    pthread_mutex_lock(&mutex);
+    back = true;
+    pthread_cond_signal(&cond);
+    pthread_mutex_unlock(&mutex);
+}
+
+SCENARIO(loop_cancel_wake, 0, "a loop is woken that sleeps while what was queued ends",
+         EXPECTED("0", "woken, or there was something to run"),
+         EXPECTED("4099", "it was closed first"))
+{
+    make();
+    require(vow_post(on, says_so, vow_own(&back, waits_until_back)) == 0);
+    run_threads(runs_once_and_says_so, cancels, wakes);
+    vow_unref(closing);
+    end();
+    outcome("%d", rc);
 }
 
 static void
@@ -401,10 +457,21 @@ fulfills(void)
     vow_promise_fulfill(p, vow_i64(1));
 }
 
+/* Where the frames of calls were that have returned. */
+__attribute__((noinline)) static void
+overwrite_stack(void)
+{
+    char frames[2048];
+
+    memset(frames, 1, sizeof frames);
+    require(frames[0] == 1);
+}
+
 static void
 runs_until_f(void)
 {
     rc = vow_loop_run_until(loop, f);
+    overwrite_stack();
     vow_unref(f);
 }
 
@@ -418,6 +485,53 @@ SCENARIO(loop_until, 0, "a future settles while the loop waits for it",
     vow_promise_unref(p);
     end();
     outcome("%d", rc);
+}
+
+static pthread_t poster;
+
+static void *
+posts_a_and_b(void *unused)
+{
+    (void)unused;
+    post(&a);
+    post(&b);
+    return NULL;
+}
+
+static void
+two_are_posted(void)
+{
+    require(pthread_create(&poster, NULL, posts_a_and_b, NULL) == 0);
+}
+
+static void
+waits_for_f(void)
+{
+    rc = vow_loop_run_until(loop, f);
+}
+
+static void
+posts_c(void)
+{
+    post(&c);
+}
+
+SCENARIO(loop_post_nested, 0, "a task is posted while another waits, with one behind it",
+         EXPECTED("0 ran ran", "it comes behind that, whoever posted it"))
+{
+    make();
+    p = vow_promise_new();
+    f = vow_promise_future(p);
+    a.act = waits_for_f;
+    c.act = fulfills;
+    explore_calmly(two_are_posted);
+    run_threads(runs_until_a_ran, posts_c);
+    require(pthread_join(poster, NULL) == 0);
+    check(&a);
+    vow_unref(f);
+    vow_promise_unref(p);
+    end();
+    outcome("%d %s %s", rc, fate(&b), fate(&c));
 }
 
 static void

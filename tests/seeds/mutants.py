@@ -251,7 +251,7 @@ def main():
     parser.add_argument("root")
     parser.add_argument("build")
     parser.add_argument("words", nargs="*")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
 
     survivors = read_survivors(HERE / "mutants.txt")
     variant = Variant(options.root, options.build)
