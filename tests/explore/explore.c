@@ -174,7 +174,7 @@ static bool
 search_bounded(const struct scenario *s, const struct settings *with, int most,
                double seconds)
 {
-    struct search bound = {.mode = EXHAUST, .seconds = seconds};
+    struct search bound = {.snapshots = true, .mode = EXHAUST, .seconds = seconds};
     struct found f = {.exhausted = true};
     char text[40];
 
@@ -206,7 +206,8 @@ deepen(const struct scenario *s, const struct settings *with, const char *what,
        double seconds, bool *exhausted)
 {
     struct settings in_order = *with;
-    struct search all = {.mode = EXHAUST,
+    struct search all = {.snapshots = true,
+                         .mode = EXHAUST,
                          .bound = -1,
                          .sleep_sets = true,
                          .by_race = true,
@@ -258,7 +259,8 @@ static bool
 is_small(const struct scenario *s, double seconds)
 {
     static const struct settings plain = {.stale = 2, .steps = 5000};
-    struct search all = {.mode = EXHAUST,
+    struct search all = {.snapshots = true,
+                         .mode = EXHAUST,
                          .bound = -1,
                          .sleep_sets = true,
                          .by_race = true,
@@ -317,7 +319,8 @@ same_outcomes(const unsigned long *reduced)
 /*
  * Sleep sets alone leave out only runs that are the same but for the order of what does
  * not depend on each other; and each of the others is whole just once. Searching by
- * race must come to the same number.
+ * race must come to the same number; and to the very same runs whether each begins at the
+ * beginning or goes on from a snapshot.
  */
 static bool
 same_runs(const struct scenario *s, const struct settings *with, double seconds)
@@ -326,20 +329,32 @@ same_runs(const struct scenario *s, const struct settings *with, double seconds)
                         .bound = -1,
                         .sleep_sets = true,
                         .by_race = true,
+                        .snapshots = true,
                         .seconds = seconds};
     struct found raced = search(s, with, &by, check_outcome);
-    struct found slept;
+    struct found whole, slept;
+    bool same;
 
+    by.snapshots = false;
+    by.runs = raced.runs;
+    by.seconds = 0;
+    whole = search(s, with, &by, check_outcome);
     by.by_race = false;
+    by.runs = 0;
+    by.seconds = seconds;
     slept = search(s, with, &by, check_outcome);
+    same = whole.runs == raced.runs && whole.pruned == raced.pruned &&
+           whole.steps == raced.steps && whole.failed == raced.failed;
     if (seconds > 0)
-        printf("  %-22s by race %8lu whole, %6lu cut; by sleep sets %8lu whole, %8lu "
-               "cut%s\n",
-               s->name, raced.runs - raced.pruned, raced.pruned,
-               slept.runs - slept.pruned, slept.pruned,
-               raced.exhausted && slept.exhausted ? "" : "; not all");
-    return !raced.exhausted || !slept.exhausted ||
-           raced.runs - raced.pruned == slept.runs - slept.pruned;
+        printf(
+            "  %-22s by race %8lu whole, %6lu cut; by sleep sets %8lu whole, %8lu "
+            "cut%s%s; %.0f/s, without snapshots %.0f/s\n",
+            s->name, raced.runs - raced.pruned, raced.pruned, slept.runs - slept.pruned,
+            slept.pruned, raced.exhausted && slept.exhausted ? "" : "; not all",
+            same ? "" : "; SNAPSHOTS DIFFER", (double)raced.runs / (raced.seconds + 1e-9),
+            (double)whole.runs / (whole.seconds + 1e-9));
+    return same && (!raced.exhausted || !slept.exhausted ||
+                    raced.runs - raced.pruned == slept.runs - slept.pruned);
 }
 
 static bool
@@ -347,8 +362,11 @@ explore_litmus(const struct scenario *s)
 {
     const struct settings with = {
         .stale = 8, .failing = (s->flags & CAN_FAIL) != 0, .steps = 1000};
-    struct search by = {
-        .mode = EXHAUST, .bound = -1, .sleep_sets = true, .by_race = true};
+    struct search by = {.snapshots = true,
+                        .mode = EXHAUST,
+                        .bound = -1,
+                        .sleep_sets = true,
+                        .by_race = true};
     unsigned long reduced[OUTCOMES];
     struct found f, full = {0};
     bool same;
@@ -387,8 +405,12 @@ find_bug(const struct scenario *s, const struct search *by)
 static bool
 explore_bug(const struct scenario *s)
 {
-    struct search all = {
-        .mode = EXHAUST, .bound = -1, .sleep_sets = true, .by_race = true, .seconds = 10};
+    struct search all = {.snapshots = true,
+                         .mode = EXHAUST,
+                         .bound = -1,
+                         .sleep_sets = true,
+                         .by_race = true,
+                         .seconds = 10};
     struct search pct = {.mode = PCT, .depth = 3, .seed = 1, .seconds = 10};
     struct search uniform = {.mode = RANDOM, .seed = 1, .seconds = 10};
     unsigned long by_all = find_bug(s, &all);

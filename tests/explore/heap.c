@@ -30,13 +30,32 @@ static struct {
     unsigned count;
 } heap[THREADS];
 
-void
-heap_start_run(void)
+static void
+empty(unsigned first)
 {
-    for (unsigned i = 0; i < THREADS; i++) {
+    for (unsigned i = first; i < THREADS; i++) {
         heap[i].next = heap_start(i);
         heap[i].count = 0;
     }
+}
+
+void
+heap_start_run(void)
+{
+    empty(0);
+}
+
+void
+heap_copy(struct copier *c)
+{
+    for (unsigned i = 0; i < run.threads; i++) {
+        copy(c, &heap[i].next, sizeof heap[i].next);
+        copy(c, &heap[i].count, sizeof heap[i].count);
+        copy(c, heap[i].blocks, heap[i].count * sizeof *heap[i].blocks);
+        copy(c, heap_start(i), (size_t)(heap[i].next - heap_start(i)));
+    }
+    if (c->back)
+        empty(run.threads); /* of threads that there are not any more */
 }
 
 bool

@@ -55,11 +55,20 @@ struct file {
 };
 
 static struct file files[FILES];
+static unsigned file_count; /* of them, used in this run */
 
 void
 kernel_start_run(void)
 {
     memset(files, 0, sizeof files);
+    file_count = 0;
+}
+
+void
+kernel_copy(struct copier *c)
+{
+    copy(c, &file_count, sizeof file_count);
+    copy(c, files, file_count * sizeof *files);
 }
 
 void
@@ -243,6 +252,8 @@ new_file(enum file_kind kind, bool nonblocking, const char *what, const void *pc
     if (i == FILES || fails(what, pc))
         return fail_with(EMFILE);
     memset(&files[i], 0, sizeof files[i]);
+    if (file_count <= (unsigned)i)
+        file_count = (unsigned)i + 1;
     files[i].kind = kind;
     files[i].nonblocking = nonblocking;
     files[i].due = NEVER;

@@ -60,7 +60,7 @@ struct access {
 #define READERS 5 /* of the same 8 bytes, not ordered with each other */
 
 struct cell {
-    uint16_t run;             /* the run that it speaks of; else it is blank */
+    uint16_t epoch;           /* when it was touched; before this run: it is blank */
     uint16_t location;        /* id + 1 of the first one in these bytes; GONE */
     struct access written[2]; /* lower and upper half */
     struct access read[READERS];
@@ -75,8 +75,21 @@ extern char __start_explored_data[], __stop_explored_data[];
 static struct cell *global_cells;
 static char *globals;
 
+/* What a cell was when it was first touched in an epoch. */
+struct undo {
+    struct cell *cell;
+    struct cell was;
+};
+
+#define UNDOS ((size_t)1 << 22)
+
+/* Epochs begin with a run, and with each snapshot taken or gone back to. */
+static uint16_t epoch, run_epoch;
+static struct undo *undos;
+static size_t undo_count;
+
 static char *run_memory_start, *run_memory_next;
-static struct location *locations[LOCATIONS];
+static struct location locations[LOCATIONS];
 static unsigned location_count;
 static uint16_t seq_cst_oldest[LOCATIONS];
 
@@ -117,6 +130,7 @@ set_up(void)
     globals = malloc(globals_size());
     memcpy(globals, __start_explored_data, globals_size());
     run_memory_start = reserve(NULL, RUN_MEMORY);
+    undos = reserve(NULL, UNDOS * sizeof *undos);
     for (unsigned i = 0; i < THREADS; i++) {
         /* stack overflow */
         mprotect((void *)(MEMORY + i * THREAD_SIZE), 4096, PROT_NONE);
@@ -146,11 +160,54 @@ memory_start_run(void)
     memcpy(__start_explored_data, globals, globals_size());
     run_memory_next = run_memory_start;
     location_count = 0;
-    if (++run.number == 0) { /* the cells' stamps start again */
+    undo_count = 0;
+    if (memory_is_late()) { /* the cells' stamps start again */
         madvise(CELLS, THREADS * THREAD_SIZE / 8 * sizeof *CELLS, MADV_DONTNEED);
         memset(global_cells, 0, (globals_size() / 8 + 2) * sizeof *global_cells);
-        run.number = 1;
+        epoch = 0;
     }
+    run_epoch = ++epoch;
+}
+
+bool
+memory_is_late(void)
+{
+    return epoch > UINT16_MAX - 4 || undo_count > UNDOS / 2;
+}
+
+/* Cells are not copied, but put back. */
+void
+memory_copy(struct copier *c)
+{
+    copy(c, &location_count, sizeof location_count);
+    copy(c, &run_memory_next, sizeof run_memory_next);
+    copy(c, locations, location_count * sizeof *locations);
+    copy(c, seq_cst_oldest, location_count * sizeof *seq_cst_oldest);
+    copy(c, __start_explored_data, globals_size());
+    for (unsigned i = 0; i < run.threads; i++) {
+        size_t size = sizeof(struct view) + location_count * sizeof(uint16_t);
+
+        copy(c, thread[i].now, size);
+        copy(c, thread[i].released_view, size);
+        copy(c, thread[i].acquired, size);
+    }
+}
+
+size_t
+memory_begin_epoch(void)
+{
+    epoch++;
+    return undo_count;
+}
+
+void
+memory_go_back(size_t to)
+{
+    while (undo_count > to) {
+        undo_count--;
+        *undos[undo_count].cell = undos[undo_count].was;
+    }
+    epoch++;
 }
 
 void
@@ -244,6 +301,22 @@ is_global(uintptr_t at)
     return at - (uintptr_t)__start_explored_data < globals_size();
 }
 
+/* A cell is touched for the first time in this epoch. */
+static __attribute__((noinline)) void
+renew(struct cell *c, uintptr_t at)
+{
+    if (run.saved) {
+        if (undo_count == UNDOS)
+            fail_at(NULL, "the explorer", "the run is too long");
+        undos[undo_count++] = (struct undo){c, *c};
+    }
+    if (c->epoch < run_epoch) {
+        memset(c, 0, sizeof *c);
+        c->location = is_heap(at) ? GONE : 0;
+    }
+    c->epoch = epoch;
+}
+
 /* NULL: not memory of the code under test, but a constant, or libc's. */
 static struct cell *
 cell_of(uintptr_t at)
@@ -256,11 +329,8 @@ cell_of(uintptr_t at)
         c = &global_cells[(at - ((uintptr_t)__start_explored_data & ~(uintptr_t)7)) >> 3];
     else
         return NULL;
-    if (c->run != run.number) {
-        memset(c, 0, sizeof *c);
-        c->run = run.number;
-        c->location = is_heap(at) ? GONE : 0;
-    }
+    if (c->epoch != epoch)
+        renew(c, at);
     return c;
 }
 
@@ -296,7 +366,7 @@ memory_alive(uintptr_t at, size_t size)
         struct cell *c = cell_of(at);
 
         memset(c, 0, sizeof *c);
-        c->run = run.number;
+        c->epoch = epoch;
         c->written[0] = (struct access){t->now->clock[t->id], t->id, 0x0f};
         c->written[1] = (struct access){t->now->clock[t->id], t->id, 0xf0};
     }
@@ -372,7 +442,7 @@ check_locations(struct cell *c, uintptr_t at, size_t size, bool writes, const vo
     uint16_t *link = &c->location;
 
     while (*link != 0) {
-        struct location *l = locations[*link - 1];
+        struct location *l = &locations[*link - 1];
 
         if (!overlaps(l, at, size)) {
             link = &l->next_in_cell;
@@ -536,7 +606,7 @@ write_memory(uintptr_t at, unsigned size, uint64_t value)
 static struct location *
 location_new(enum kind kind, uintptr_t at, unsigned size)
 {
-    struct location *l = run_memory(sizeof *l);
+    struct location *l = &locations[location_count];
 
     if (location_count == LOCATIONS)
         fail_at(NULL, "the explorer", "more than %d atomic locations", LOCATIONS);
@@ -545,8 +615,7 @@ location_new(enum kind kind, uintptr_t at, unsigned size)
     l->size = size;
     l->kind = kind;
     l->owner = NOBODY;
-    l->id = (uint16_t)location_count;
-    locations[location_count++] = l;
+    l->id = (uint16_t)location_count++;
     seq_cst_oldest[l->id] = 0;
     for (unsigned i = 0; i < run.threads; i++) {
         thread[i].now->oldest[l->id] = 0;
@@ -581,7 +650,7 @@ find_or_make(struct cell *c, enum kind kind, uintptr_t at, unsigned size, bool f
     uint16_t *link = &c->location;
 
     for (; *link != 0; link = &l->next_in_cell) {
-        l = locations[*link - 1];
+        l = &locations[*link - 1];
         if (l->at != at)
             continue;
         if (!fresh && l->kind == kind && l->size == size)
@@ -744,9 +813,9 @@ static const struct location *
 find_location(const struct cell *c, uintptr_t at)
 {
     for (unsigned link = c != NULL && c->location != GONE ? c->location : 0; link != 0;
-         link = locations[link - 1]->next_in_cell)
-        if (locations[link - 1]->at == at && locations[link - 1]->kind == ATOMIC)
-            return locations[link - 1];
+         link = locations[link - 1].next_in_cell)
+        if (locations[link - 1].at == at && locations[link - 1].kind == ATOMIC)
+            return &locations[link - 1];
     return NULL;
 }
 

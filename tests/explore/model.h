@@ -10,6 +10,7 @@
  *
  *     sched.c     the list of choices, who goes on, what is searched
  *     races.c     which other orders are worth a run
+ *     snapshots.c going back to where two runs part
  *     spins.c     which threads go round in circles
  *     memory.c    atomics under C11, races, and what each 8 bytes are
  *     heap.c      allocation, thread-locals
@@ -158,8 +159,8 @@ struct thread {
     void *tls[TLS_VARIABLES];
     void *specific[TLS_KEYS];
 
-    const void *calls[CALLS]; /* return addresses: who called the functions it is in */
     unsigned depth;
+    const void *calls[CALLS]; /* return addresses: who called the functions it is in */
 };
 
 extern struct thread thread[THREADS];
@@ -178,13 +179,14 @@ enum ending { WHOLE, FAILED, PRUNED };
 struct run {
     const struct scenario *scenario;
     struct settings settings;
-    uint16_t number; /* from 1 on, again and again */
+    bool saved; /* it may be gone back to: cells are noted before they change */
     unsigned threads;
     unsigned current;
     unsigned steps;
     uint64_t now; /* ns */
     enum ending ending;
     bool active;     /* code under test is running */
+    bool halts;      /* for its state to be saved */
     bool calm;       /* explore_calmly: there are no choices */
     bool no_threads; /* explore_no_more_threads */
     bool tracing;
@@ -225,6 +227,9 @@ void wake(struct thread *t, int woken_by);
 /* Whether two operations of different threads do not commute. */
 bool depends(const struct op *a, const struct op *b);
 
+/* Keeps the state of the run, which has halted. */
+void sched_save(void);
+
 /* Ends the run: it has failed. `kind` is a literal. */
 _Noreturn void fail_at(const void *pc, const char *kind, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -245,6 +250,31 @@ void races_note_woken(const struct thread *t);
  * one if it may; and whether a thread may. */
 void try_also(unsigned choice, uint16_t threads, unsigned rather);
 bool is_candidate(unsigned choice, unsigned id);
+
+/* ---- snapshots.c ----------------------------------------------------------------------------- */
+
+/* Of the state of a run, either way: to where it is kept, or back from there. */
+struct copier {
+    char *kept;
+    bool back;
+};
+
+void copy(struct copier *c, void *at, size_t size);
+
+/* Each copies what it knows of a run: first how much there is. */
+void threads_copy(struct copier *c);
+void memory_copy(struct copier *c);
+void heap_copy(struct copier *c);
+void kernel_copy(struct copier *c);
+void spins_copy(struct copier *c);
+void races_copy(struct copier *c);
+void sched_copy(struct copier *c);
+
+void snapshots_forget(void);
+/* Keeps the state of the run, in which so many choices have been made. */
+void snapshots_take(unsigned choices);
+/* Goes back to the last one with no more choices. Returns how many; -1: there is none. */
+int snapshots_go_back(unsigned choices);
 
 /* ---- spins.c ------------------------------------------------------------------------------------ */
 
@@ -267,6 +297,11 @@ bool spins_can_go_on(const struct thread *t);
 void *run_memory(size_t size);
 
 void memory_start_run(void);
+/* Begins to note cells anew; returns to where to go back then. */
+size_t memory_begin_epoch(void);
+void memory_go_back(size_t to);
+/* Whether it can do neither any more, but start a run from its beginning. */
+bool memory_is_late(void);
 void memory_start_thread(struct thread *t, const struct view *from);
 
 /* Where threads have their stacks and their heaps. */
@@ -330,6 +365,10 @@ uint64_t kernel_deadline(const struct thread *t);
 /* ---- threads.c -------------------------------------------------------------------------------- */
 
 void threads_start_run(void (*body)(void));
+/* The same, from where it was when it halted. */
+void threads_go_on(void);
+/* The calling thread halts the run for its state to be saved. */
+void threads_halt(void);
 void switch_to(unsigned id);
 _Noreturn void leave_run(void);
 
@@ -368,6 +407,7 @@ struct search {
     int bound;       /* EXHAUST: preemptions; -1: any number */
     bool sleep_sets; /* EXHAUST without a bound: skip equivalent orders */
     bool by_race;    /* with them: try another order only where operations race */
+    bool snapshots;  /* EXHAUST: go on from where two runs part */
     unsigned depth;  /* PCT */
     uint64_t seed;
     double seconds;     /* stop after so many; 0: no limit */

@@ -51,6 +51,15 @@ races_start_run(unsigned same_choices)
     memset(cause, 0, sizeof cause);
 }
 
+/* Events are not copied: up to where a run goes back, they are the same. */
+void
+races_copy(struct copier *c)
+{
+    copy(c, &count, sizeof count);
+    copy(c, last, sizeof last);
+    copy(c, cause, sizeof cause);
+}
+
 void
 races_forget(void)
 {

@@ -28,6 +28,7 @@
  * hang, and a hang is found by counting steps.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,6 +56,10 @@ static unsigned path_length; /* of them, known */
 static unsigned path_at;     /* of them, taken in this run */
 static uint16_t asleep;
 static int preemptions;
+static unsigned save_at; /* the choice before which the state of the run is kept */
+
+#define NEVER    UINT_MAX
+#define WORTH_IT 8 /* choices since the last snapshot */
 
 static struct search how;
 static uint64_t random_state;
@@ -128,6 +133,10 @@ next_choice(char what, unsigned n, struct choice **fresh)
 {
     struct choice *c = &path[path_at];
 
+    if (path_at == save_at) {
+        save_at = NEVER;
+        threads_halt();
+    }
     if (path_at == CHOICES)
         fail_at(NULL, "the explorer", "more than %d choices", CHOICES);
     if (path_at == path_length) {
@@ -558,10 +567,43 @@ start_path(void)
         pct_changes[i] = 1 + (unsigned)(draw() % pct_steps);
 }
 
-static void
-run_once(bool (*each)(void))
+void
+sched_save(void)
 {
-    start_path();
+    snapshots_take(path_at);
+}
+
+void
+sched_copy(struct copier *c)
+{
+    copy(c, &path_at, sizeof path_at);
+    copy(c, &asleep, sizeof asleep);
+    copy(c, &preemptions, sizeof preemptions);
+}
+
+/* A run of a depth-first search goes on from where the state was kept before the choice
+ * that differs from the last one. */
+static bool
+go_back(void)
+{
+    unsigned changed = path_length != 0 ? path_length - 1 : 0;
+    int from = -1;
+
+    save_at = NEVER;
+    if (how.mode != EXHAUST || !how.snapshots)
+        return false;
+    if (memory_is_late())
+        snapshots_forget();
+    else
+        from = snapshots_go_back(changed);
+    if ((int)changed - from > WORTH_IT)
+        save_at = changed;
+    return from >= 0;
+}
+
+static void
+start_run(void)
+{
     memory_start_run();
     heap_start_run();
     kernel_start_run();
@@ -573,7 +615,19 @@ run_once(bool (*each)(void))
     run.outcome[0] = '\0';
     run.calm = false;
     run.no_threads = false;
+    run.saved = false;
+    run.halts = false;
     threads_start_run(run.scenario->body);
+}
+
+static void
+run_once(bool (*each)(void))
+{
+    start_path();
+    if (go_back())
+        threads_go_on();
+    else
+        start_run();
     if (run.ending == WHOLE && !each())
         run.ending = FAILED;
     if (run.steps > pct_steps && run.ending != PRUNED)
@@ -665,6 +719,7 @@ search(const struct scenario *s, const struct settings *settings, const struct s
     run.settings = *settings;
     path_length = 0;
     races_forget();
+    snapshots_forget();
     pct_steps = 16;
     random_state = how.seed;
     do {

@@ -61,6 +61,15 @@ spins_start_thread(const struct thread *t)
     p->paused = false;
 }
 
+void
+spins_copy(struct copier *c)
+{
+    copy(c, spins, run.threads * sizeof *spins);
+    for (unsigned i = 0; i < run.threads; i++)
+        if (spins[i].pc != NULL && spins[i].kept)
+            copy(c, stack_kept[i], spins[i].stack_size);
+}
+
 /* The current thread's: void, if it has done more than load since. */
 static struct spin *
 current_spin(void)

@@ -82,6 +82,30 @@ switch_to(unsigned id)
     swap_stacks(&t->stack_pointer, thread[id].stack_pointer);
 }
 
+static void
+run_from(void *stack_pointer)
+{
+    swap_stacks(&outside, stack_pointer);
+    while (run.halts) {
+        run.halts = false;
+        sched_save();
+        swap_stacks(&outside, self()->stack_pointer);
+    }
+}
+
+void
+threads_halt(void)
+{
+    run.halts = true;
+    swap_stacks(&self()->stack_pointer, outside);
+}
+
+void
+threads_go_on(void)
+{
+    run_from(self()->stack_pointer);
+}
+
 void
 leave_run(void)
 {
@@ -98,6 +122,8 @@ static struct {
     void (*destructor[TLS_KEYS])(void *);
     unsigned count;
 } keys;
+
+static struct _Unwind_Exception exceptions[THREADS];
 
 static bool
 run_destructors(struct thread *t)
@@ -180,7 +206,6 @@ leave_frame(int version, _Unwind_Action what, _Unwind_Exception_Class class,
 _Noreturn void
 model_pthread_exit(void *result)
 {
-    static struct _Unwind_Exception exceptions[THREADS];
     struct thread *t = self();
 
     t->result = result;
@@ -200,7 +225,6 @@ thread_new(void)
         fail_at(PC, "the explorer", "more than %d threads", THREADS);
     memset(t, 0, offsetof(struct thread, calls));
     t->id = (uint8_t)run.threads++;
-    t->depth = 0;
     t->now = kept.now;
     t->released_view = kept.released_view;
     t->acquired = kept.acquired;
@@ -222,7 +246,25 @@ threads_start_run(void (*body)(void))
     first = thread_new();
     first->plain_main = body;
     run.active = true;
-    swap_stacks(&outside, first->stack_pointer);
+    run_from(first->stack_pointer);
+}
+
+/* Of a thread that is not running, the stack from its pointer on; of one that has ended,
+ * too, if it is the one to say who goes on. */
+void
+threads_copy(struct copier *c)
+{
+    copy(c, &run, sizeof run);
+    copy(c, &keys, sizeof keys);
+    copy(c, exceptions, run.threads * sizeof *exceptions);
+    for (unsigned i = 0; i < run.threads; i++) {
+        struct thread *t = &thread[i];
+
+        copy(c, t, offsetof(struct thread, calls));
+        copy(c, t->calls, (t->depth < CALLS ? t->depth : CALLS) * sizeof *t->calls);
+        if (t->need != ENDED || i == run.current)
+            copy(c, t->stack_pointer, (size_t)(stack_end(i) - (char *)t->stack_pointer));
+    }
 }
 
 /* ---- for scenarios --------------------------------------------------------------------------------- */
