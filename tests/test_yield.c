@@ -572,6 +572,43 @@ VOW_CASE(worker_that_waits_for_a_task_in_turns_lets_others_have_theirs)
     }
 }
 
+/*
+ * Two waiters and one spare, which one of them is. Each waits for a task in turns, and the
+ * first's goes on until the second has its answer.
+ */
+static vow_result
+get_turns_and_set(void *ctx)
+{
+    struct until *u = ctx;
+    struct work w = {.turns = 20};
+    vow_future *f = vow_submit(u->pool, take_turns, work_value(&w));
+    int64_t turns = vow_get(f).value.as.i64;
+
+    vow_unref(f);
+    atomic_store(&u->flag, 1);
+    return vow_ok(vow_i64(turns));
+}
+
+static vow_result
+submit_both_and_get(void *ctx)
+{
+    struct until *u = ctx;
+    vow_future *f = vow_submit(u->pool, go_on_until, vow_ptr(u));
+    vow_future *g = vow_submit(u->pool, get_turns_and_set, vow_ptr(u));
+
+    assert_int_equal(result_of(f), 1);
+    return vow_ok(vow_i64(result_of(g)));
+}
+
+VOW_CASE(waiter_without_a_spare_goes_on_with_the_turns_itself)
+{
+    struct until u = {.pool = pool_new(&VOW_POOL_OPTIONS(.threads = 1, .spares = 1))};
+    vow_future *f = vow_submit(u.pool, submit_both_and_get, vow_ptr(&u));
+
+    assert_int_equal(result_of(f), 20);
+    pool_free(u.pool);
+}
+
 /* Its tasks are in the deque of a worker that is busy: another one, which has a task in
  * turns, must steal them. */
 static vow_result
@@ -719,6 +756,7 @@ main(void)
         vow_test(task_in_a_pool_goes_to_the_back_of_its_priority),
         vow_test(full_pool_admits_the_next_turn),
         vow_test(worker_that_waits_for_a_task_in_turns_lets_others_have_theirs),
+        vow_test(waiter_without_a_spare_goes_on_with_the_turns_itself),
         vow_test(task_in_turns_waits_behind_what_other_workers_have),
         vow_test(task_alone_in_a_pool_wakes_nobody_for_its_turns),
         vow_test(task_run_in_the_caller_takes_its_turns_there),

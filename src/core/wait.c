@@ -199,10 +199,13 @@ help_once(struct vowi_thread *t, struct vow_state *s)
     return helped;
 }
 
-/* After a turn of a task that wants more the others have theirs, or none would ever end
- * that waits for what is queued behind: another thread goes on. */
+/*
+ * After a turn of a task that wants more the others have theirs, or none would ever end
+ * that waits for what is queued behind: another thread goes on. If there is no other, this
+ * one does: others wait for it.
+ */
 static void
-help_until_settled(struct vowi_thread *t, struct vow_state *s)
+help_until_settled(struct vowi_thread *t, struct vow_state *s, bool alone)
 {
     if (t->executor->ops->help == NULL || t->helping >= VOWI_HELP_DEPTH)
         return;
@@ -210,7 +213,9 @@ help_until_settled(struct vowi_thread *t, struct vow_state *s)
     while (!vowi_settled(s) && help_once(t, s)) {
         if (vowi_unlikely(t->yielded)) {
             t->yielded = false;
-            break;
+            if (!alone)
+                break;
+            sched_yield();
         }
         vowi_drain_all(t); /* inline steps on what has just run */
         if (t->executor == NULL)
@@ -239,18 +244,37 @@ sleep_noted(struct vowi_thread *t, struct vow_state *s, vow_ns deadline, bool ex
     return rc;
 }
 
+static int
+begin_block(vow_executor *on)
+{
+    return on->ops->block_begin != NULL ? on->ops->block_begin(on) : 0;
+}
+
+static void
+end_block(vow_executor *on)
+{
+    if (on->ops->block_end != NULL)
+        on->ops->block_end(on);
+}
+
 /* Sleeps on a thread of an executor, which is told, and which may refuse. */
 static int
 sleep_on_executor(struct vowi_thread *t, struct vow_state *s, vow_ns deadline)
 {
     vow_executor *on = t->executor;
-    int rc = on->ops->block_begin != NULL ? on->ops->block_begin(on) : 0;
+    int rc = begin_block(on);
 
+    if (rc == VOW_E_LIMIT && on->ops->help != NULL && deadline == VOW_FOREVER) {
+        end_block(on);
+        help_until_settled(t, s, true);
+        if (vowi_settled(s))
+            return 0;
+        rc = begin_block(on);
+    }
     if (rc == VOW_E_DEADLOCK)
         return rc;
     rc = sleep_noted(t, s, deadline, rc == VOW_E_LIMIT);
-    if (on->ops->block_end != NULL)
-        on->ops->block_end(on);
+    end_block(on);
     return rc;
 }
 
@@ -305,7 +329,7 @@ vowi_wait_settled(struct vowi_thread *t, struct vow_state *s, vow_ns deadline)
         if (is_forbidden(t->executor, s))
             return VOW_E_DEADLOCK;
         if (deadline == VOW_FOREVER)
-            help_until_settled(t, s);
+            help_until_settled(t, s, false);
         if (vowi_settled(s))
             return 0;
     }
