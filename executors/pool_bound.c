@@ -163,14 +163,14 @@ static int
 wait_for_room(struct vowi_pool *p, struct vowi_poster *me)
 {
     struct vowi_thread *t = vowi_self();
-    int rc = MUST_WAIT;
+    int rc;
 
     vowi_thread_drain(t);
     vowi_thread_register(t);
     vowi_thread_idle(t);
     if (vowi_parker_init(&t->parker) == 0)
         me->parker = &t->parker;
-    while (rc == MUST_WAIT) {
+    for (;;) {
         rc = post_or_hang(p, me, NULL); /* such a pool drops nothing */
         if (rc != MUST_WAIT)
             return rc;
@@ -179,7 +179,6 @@ wait_for_room(struct vowi_pool *p, struct vowi_poster *me)
         else if (vowi_park(me->parker, &me->woken, VOW_FOREVER))
             return me->rc;
     }
-    return rc;
 }
 
 static void

@@ -120,6 +120,13 @@ virtual_end(vow_manual *m)
     vow_manual_unref(m);
 }
 
+static vow_result
+from_delay(void *ctx)
+{
+    (void)ctx;
+    return vow_ok(VOW_NIL);
+}
+
 /* ---- bare timers on the manual executor ---------------------------------- */
 
 VOW_CASE(timer_on_an_executor_with_timers_runs_there)
@@ -344,6 +351,145 @@ VOW_CASE(due_timer_that_is_refused_ends_with_the_code)
     virtual_end(m);
 }
 
+/* Takes timers, and gives them up, as often as it is told. */
+static int arms;
+
+static int
+arm_now_and_then(vow_executor *self, vow_timer *timer)
+{
+    timer->home = self;
+    return arms-- > 0 ? 0 : VOW_E_LIMIT;
+}
+
+static vow_removal
+disarm_always(vow_executor *self, vow_timer *timer)
+{
+    (void)self;
+    (void)timer;
+    return VOW_REMOVED;
+}
+
+VOW_CASE(timer_that_cannot_be_armed_again_ends_with_the_code)
+{
+    static const vow_executor_ops ops = {
+        .size = sizeof(vow_executor_ops),
+        .name = "fickle",
+        .post = refuse_post,
+        .arm = arm_now_and_then,
+        .disarm = disarm_always,
+    };
+    vow_executor fickle = {&ops, NULL};
+    struct alarm a = alarm_new();
+
+    arms = 1;
+    assert_int_equal(vow_timer_arm(&fickle, &a.timer, 1), 0);
+    assert_int_equal(vow_timer_rearm(&a.timer, 2), VOW_REMOVED);
+    assert_int_equal(a.ran, 1);
+    assert_int_equal(a.why, VOW_E_LIMIT);
+}
+
+/* Who can arm and not disarm has no timers. */
+VOW_CASE(timer_on_an_executor_with_half_of_it_is_armed_elsewhere)
+{
+    static const vow_executor_ops ops = {
+        .size = sizeof(vow_executor_ops),
+        .name = "half",
+        .post = refuse_post,
+        .arm = arm_now_and_then,
+    };
+    vow_manual *m = virtual_begin();
+    vow_executor half = {&ops, NULL};
+    struct alarm a = alarm_new();
+
+    assert_int_equal(vow_timer_arm(&half, &a.timer, 1), 0);
+    assert_int_equal(vow_manual_advance(m, 1), 1);
+    assert_int_equal(a.why, VOW_E_LIMIT);
+    virtual_end(m);
+}
+
+/* A serial one has the clock of what it is on, and that fires its timers. */
+VOW_CASE(close_ends_timers_though_another_clock_is_in_force)
+{
+    vow_manual *own = vow_manual_new();
+    vow_executor *serial = vow_serial_new(vow_manual_executor(own));
+    struct alarm a = alarm_new();
+    vow_manual *m = virtual_begin();
+
+    assert_int_equal(vow_timer_arm(serial, &a.timer, 5), 0);
+    vow_unref(vow_executor_close(serial, VOW_DRAIN));
+    assert_int_equal(a.ran, 1);
+    assert_int_equal(a.why, VOW_E_CLOSED);
+    vow_executor_unref(serial);
+    vow_manual_unref(own);
+    virtual_end(m);
+}
+
+static void
+exit_thread(vow_task *task, int why)
+{
+    ring(task, why);
+    pthread_exit(NULL);
+}
+
+VOW_CASE(timer_may_end_its_thread)
+{
+    vow_manual *m = virtual_begin();
+    vow_executor *pool = pool_new(1);
+    struct alarm a = alarm_new();
+
+    a.timer.task.run = exit_thread;
+    assert_int_equal(vow_timer_arm(pool, &a.timer, 1), 0);
+    vow_manual_advance(m, 1);
+    await_ran(&a);
+    pool_free(pool);
+    assert_int_equal(vow_timer_disarm(&a.timer), VOW_RAN);
+    virtual_end(m);
+}
+
+/* One has run while another runs. */
+VOW_CASE(disarm_tells_one_that_runs_from_another)
+{
+    vow_manual *m = virtual_begin();
+    vow_executor *pool = pool_new(2);
+    struct alarm first = alarm_new(), second = alarm_new();
+    vow_removal removal;
+
+    first.waits = true;
+    assert_int_equal(vow_timer_arm(pool, &first.timer, 1), 0);
+    vow_manual_advance(m, 1);
+    await_ran(&first);
+    assert_int_equal(vow_timer_arm(pool, &second.timer, 2), 0);
+    vow_manual_advance(m, 1);
+    do { /* it may be about to say that it has */
+        removal = vow_timer_disarm(&second.timer);
+        sched_yield();
+    } while (removal != VOW_RAN);
+    assert_int_equal(vow_timer_disarm(&first.timer), VOW_RUNNING);
+    atomic_store(&first.go_on, true);
+    pool_free(pool);
+    virtual_end(m);
+}
+
+VOW_CASE(delay_without_a_default_pool_ends_with_no_memory)
+{
+    struct alarm a = alarm_new();
+    vow_task task = {.run = a.timer.task.run};
+    vow_future *f, *g;
+
+    counting_fail_at(2, COUNTING_ONWARDS);
+    f = vow_submit_after(NULL, 5, from_delay, VOW_NIL);
+    counting_fail_at(1, COUNTING_ONWARDS);
+    assert_int_equal(vow_timer_arm(NULL, &a.timer, 5), VOW_E_NOMEM);
+    assert_int_equal(vow_timer_arm(vow_inline(), &a.timer, 5), VOW_E_NOMEM);
+    assert_int_equal(vow_post_task(vowi_timer_thread(), &task), VOW_E_NOMEM);
+    counting_fail_at(3, COUNTING_ONWARDS);
+    g = vow_submit_every(NULL, 5, VOW_MISSED_SKIP, from_delay, VOW_NIL);
+    counting_fail_at(0, COUNTING_ONCE);
+    assert_int_equal(code_of(f), VOW_E_NOMEM);
+    vow_unref(f);
+    vow_ignore(g);
+}
+
 VOW_CASE(due_timer_that_is_refused_does_not_run_on_the_timer_thread)
 {
     vow_executor refusing = {&refusing_ops, NULL};
@@ -353,6 +499,16 @@ VOW_CASE(due_timer_that_is_refused_does_not_run_on_the_timer_thread)
     await_ran(&a);
     assert_int_equal(a.why, VOW_E_LIMIT);
     assert_ptr_equal(a.current, vow_default_pool());
+}
+
+/* Likewise one of which nobody asks. */
+VOW_CASE(due_delay_that_is_refused_does_not_end_on_the_timer_thread)
+{
+    vow_executor refusing = {&refusing_ops, NULL};
+    vow_future *f = vow_submit_after(&refusing, 1, from_delay, VOW_NIL);
+
+    assert_int_equal(code_of(f), VOW_E_LIMIT);
+    vow_unref(f);
 }
 
 /* ---- the timer thread ---------------------------------------------------- */
@@ -910,6 +1066,97 @@ VOW_CASE(cancel_during_a_turn_ends_it_after_that)
     beat_end(&b, VOW_E_CANCELLED);
 }
 
+/* Turns on a pool, cancelled by another thread while one is on its way or runs. */
+struct watched {
+    vow_executor *pool;
+    vow_manual *m;
+    atomic_int begun, go_on;
+    bool follows; /* its turn returns a future, which is never fulfilled */
+    vow_promise *p;
+};
+
+static vow_result
+turn_that_waits(void *ctx)
+{
+    struct watched *w = ctx;
+
+    atomic_fetch_add(&w->begun, 1);
+    await_flag(&w->go_on, 1);
+    return w->follows ? vow_follow(vow_promise_future(w->p)) : vow_ok(VOW_NIL);
+}
+
+static vow_future *
+watched_begin(struct watched *w)
+{
+    w->m = virtual_begin();
+    w->pool = pool_new(1);
+    w->p = vow_promise_new();
+    return vow_submit_every(w->pool, 10, VOW_MISSED_SKIP, turn_that_waits, vow_ptr(w));
+}
+
+static void
+watched_end(struct watched *w, vow_future *f, int turns)
+{
+    assert_int_equal(code_of(f), VOW_E_CANCELLED);
+    vow_unref(f);
+    pool_free(w->pool);
+    assert_int_equal(w->begun, turns);
+    vow_promise_unref(w->p);
+    virtual_end(w->m);
+}
+
+VOW_CASE(cancel_by_another_thread_during_a_turn_ends_it_after_that)
+{
+    for (int follows = 0; follows < 2; follows++) {
+        struct watched w = {.follows = follows != 0};
+        vow_future *f = watched_begin(&w);
+
+        vow_manual_advance(w.m, 10);
+        await_flag(&w.begun, 1);
+        vow_future_cancel(f, NULL);
+        assert_int_equal(vow_future_status(f), VOW_PENDING);
+        atomic_store(&w.go_on, 1);
+        watched_end(&w, f, 1);
+    }
+}
+
+VOW_CASE(cancel_of_a_turn_on_its_way_is_obeyed_when_it_comes)
+{
+    struct watched w = {.begun = 0}, before = {.begun = 0};
+    vow_future *f = watched_begin(&w);
+    vow_future *busy;
+
+    before.pool = w.pool;
+    busy = vow_submit(w.pool, turn_that_waits, vow_ptr(&before));
+    await_flag(&before.begun, 1);
+    vow_manual_advance(w.m, 10);
+    vow_future_cancel(f, NULL);
+    assert_int_equal(vow_future_status(f), VOW_PENDING);
+    atomic_store(&before.go_on, 1);
+    vow_unref(busy);
+    watched_end(&w, f, 0);
+}
+
+static vow_result
+close_own(void *ctx)
+{
+    (void)ctx;
+    vow_unref(vow_executor_close(vow_executor_current(), VOW_DRAIN));
+    return vow_ok(VOW_NIL);
+}
+
+VOW_CASE(turn_that_closes_its_executor_is_the_last)
+{
+    vow_manual *m = vow_manual_new();
+    vow_future *f =
+        vow_submit_every(vow_manual_executor(m), 10, VOW_MISSED_SKIP, close_own, VOW_NIL);
+
+    vow_manual_advance(m, 100);
+    assert_int_equal(vow_error_code(vow_peek(f).error), VOW_E_CLOSED);
+    vow_unref(f);
+    vow_manual_unref(m);
+}
+
 VOW_CASE(turn_that_returns_a_future_lasts_until_it_settles)
 {
     struct beat b = {.waits = 2, .p = vow_promise_new()};
@@ -1277,6 +1524,12 @@ main(void)
         vow_test(last_reference_ends_the_timers_too),
         vow_test(timers_of_others_end_with_the_executor_that_fires_them),
         vow_test(due_timer_that_is_refused_ends_with_the_code),
+        vow_test(timer_that_cannot_be_armed_again_ends_with_the_code),
+        vow_test(timer_on_an_executor_with_half_of_it_is_armed_elsewhere),
+        vow_test(close_ends_timers_though_another_clock_is_in_force),
+        vow_test(timer_may_end_its_thread),
+        vow_test(disarm_tells_one_that_runs_from_another),
+        vow_test(delay_without_a_default_pool_ends_with_no_memory),
         vow_test(timer_thread_is_never_early_and_takes_an_earlier_one_first),
         vow_test(close_ends_what_the_timer_thread_has),
         vow_test(timer_thread_that_cannot_start_is_an_error_and_is_tried_again),
@@ -1305,6 +1558,9 @@ main(void)
         vow_test(periodic_work_ends_with_its_own_failure),
         vow_test(cancel_between_two_turns_ends_it_at_once),
         vow_test(cancel_during_a_turn_ends_it_after_that),
+        vow_test(cancel_by_another_thread_during_a_turn_ends_it_after_that),
+        vow_test(cancel_of_a_turn_on_its_way_is_obeyed_when_it_comes),
+        vow_test(turn_that_closes_its_executor_is_the_last),
         vow_test(turn_that_returns_a_future_lasts_until_it_settles),
         vow_test(turn_whose_future_fails_ends_it_all),
         vow_test(turn_whose_future_is_abandoned_ends_it_all),
@@ -1325,6 +1581,7 @@ main(void)
     /* These leave the default pool behind, which lives as long as the process. */
     const struct CMUnitTest with_default_pool[] = {
         cmocka_unit_test(due_timer_that_is_refused_does_not_run_on_the_timer_thread),
+        cmocka_unit_test(due_delay_that_is_refused_does_not_end_on_the_timer_thread),
         cmocka_unit_test(post_to_the_timer_thread_runs_on_the_default_pool),
         cmocka_unit_test(sleep_on_the_real_clock_is_never_early),
         cmocka_unit_test(sleeps_of_many_threads_end_or_are_cancelled),

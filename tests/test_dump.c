@@ -2,6 +2,7 @@
 /* What an executor says of itself, and of the tasks on it that wait. */
 #include "support/vow_test.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -63,6 +64,107 @@ VOW_CASE(dump_names_what_runs_and_what_it_waits_for)
     vow_executor_unref(pool);
 }
 
+static void
+wait_without_a_future(void *f)
+{
+    (void)vow_get(f);
+}
+
+static bool
+has_lines(const char *said, int n)
+{
+    for (; (said = strchr(said, '\n')) != NULL; said++)
+        n--;
+    return n <= 0;
+}
+
+enum { PATIENT = 30 };
+
+/* More waiters than there is room for, one of them without a future, and one elsewhere. */
+VOW_CASE(dump_leaves_out_what_does_not_fit_and_what_is_of_others)
+{
+    static const char name[] =
+        "a task whose name is as long as it must be for some thirty of them not to fit "
+        "into a page, which takes a hundred characters and more for each of them, or so";
+    vow_executor *pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = PATIENT + 1));
+    vow_executor *other = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 1));
+    vow_promise *p = vow_promise_new();
+    vow_future *answer = vow_promise_future(p);
+    vow_future *f[PATIENT], *elsewhere;
+
+    assert_int_equal(vow_post(pool, wait_without_a_future, vow_ptr(answer)), 0);
+    elsewhere = vow_submit_with(other, &VOW_SUBMIT_OPTIONS(.name = "elsewhere"), wait_for,
+                                vow_ptr(answer));
+    while (strstr(dump(pool), "running: work without a future") == NULL ||
+           strstr(dump(other), "elsewhere") == NULL)
+        sched_yield();
+    assert_null(strstr(dump(pool), "elsewhere"));
+    for (int i = 0; i < PATIENT; i++)
+        f[i] = vow_submit_with(pool, &VOW_SUBMIT_OPTIONS(.name = name), wait_for,
+                               vow_ptr(answer));
+    while (strlen(dump(pool)) < 4095)
+        sched_yield();
+    assert_false(has_lines(text, PATIENT + 2));
+    vow_promise_fulfill(p, VOW_NIL);
+    vow_promise_unref(p);
+    for (int i = 0; i < PATIENT; i++)
+        vow_unref(f[i]);
+    vow_unref(elsewhere);
+    for (int i = 0; i < 2; i++) {
+        vow_executor *on = i == 0 ? pool : other;
+
+        vow_unref(vow_executor_close(on, VOW_DRAIN));
+        assert_int_equal(vow_executor_join(on), 0);
+        vow_executor_unref(on);
+    }
+    vow_unref(answer);
+}
+
+/* A task that waits for one which its own thread runs meanwhile, and which waits. */
+static vow_result
+wait_for_one_inside(void *ctx)
+{
+    vow_future *f =
+        vow_submit_with(vow_executor_current(), &VOW_SUBMIT_OPTIONS(.name = "inner"),
+                        wait_for, vow_ptr(ctx));
+
+    (void)vow_get(f);
+    vow_unref(f);
+    return vow_ok(VOW_NIL);
+}
+
+VOW_CASE(dump_names_what_runs_inside_what)
+{
+    vow_executor *pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 1));
+    vow_promise *p = vow_promise_new();
+    vow_future *answer = vow_promise_future(p);
+    vow_future *f = vow_submit_with(pool, &VOW_SUBMIT_OPTIONS(.name = "outer"),
+                                    wait_for_one_inside, vow_ptr(answer));
+
+    while (strstr(dump(pool), "running: inner, inside: outer; it waits for:") == NULL)
+        sched_yield();
+    vow_promise_fulfill(p, VOW_NIL);
+    vow_promise_unref(p);
+    vow_unref(f);
+    vow_unref(vow_executor_close(pool, VOW_DRAIN));
+    assert_int_equal(vow_executor_join(pool), 0);
+    vow_executor_unref(pool);
+    vow_unref(answer);
+}
+
+VOW_CASE(dump_that_cannot_be_written_says_so)
+{
+    vow_manual *m = vow_manual_new();
+    FILE *full = fopen("/dev/full", "w");
+
+    if (full != NULL) {
+        setvbuf(full, NULL, _IONBF, 0);
+        assert_int_equal(vow_executor_dump(vow_manual_executor(m), full), ENOSPC);
+        fclose(full);
+    }
+    vow_manual_unref(m);
+}
+
 VOW_CASE(dump_of_inline_is_invalid)
 {
     assert_int_equal(vow_executor_dump(NULL, stderr), VOW_E_INVALID);
@@ -91,6 +193,9 @@ main(void)
 {
     const struct CMUnitTest cases[] = {
         vow_test(dump_names_what_runs_and_what_it_waits_for),
+        vow_test(dump_leaves_out_what_does_not_fit_and_what_is_of_others),
+        vow_test(dump_names_what_runs_inside_what),
+        vow_test(dump_that_cannot_be_written_says_so),
         vow_test(dump_of_inline_is_invalid),
         vow_test(dump_of_a_static_executor_says_that_it_is_open),
     };

@@ -12,6 +12,7 @@
 #include "support/death.h"
 #include "support/drops.h"
 #include "sync/lock.h"
+#include "sync/refs.h"
 
 static void
 unref_a_future_twice(void *promise)
@@ -47,6 +48,35 @@ VOW_CASE(promise_released_more_often_than_referenced_is_fatal)
     assert_true(
         death_is_of(unref_a_promise_twice, p, "a promise was released more often"));
     vow_promise_unref(p);
+}
+
+static void
+drop_refs_twice(void *refs)
+{
+    (void)vowi_refs_drop(refs);
+    (void)vowi_refs_drop(refs);
+}
+
+static void
+take_refs(void *refs)
+{
+    vowi_refs_take(refs);
+}
+
+VOW_CASE(object_released_more_often_than_referenced_is_fatal)
+{
+    struct vowi_refs refs;
+
+    vowi_refs_init(&refs);
+    assert_true(death_is_of(drop_refs_twice, &refs, "an object was released more often"));
+}
+
+VOW_CASE(object_referenced_without_end_is_fatal)
+{
+    struct vowi_refs refs;
+
+    atomic_init(&refs.count, UINT_MAX / 2);
+    assert_true(death_is_of(take_refs, &refs, "referenced two thousand million times"));
 }
 
 static void
@@ -193,6 +223,8 @@ main(void)
     const struct CMUnitTest cases[] = {
         vow_test(future_released_more_often_than_referenced_is_fatal),
         vow_test(promise_released_more_often_than_referenced_is_fatal),
+        vow_test(object_released_more_often_than_referenced_is_fatal),
+        vow_test(object_referenced_without_end_is_fatal),
         vow_test(token_released_more_often_than_referenced_is_fatal),
         vow_test(state_released_more_often_than_held_is_fatal),
         vow_test(executor_released_more_often_than_referenced_is_fatal),

@@ -81,7 +81,7 @@ leave(int status)
 static bool
 in_child(pid_t *pid)
 {
-    *pid = fork();
+    *pid = fork_counted();
     assert_true(*pid >= 0);
     if (*pid != 0)
         return false;
@@ -496,7 +496,7 @@ VOW_CASE(grandchild_revives_what_the_child_did_or_did_not)
     if (in_child(&pid)) {
         require(vow_executor_revive(one) == 0);
         require_works(one);
-        next = fork();
+        next = fork_counted();
         if (next == 0) {
             alarm(PATIENCE);
             require_left_behind(one);
@@ -1191,7 +1191,7 @@ fork_inside(void *ctx)
 {
     struct forker *f = ctx;
 
-    f->pid = fork();
+    f->pid = fork_counted();
     if (f->pid == 0)
         go_on(f);
     return vow_ok(VOW_NIL);
@@ -1262,7 +1262,7 @@ fork_and_exit_thread(void *ctx)
 {
     pid_t *pid = ctx;
 
-    *pid = fork();
+    *pid = fork_counted();
     if (*pid == 0 && UNDER_TSAN)
         leave(0);
     if (*pid == 0)

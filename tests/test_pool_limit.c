@@ -663,6 +663,38 @@ VOW_CASE(what_a_worker_posted_is_never_dropped_for_what_comes_from_outside)
     pool_free(pool);
 }
 
+/* The same, while it keeps the only worker busy. */
+struct passed {
+    struct jobs own;
+    struct gate gate;
+};
+
+static vow_result
+submit_and_wait(void *ctx)
+{
+    struct passed *p = ctx;
+
+    submit_more(&p->own, vow_executor_current(), 3, VOW_LOW);
+    return wait_at_gate(&p->gate);
+}
+
+VOW_CASE(drop_passes_what_a_worker_posted)
+{
+    vow_executor *pool = pool_new(2, VOW_FULL_DROP_OLDEST);
+    struct passed p = {.own.n = 0};
+    struct jobs jobs = {.n = 0};
+    vow_future *f = vow_submit(pool, submit_and_wait, vow_ptr(&p));
+
+    await_flag(&p.gate.entered, 1);
+    submit_more(&jobs, pool, 6, VOW_LOW);
+    atomic_store(&p.gate.open, 1);
+    assert_int_equal(code_of(f), 0);
+    finish_jobs(&jobs, "llllrr");
+    finish_jobs(&p.own, "rrr");
+    vow_unref(f);
+    pool_free(pool);
+}
+
 static vow_result
 count_step(vow_value in, void *ctx)
 {
@@ -951,6 +983,7 @@ main(void)
         vow_test(steps_put_off_run_before_their_thread_waits_for_room),
         vow_test(what_a_worker_posts_is_admitted_and_does_not_count),
         vow_test(what_a_worker_posted_is_never_dropped_for_what_comes_from_outside),
+        vow_test(drop_passes_what_a_worker_posted),
         vow_test(steps_are_admitted_by_a_full_pool),
         vow_test(cancel_never_waits_for_room_for_its_hook),
         vow_test(job_that_was_cancelled_counts_until_a_worker_has_passed_it),

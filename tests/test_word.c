@@ -194,6 +194,48 @@ count_of(struct vow_state *s)
     return vowi_load_relaxed(&s->refs) & VOWI_COUNTS;
 }
 
+enum { VISITORS = 40 };
+
+/* Holds are few: past a number of visits consumers are counted. */
+VOW_CASE(visits_beyond_the_holds_are_counted_otherwise)
+{
+    vow_promise *p = vow_promise_new();
+    vow_future *f = vow_promise_future(p);
+    struct vow_state *s = state_of(f);
+    struct vowi_visit visits[VISITORS];
+    uint64_t before = count_of(s);
+
+    for (int i = 0; i < VISITORS; i++) {
+        visits[i] = vowi_visit_begin(s);
+        assert_ptr_equal(visits[i].state, s);
+    }
+    assert_int_equal(visits[0].by, VOWI_HOLD);
+    assert_int_equal(visits[VISITORS - 1].by, VOWI_CONSUMER);
+    assert_true(vowi_load_relaxed(&s->refs) & VOWI_HOLDS);
+    vow_promise_fulfill(p, VOW_NIL);
+    vow_promise_unref(p);
+    vow_unref(f);
+    for (int i = VISITORS; i-- > 1;)
+        vowi_visit_end(vowi_self(), visits[i]);
+    assert_true((before & VOWI_HOLDS) == 0);
+    vowi_visit_end(vowi_self(), visits[0]); /* frees it */
+    vowi_visit_end(vowi_self(), (struct vowi_visit){NULL, 0});
+}
+
+VOW_CASE(lock_bit_that_is_taken_over_is_one_whatever_hangs_there)
+{
+    vow_promise *p = vow_promise_new();
+    vow_future *f = vow_promise_future(p);
+
+    assert_int_equal(vowi_take_over_word(state_of(f)), 0);
+    vowi_unlock_word(state_of(f));
+    vow_promise_fulfill(p, VOW_NIL);
+    assert_true(vowi_take_over_word(state_of(f)) & VOWI_SETTLED);
+    vowi_unlock_word(state_of(f));
+    vow_unref(f);
+    vow_promise_unref(p);
+}
+
 VOW_CASE(futures_beyond_counting_are_not_counted_and_never_freed)
 {
     vow_promise *p = vow_promise_new();
@@ -276,6 +318,8 @@ main(void)
         vow_test(follower_comes_off_between_steps),
         vow_test(node_that_is_not_there_is_not_taken_off),
         vow_test(node_does_not_come_off_what_has_settled),
+        vow_test(visits_beyond_the_holds_are_counted_otherwise),
+        vow_test(lock_bit_that_is_taken_over_is_one_whatever_hangs_there),
         vow_test(futures_beyond_counting_are_not_counted_and_never_freed),
         vow_test(promises_beyond_counting_are_not_counted_and_never_break),
         vow_test(values_freed_by_a_drop_are_dropped_after_it),

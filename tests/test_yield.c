@@ -202,6 +202,37 @@ yield_step(vow_value in, void *ctx)
     return vow_yield_task();
 }
 
+static vow_result
+yield_and_fail(void *ctx)
+{
+    vow_result r = vow_yield_task();
+
+    (void)ctx;
+    r.error = vow_error_of(VOW_E_LIMIT);
+    return r;
+}
+
+static vow_result
+yield_and_follow(void *ctx)
+{
+    vow_result r = vow_yield_task();
+
+    (void)ctx;
+    r.follow = vow_resolved(vow_i64(3));
+    return r;
+}
+
+VOW_CASE(task_that_yields_with_an_outcome_has_that)
+{
+    vow_future *f = vow_submit(NULL, yield_and_fail, VOW_NIL);
+    vow_future *g = vow_submit(NULL, yield_and_follow, VOW_NIL);
+
+    assert_int_equal(code_of(f), VOW_E_LIMIT);
+    assert_int_equal(vow_get(g).value.as.i64, 3);
+    vow_unref(f);
+    vow_unref(g);
+}
+
 VOW_CASE(step_or_promise_that_yields_is_invalid)
 {
     vow_promise *p = vow_promise_new();
@@ -572,6 +603,45 @@ VOW_CASE(worker_that_waits_for_a_task_in_turns_lets_others_have_theirs)
     }
 }
 
+/* A turn that lasts until the other worker has met its node in the queue. */
+static vow_result
+wait_for_the_next_in_line(void *ctx)
+{
+    struct until *u = ctx;
+
+    if (atomic_fetch_add(&u->turns, 1) != 0)
+        return vow_ok(vow_i64(atomic_load(&u->turns)));
+    await_flag(&u->flag, 1);
+    return vow_yield_task();
+}
+
+static vow_result
+get_future(void *f)
+{
+    return vow_ok(vow_i64(vow_get(f).value.as.i64));
+}
+
+/* A worker runs a task in place, in turns, that is queued where another finds it. */
+VOW_CASE(turn_in_place_goes_on_in_the_queue_when_its_node_was_met_there)
+{
+    struct until u = {.pool = pool_new(&VOW_POOL_OPTIONS(.threads = 2))};
+    struct gate g[2];
+    vow_future *waiter, *awaited;
+
+    shut(&g[0], u.pool);
+    shut(&g[1], u.pool);
+    awaited = vow_submit(u.pool, wait_for_the_next_in_line, vow_ptr(&u));
+    assert_int_equal(vow_post(u.pool, set_flag, vow_ptr(&u.flag)), 0);
+    waiter = vow_submit_with(u.pool, &VOW_SUBMIT_OPTIONS(.priority = VOW_HIGH),
+                             get_future, vow_ptr(awaited));
+    open_gate(&g[0]);
+    await_flag(&u.turns, 1);
+    open_gate(&g[1]);
+    assert_int_equal(result_of(waiter), 2);
+    vow_unref(awaited);
+    pool_free(u.pool);
+}
+
 /*
  * Two waiters and one spare, which one of them is. Each waits for a task in turns, and the
  * first's goes on until the second has its answer.
@@ -744,6 +814,7 @@ main(void)
         vow_test(many_tasks_take_turns),
         vow_test(turns_allocate_nothing),
         vow_test(step_or_promise_that_yields_is_invalid),
+        vow_test(task_that_yields_with_an_outcome_has_that),
         vow_test(protected_call_goes_on_in_its_next_turn),
         vow_test(cancel_between_turns_settles_at_once),
         vow_test(cancel_in_a_turn_is_obeyed_at_its_end),
@@ -757,6 +828,7 @@ main(void)
         vow_test(full_pool_admits_the_next_turn),
         vow_test(worker_that_waits_for_a_task_in_turns_lets_others_have_theirs),
         vow_test(waiter_without_a_spare_goes_on_with_the_turns_itself),
+        vow_test(turn_in_place_goes_on_in_the_queue_when_its_node_was_met_there),
         vow_test(task_in_turns_waits_behind_what_other_workers_have),
         vow_test(task_alone_in_a_pool_wakes_nobody_for_its_turns),
         vow_test(task_run_in_the_caller_takes_its_turns_there),

@@ -57,7 +57,7 @@ sorted(struct vowi_link *first)
     struct vowi_link *middle = first;
     struct vowi_link *second;
 
-    if (first == NULL || first->next == NULL)
+    if (first->next == NULL)
         return first;
     for (struct vowi_link *l = first->next; l != NULL && l->next != NULL;
          l = l->next->next)

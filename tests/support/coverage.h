@@ -31,6 +31,18 @@ coverage_write(void)
 }
 #endif
 
+/**
+ * fork, so called that gcc does not put its own in its place: that forgets in the child what
+ * was counted so far, and with it what the library does there before fork returns.
+ */
+static inline pid_t
+fork_counted(void)
+{
+    pid_t (*volatile call)(void) = fork;
+
+    return call();
+}
+
 /** A signal's handler: writes, and dies of the signal. */
 static inline void
 coverage_write_and_die(int signal_number)
