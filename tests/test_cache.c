@@ -608,10 +608,23 @@ VOW_CASE(cache_of_many_threads_loses_nothing)
     assert_true(atomic_load(&made) > 0);
 }
 
+VOW_CASE(cache_takes_the_empty_key)
+{
+    vow_cache *c = vow_cache_new(NULL);
+    vow_cache_metrics seen = {.size = sizeof seen};
+
+    for (int i = 0; i < 2; i++)
+        vow_unref(vow_cache_get(c, "", 0, NULL, give_nil, VOW_NIL));
+    vow_cache_read(c, &seen);
+    assert_int_equal(seen.hits, 1);
+    vow_cache_unref(c);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest cases[] = {
+        vow_test(cache_takes_the_empty_key),
         cache_test(keys_hash_is_siphash),
         cache_test(keys_find_what_was_added_also_after_growing),
         cache_test(singleflight_joins_calls_of_one_key),

@@ -732,6 +732,33 @@ never_fn(void *ctx)
     vow_result_drop(never_task(ctx));
 }
 
+static bool
+never_in_the_caller(vow_executor *self)
+{
+    (void)self;
+    return false;
+}
+
+VOW_CASE(submit_to_a_full_executor_whose_callers_run_nothing_is_a_limit)
+{
+    static const vow_executor_ops ops = {.size = sizeof(vow_executor_ops),
+                                         .name = "lane",
+                                         .post = lane_post,
+                                         .close = lane_close,
+                                         .join = lane_join,
+                                         .destroy = lane_destroy,
+                                         .caller_runs = never_in_the_caller};
+    struct lane l;
+    vow_future *f;
+
+    lane_init(&l, &ops);
+    l.room = 0;
+    f = vow_submit(&l.base, never_task, VOW_NIL);
+    assert_int_equal(code_of(f), VOW_E_LIMIT);
+    vow_unref(f);
+    lane_free(&l);
+}
+
 VOW_CASE(post_to_a_full_executor_is_a_limit)
 {
     struct drop ctx = {0};
@@ -1240,6 +1267,7 @@ main(void)
         vow_test(join_blocks_until_the_executor_is_finished),
         vow_test(submit_to_a_full_executor_is_a_limit),
         vow_test(step_on_a_full_executor_is_a_limit_or_the_sources_error),
+        vow_test(submit_to_a_full_executor_whose_callers_run_nothing_is_a_limit),
         vow_test(post_to_a_full_executor_is_a_limit),
         vow_test(submit_many_without_post_many_finishes_what_is_refused),
         vow_test(step_task_is_marked_as_one_and_a_submitted_one_is_not),

@@ -213,6 +213,8 @@ require_left_behind(vow_executor *on)
     require(code_in_child(vow_submit(on, give_seven, VOW_NIL)) == VOW_E_FORKED);
     require(vow_post(on, nothing, VOW_NIL) == VOW_E_FORKED);
     require(vow_submit_many(on, give_seven, ctxs, 2, NULL) == VOW_E_FORKED);
+    require(on->ops->post_many(on, NULL, 0) == 0);
+    require(vow_executor_dump(on, stderr) == 0);
     require(on->ops->arm(on, &timer) == VOW_E_FORKED);
     require(on->ops->disarm(on, &timer) == VOW_RAN);
     require(vow_wait(step, 0)); /* it names it, so nothing will come of it */
@@ -1090,20 +1092,25 @@ post_away(vow_executor *self, vow_task *task)
 static const vow_executor_ops own_ops = {
     .size = offsetof(vow_executor_ops, cannot_wait), .name = "own", .post = post_away};
 
+static const vow_executor_ops whole_ops = {
+    .size = sizeof(vow_executor_ops), .name = "whole", .post = post_away};
+
 VOW_CASE(executor_of_a_user_is_left_behind_and_a_static_one_is_not)
 {
     static vow_executor fixed = {&own_ops, NULL};
-    vow_executor own;
+    vow_executor own, whole;
     vow_executor *late;
     pid_t pid;
 
     assert_int_equal(vow_executor_init(&own, &own_ops), 0);
+    assert_int_equal(vow_executor_init(&whole, &whole_ops), 0);
     late = vow_serial_new(&fixed);
     if (in_child(&pid)) {
         vow_task task = {.run = run_nothing};
 
         require_left_behind(&own);
         require(vow_executor_revive(&own) == VOW_E_INVALID);
+        require(vow_executor_revive(&whole) == VOW_E_INVALID);
         require(vow_post_task(&fixed, &task) == 0);
         require(vow_executor_revive(&fixed) == VOW_E_INVALID);
         require(vow_executor_revive(vow_inline()) == VOW_E_INVALID);
@@ -1113,6 +1120,7 @@ VOW_CASE(executor_of_a_user_is_left_behind_and_a_static_one_is_not)
     }
     assert_child_was_fine(pid);
     vow_executor_unref(&own);
+    vow_executor_unref(&whole);
     vow_executor_unref(late);
 }
 
@@ -1273,13 +1281,99 @@ fork_and_exit_thread(void *ctx)
 VOW_CASE(task_that_forks_may_end_its_thread_in_the_child)
 {
     vow_executor *pool = pool_new(1);
-    pid_t pid = 0;
-    vow_future *f = vow_submit(pool, fork_and_exit_thread, vow_ptr(&pid));
+    vow_executor *serial = vow_serial_new(pool);
 
-    assert_int_equal(code_of(f), 0);
-    vow_unref(f);
-    assert_child_was_fine(pid);
+    for (int i = 0; i < 2; i++) {
+        pid_t pid = 0;
+        vow_future *f =
+            vow_submit(i == 0 ? pool : serial, fork_and_exit_thread, vow_ptr(&pid));
+
+        assert_int_equal(code_of(f), 0);
+        vow_unref(f);
+        assert_child_was_fine(pid);
+    }
+    vow_executor_unref(serial);
     pool_free(pool);
+}
+
+/* ---- a callback that forks while another thread waits for it to return ------------------ */
+
+struct remover {
+    vow_registration *r;
+    atomic_int runs, waits;
+    pid_t pid;
+};
+
+static void
+fork_when_waited_for(void *ctx)
+{
+    const struct timespec a_while = {.tv_nsec = 20000000};
+    struct remover *w = ctx;
+
+    atomic_store(&w->runs, 1);
+    await_flag(&w->waits, 1);
+    nanosleep(&a_while, NULL); /* it is about to sleep */
+    w->pid = fork_counted();
+}
+
+static void *
+remove_and_wait(void *ctx)
+{
+    struct remover *w = ctx;
+
+    await_flag(&w->runs, 1);
+    atomic_store(&w->waits, 1);
+    assert_int_equal(vow_registration_remove_wait(w->r), VOW_RAN);
+    return NULL;
+}
+
+VOW_CASE(callback_that_forks_wakes_nobody_in_the_child)
+{
+    struct remover w = {.pid = -1};
+    vow_source *s = vow_source_new();
+    vow_token *t = vow_source_token(s);
+    pthread_t thread;
+
+    w.r = vow_token_on_cancel(t, NULL, fork_when_waited_for, vow_ptr(&w));
+    assert_int_equal(pthread_create(&thread, NULL, remove_and_wait, &w), 0);
+    vow_source_cancel(s, NULL);
+    if (w.pid == 0)
+        leave(0);
+    pthread_join(thread, NULL);
+    assert_child_was_fine(w.pid);
+    vow_token_unref(t);
+    vow_source_unref(s);
+}
+
+/* A task that follows what is nobody's is not lost with its executor. */
+static vow_result
+follow_ctx(void *f)
+{
+    return vow_follow(vow_ref(f));
+}
+
+VOW_CASE(task_that_follows_a_promise_is_not_lost_in_the_child)
+{
+    vow_manual *m = vow_manual_new();
+    vow_promise *p = vow_promise_new();
+    vow_future *answer = vow_promise_future(p);
+    vow_future *f = vow_submit(vow_manual_executor(m), follow_ctx, vow_ptr(answer));
+    pid_t pid;
+
+    vow_manual_run(m);
+    if (in_child(&pid)) {
+        require(!vow_wait(f, 0));
+        vow_promise_fulfill(p, vow_i64(4));
+        require(vow_wait(f, 0));
+        require(vow_get(f).value.as.i64 == 4);
+        leave(0);
+    }
+    assert_child_was_fine(pid);
+    vow_promise_fulfill(p, VOW_NIL);
+    vow_promise_unref(p);
+    vow_unref(answer);
+    vow_unref(f);
+    vow_manual_unref(m);
 }
 
 VOW_CASE(task_of_a_manual_executor_that_forks_goes_on_in_the_child)
@@ -1581,6 +1675,8 @@ main(void)
         vow_test(fork_and_exec_need_nothing),
         vow_test(task_that_forks_inside_the_wait_of_another_ends_in_the_child),
         vow_test(task_that_forks_may_end_its_thread_in_the_child),
+        vow_test(callback_that_forks_wakes_nobody_in_the_child),
+        vow_test(task_that_follows_a_promise_is_not_lost_in_the_child),
         vow_test(task_of_a_manual_executor_that_forks_goes_on_in_the_child),
         vow_test(objects_are_used_on_in_the_child_whatever_others_were_about),
         vow_test(fork_waits_for_whoever_is_about_an_object),

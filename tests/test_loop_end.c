@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "base/sys.h"
 #include "death.h"
 
 /* ---- what is in a loop ---------------------------------------------------------------------- */
@@ -673,6 +674,29 @@ VOW_CASE(a_thread_that_exits_in_other_callbacks_leaves_nothing)
         vow_unref(pending);
 }
 
+static void
+ask_for_timeout(void *timeout)
+{
+    *(vow_ns *)timeout = vow_loop_timeout(loop);
+}
+
+VOW_CASE(loop_that_drains_is_not_to_sleep)
+{
+    vow_ns timeout = VOW_FOREVER;
+
+    assert_int_equal(vow_post(on, ask_for_timeout, vow_ptr(&timeout)), 0);
+    vow_unref(vow_executor_close(on, VOW_DRAIN));
+    run_all();
+    assert_int_equal(timeout, 0);
+}
+
+VOW_CASE(wake_that_fails_leaves_errno_alone)
+{
+    errno = EXDEV;
+    vowi_sys_notify(-1);
+    assert_int_equal(errno, EXDEV);
+}
+
 int
 main(void)
 {
@@ -701,6 +725,8 @@ main(void)
         end_test(a_thread_that_exits_in_other_callbacks_leaves_nothing),
         end_test(a_frame_may_close_its_loop_and_the_others_of_it_do_not_run),
         end_test(letting_go_too_often_ends_the_process),
+        end_test(loop_that_drains_is_not_to_sleep),
+        end_test(wake_that_fails_leaves_errno_alone),
     };
 
     return vow_test_run(cases);

@@ -444,6 +444,37 @@ VOW_CASE(posters_wait_for_room_and_then_are_in)
     pool_free(pool);
 }
 
+static void *
+submit_three(void *arg)
+{
+    struct poster *p = arg;
+    vow_value ctxs[3] = {drop_value(&p->d), VOW_NIL, VOW_NIL};
+
+    assert_int_equal(vow_submit_many(p->pool, run_counted, ctxs, 3, NULL), 0);
+    return NULL;
+}
+
+/* Each that is taken makes room for one, and three are to come in together. */
+VOW_CASE(poster_of_many_waits_for_room_for_all)
+{
+    vow_executor *pool = pool_new(3, VOW_FULL_BLOCK);
+    struct jobs jobs = {.n = 0};
+    struct poster p = {.pool = pool};
+    struct gate g;
+
+    shut(&g, pool);
+    submit_more(&jobs, pool, 3, VOW_NORMAL);
+    assert_int_equal(pthread_create(&p.thread, NULL, submit_three, &p), 0);
+    while (waiting_posters(pool) != 1)
+        sched_yield();
+    open_gate(&g);
+    pthread_join(p.thread, NULL);
+    finish_jobs(&jobs, "rrr");
+    pool_free(pool);
+    assert_int_equal(drop_count(&p.d), 1);
+    assert_int_equal(p.d.ran, 1);
+}
+
 VOW_CASE(close_turns_waiting_posters_away)
 {
     for (int mode = VOW_DRAIN; mode <= VOW_CANCEL_QUEUED; mode++) {
@@ -680,19 +711,21 @@ submit_and_wait(void *ctx)
 
 VOW_CASE(drop_passes_what_a_worker_posted)
 {
-    vow_executor *pool = pool_new(2, VOW_FULL_DROP_OLDEST);
-    struct passed p = {.own.n = 0};
-    struct jobs jobs = {.n = 0};
-    vow_future *f = vow_submit(pool, submit_and_wait, vow_ptr(&p));
+    for (int limit = 1; limit <= 2; limit++) {
+        vow_executor *pool = pool_new((size_t)limit, VOW_FULL_DROP_OLDEST);
+        struct passed p = {.own.n = 0};
+        struct jobs jobs = {.n = 0};
+        vow_future *f = vow_submit(pool, submit_and_wait, vow_ptr(&p));
 
-    await_flag(&p.gate.entered, 1);
-    submit_more(&jobs, pool, 6, VOW_LOW);
-    atomic_store(&p.gate.open, 1);
-    assert_int_equal(code_of(f), 0);
-    finish_jobs(&jobs, "llllrr");
-    finish_jobs(&p.own, "rrr");
-    vow_unref(f);
-    pool_free(pool);
+        await_flag(&p.gate.entered, 1);
+        submit_more(&jobs, pool, 6, VOW_LOW);
+        atomic_store(&p.gate.open, 1);
+        assert_int_equal(code_of(f), 0);
+        finish_jobs(&jobs, limit == 1 ? "lllllr" : "llllrr");
+        finish_jobs(&p.own, "rrr");
+        vow_unref(f);
+        pool_free(pool);
+    }
 }
 
 static vow_result
@@ -976,6 +1009,7 @@ main(void)
         vow_test(closed_pool_lets_nobody_run_anything),
         vow_test(work_in_the_caller_that_submits_more_never_nests),
         vow_test(posters_wait_for_room_and_then_are_in),
+        vow_test(poster_of_many_waits_for_room_for_all),
         vow_test(close_turns_waiting_posters_away),
         vow_test(more_than_the_limit_at_once_never_waits),
         vow_test(thread_of_another_executor_is_refused_and_not_kept_waiting),

@@ -6,8 +6,11 @@
 #include "support/vow_test.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "core/join.h"
 #include "support/drops.h"
 
 enum { MOST = 8 };
@@ -541,10 +544,44 @@ VOW_CASE(deep_nesting_is_flat_on_the_stack)
     }
 }
 
+VOW_CASE(print_of_an_error_says_which_input_it_was)
+{
+    vow_future *f =
+        vow_when_all(VOW_FUTURES(vow_resolved(VOW_NIL), vow_rejected(vow_error_of(EIO))));
+    char *text = NULL;
+    size_t size = 0;
+    FILE *stream = open_memstream(&text, &size);
+
+    assert_non_null(stream);
+    vow_error_print(vow_get(f).error, stream);
+    fclose(stream);
+    assert_non_null(strstr(text, " [input 1]"));
+    free(text);
+    vow_unref(f);
+}
+
+static bool
+never_concludes(struct vowi_join *j, size_t by)
+{
+    (void)j;
+    (void)by;
+    return false;
+}
+
+VOW_CASE(join_of_more_inputs_than_there_is_memory_is_null)
+{
+    const struct vowi_join_kind kind = {.conclude = never_concludes};
+    const struct vowi_join_options options = {.flags = 0};
+
+    assert_null(vowi_join_new(&kind, SIZE_MAX / 4, 0, &options));
+}
+
 int
 main(void)
 {
     const struct CMUnitTest cases[] = {
+        vow_test(print_of_an_error_says_which_input_it_was),
+        vow_test(join_of_more_inputs_than_there_is_memory_is_null),
         vow_test(all_of_none_is_fulfilled_at_once),
         vow_test(all_has_the_values_in_the_order_of_the_inputs),
         vow_test(all_of_what_is_ready_is_ready),

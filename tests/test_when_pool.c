@@ -139,6 +139,82 @@ wait_for_race(void *ctx)
     return vow_ok(vow_i64(value));
 }
 
+enum { SETTLED = 70, PENDING = 70 };
+
+static vow_result
+fulfill_or_not(void *promise)
+{
+    vow_promise_fulfill(promise, VOW_NIL);
+    return vow_ok(vow_i64(1));
+}
+
+/* The first that a helper could run comes late: after many that have settled, after none,
+ * and after one that it cannot run, which settles with the last. */
+static vow_result
+wait_for_many(void *pool)
+{
+    vow_promise *p = vow_promise_new();
+    vow_future *fs[SETTLED + PENDING];
+    vow_future *all;
+    size_t fulfilled = 0;
+
+    for (size_t i = 0; i < SETTLED; i++)
+        fs[i] = i == 3 ? NULL : vow_resolved(VOW_NIL);
+    fs[SETTLED] = vow_promise_future(p);
+    for (size_t i = SETTLED + 1; i < SETTLED + PENDING; i++)
+        fs[i] = vow_submit(pool, fulfill_or_not,
+                           i == SETTLED + PENDING - 1 ? vow_ptr(p) : VOW_NIL);
+    all = vow_when_all_settled(fs, SETTLED + PENDING);
+    for (size_t i = 0; i < SETTLED + PENDING; i++)
+        fulfilled += vow_results_at(vow_get_results(all), i).error == NULL;
+    vow_promise_unref(p);
+    vow_unref(all);
+    return vow_ok(vow_i64((int64_t)fulfilled));
+}
+
+VOW_CASE(worker_finds_what_to_run_behind_what_has_settled)
+{
+    vow_executor *pool = pool_new(1, 1);
+    vow_future *f = vow_submit(pool, wait_for_many, vow_ptr(pool));
+
+    assert_int_equal(vow_get(f).value.as.i64, SETTLED + PENDING - 1);
+    vow_unref(f);
+    pool_free(pool);
+}
+
+/* Of joins in one another a worker helps so deep, and then another thread does. */
+struct nest {
+    vow_executor *pool;
+    int depth;
+};
+
+static vow_result
+wait_deeper(void *ctx)
+{
+    struct nest *self = ctx;
+    struct nest inner = {self->pool, self->depth - 1};
+    vow_future *f;
+    int64_t depth;
+
+    if (self->depth == 0)
+        return vow_ok(vow_i64(0));
+    f = vow_submit(self->pool, wait_deeper, vow_ptr(&inner));
+    f = vow_when_all(&f, 1);
+    depth = vow_results_at(vow_get_results(f), 0).value.as.i64;
+    vow_unref(f);
+    return vow_ok(vow_i64(depth + 1));
+}
+
+VOW_CASE(joins_nested_deeper_than_a_worker_helps_end)
+{
+    struct nest outer = {pool_new(1, 64), 50};
+    vow_future *f = vow_submit(outer.pool, wait_deeper, vow_ptr(&outer));
+
+    assert_int_equal(vow_get(f).value.as.i64, 50);
+    vow_unref(f);
+    pool_free(outer.pool);
+}
+
 VOW_CASE(worker_that_waits_for_a_race_is_replaced)
 {
     struct tree t = {pool_new(1, 1), 0, 0, NULL};
@@ -225,6 +301,8 @@ main(void)
     const struct CMUnitTest cases[] = {
         vow_test(worker_runs_what_it_waits_for_all_of),
         vow_test(worker_runs_what_combinators_in_one_another_need),
+        vow_test(worker_finds_what_to_run_behind_what_has_settled),
+        vow_test(joins_nested_deeper_than_a_worker_helps_end),
         vow_test(worker_that_waits_for_a_race_is_replaced),
         vow_test(tree_on_many_workers_counts_every_leaf),
         vow_test(losers_in_a_queue_never_start),
