@@ -95,7 +95,7 @@ vowi_nap(struct vowi_thread *t, struct vow_state *s)
     bool woken = false; /* by nobody: the node is not there */
 
     if (t->reads < READS || t->reads % MEASURED == 0 || 2 * t->wait > NAP_MAX ||
-        vowi_parker_init(&t->parker) != 0)
+        !t->parker.ready) /* it has never slept yet, and does so now */
         return false;
     if (nap > NAP_MAX)
         nap = NAP_MAX;
