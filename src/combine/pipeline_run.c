@@ -267,16 +267,32 @@ received(struct vowi_party *party, vow_value v, vow_error *error)
     draw_from(p, enter(p, place, error == NULL ? DRAWN : EXHAUSTED, v, true));
 }
 
+static bool
+is_exhausted(vow_pipeline *p)
+{
+    bool exhausted;
+
+    vowi_lock_acquire(&p->lock);
+    exhausted = p->exhausted;
+    vowi_lock_release(&p->lock);
+    return exhausted;
+}
+
+/*
+ * Whether there is anything to be received is asked under the channel's lock: who ends it
+ * says so first, and then looks, under that lock, whether somebody waits there.
+ */
 static enum drawn
 receive(vow_pipeline *p, struct vowi_place *place, vow_value *v)
 {
     struct vowi_errand errand = {NULL, VOW_NIL, NULL};
-    enum vowi_channel_step step;
+    enum vowi_channel_step step = VOWI_CHANNEL_CLOSED;
 
     p->reserved = place;
     p->receiver.serve = received;
     vowi_lock_acquire(&p->feed.channel->lock);
-    step = vowi_channel_receive_locked(p->feed.channel, v, &p->receiver, &errand);
+    if (!is_exhausted(p))
+        step = vowi_channel_receive_locked(p->feed.channel, v, &p->receiver, &errand);
     vowi_lock_release(&p->feed.channel->lock);
     if (step == VOWI_CHANNEL_WAITS)
         return LATER; /* and somebody else draws from here on */
