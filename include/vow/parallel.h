@@ -23,7 +23,8 @@
  * pieces whatever else waits there has its turn.
  *
  * A worker of the pool that waits for the result works at the range meanwhile; so a
- * loop inside a loop is as good as one.
+ * loop inside a loop is as good as one. A call that waits for the result of its own
+ * loop waits for ever.
  */
 #ifndef VOW_PARALLEL_H
 #define VOW_PARALLEL_H

@@ -5,8 +5,9 @@
  * How it is shared out. Each lane has a part of the range, [first, end), in one word. Who
  * runs the lane takes pieces off its front, by a CAS; who has nothing left takes the back
  * half of another lane's. The parts are there from the start, also of lanes whose task
- * still waits in a queue, or was refused: the others take those halves as well. So it
- * does not matter how many lanes get to run, as long as one does.
+ * still waits in a queue, or was refused: those the others take whole, and a lane that
+ * comes late gets half of that back. So it does not matter how many lanes get to run, as
+ * long as one does.
  *
  * Why not tasks. Splitting a range into tasks until each is small costs a task for each
  * piece and a guess how small that is. Lazy binary splitting (Tzannes, Caragea, Barua and
@@ -115,7 +116,16 @@ take(struct vowi_lane *lane, struct part *piece)
     return true;
 }
 
-/* Takes the back half of another lane's; of one unit, that. */
+/* Where a thief cuts what another lane has. */
+static uint32_t
+middle_of(struct vowi_lane *victim, struct part p)
+{
+    if (!vowi_load_relaxed(&victim->started))
+        return p.first;
+    return p.first + (p.end - p.first) / 2;
+}
+
+/* Takes the back half of another lane's; of one unit, that; and all if it has not begun. */
 static bool
 steal_from(struct vowi_lane *victim, struct vowi_lane *lane)
 {
@@ -127,7 +137,7 @@ steal_from(struct vowi_lane *victim, struct vowi_lane *lane)
         p = unpacked(word);
         if (p.first == p.end)
             return false;
-        middle = p.first + (p.end - p.first) / 2;
+        middle = middle_of(victim, p);
     } while (!vowi_cas_relaxed(&victim->rest, &word, packed(p.first, middle)));
     vowi_store_relaxed(&lane->rest, packed(middle, p.end));
     return true;
@@ -225,6 +235,7 @@ run_lane(void *ctx)
     struct vowi_range *r = lane->range;
     struct part piece;
 
+    vowi_store_relaxed(&lane->started, true);
     for (;;) {
         vow_result stopped = check_stopped(r);
         vow_error *error = NULL;

@@ -19,6 +19,7 @@ struct vowi_range;
 
 struct vowi_lane {
     _Atomic(uint64_t) rest; /* units: the first below, the one after the last above */
+    atomic_bool started;
 
     /* Written by who runs the lane. */
     struct vowi_range *range;
