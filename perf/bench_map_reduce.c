@@ -6,26 +6,17 @@
  */
 #include "bench.h"
 
-enum { NUMBERS = 4000000, BYTES = 50000000, ITEMS = 2000000, WINDOW = 64 };
+#include "ranges.h"
 
-/* So many multiplications, each waiting for the last. */
-static uint64_t
-burn(uint64_t x, int steps)
-{
-    for (int i = 0; i < steps; i++)
-        x = x * 6364136223846793005u + 1442695040888963407u;
-    return x;
-}
+enum { ITEMS = 2000000, WINDOW = 64 };
+
+static vow_executor *pool;
 
 static vow_result
 sum(size_t first, size_t end, void *ctx)
 {
-    uint64_t s = 0;
-
     (void)ctx;
-    for (size_t i = first; i < end; i++)
-        s += burn(i, 40);
-    return vow_ok(vow_u64(s));
+    return vow_ok(vow_u64(range_sum(first, end)));
 }
 
 static vow_result
@@ -35,18 +26,24 @@ add(vow_value a, vow_value b, void *ctx)
     return vow_ok(vow_u64(a.as.u64 + b.as.u64));
 }
 
-struct histogram {
-    uint64_t of[256];
-};
+static uint64_t
+sum_all(size_t n)
+{
+    vow_future *f = vow_parallel_reduce(pool, NULL, 0, n, sum, add, VOW_NIL);
+    vow_view r = vow_get(f);
+
+    bench_check(r.error == NULL);
+    vow_unref(f);
+    return r.value.as.u64;
+}
 
 static vow_result
 count(size_t first, size_t end, void *bytes)
 {
-    struct histogram *h = calloc(1, sizeof *h);
+    struct range_histogram *h = calloc(1, sizeof *h);
 
     bench_check(h != NULL);
-    for (size_t i = first; i < end; i++)
-        h->of[((const unsigned char *)bytes)[i]]++;
+    range_count(first, end, bytes, h);
     return vow_ok(vow_own(h, free));
 }
 
@@ -54,42 +51,29 @@ static vow_result
 add_counts(vow_value a, vow_value b, void *ctx)
 {
     (void)ctx;
-    for (int i = 0; i < 256; i++)
-        ((struct histogram *)a.as.ptr)->of[i] += ((struct histogram *)b.as.ptr)->of[i];
+    range_add_counts(a.as.ptr, b.as.ptr);
     return vow_ok(a);
 }
 
-/* How many times faster; size bytes of the outcome are compared, or its word. */
-static double
-compare(vow_executor *pool, size_t n, vow_reduce_fn *map, vow_fold_fn *fold, void *ctx,
-        size_t size)
+static void
+count_all(size_t n, void *bytes, struct range_histogram *h)
 {
-    double start = bench_ns(), middle, end;
-    vow_result here = map(0, n, ctx);
-    vow_future *f;
-    vow_view there;
+    vow_future *f =
+        vow_parallel_reduce(pool, NULL, 0, n, count, add_counts, vow_ptr(bytes));
+    vow_view r = vow_get(f);
 
-    middle = bench_ns();
-    f = vow_parallel_reduce(pool, NULL, 0, n, map, fold, vow_ptr(ctx));
-    there = vow_get(f);
-    end = bench_ns();
-    bench_check(there.error == NULL);
-    if (size == 0)
-        bench_check(here.value.as.u64 == there.value.as.u64);
-    else
-        bench_check(memcmp(here.value.as.ptr, there.value.as.ptr, size) == 0);
-    vow_result_drop(here);
+    bench_check(r.error == NULL);
+    memcpy(h, r.value.as.ptr, sizeof *h);
     vow_unref(f);
-    return (middle - start) / (end - middle);
 }
 
 static bool
-give(vow_value *item, void *next)
+give(vow_value *item, void *left)
 {
-    uint64_t *n = next;
+    uint64_t *n = left;
 
     *item = vow_u64(*n);
-    return (*n)++ < ITEMS;
+    return *n != 0 && (*n)-- != 0;
 }
 
 static vow_result
@@ -100,42 +84,32 @@ pass(vow_value item, void *ctx)
 }
 
 static double
-reduce_items(vow_executor *pool)
+reduce_items(void)
 {
-    uint64_t next = 0;
+    uint64_t n = (uint64_t)bench_size(ITEMS), left = n;
     double start = bench_ns();
     vow_future *f = vow_map_reduce_from(pool, &VOW_MAP_OPTIONS(.limit = WINDOW), give,
-                                        vow_ptr(&next), pass, add, VOW_NIL);
+                                        vow_ptr(&left), pass, add, VOW_NIL);
 
-    bench_check(vow_get(f).value.as.u64 == (uint64_t)ITEMS * (ITEMS - 1) / 2);
+    bench_check(vow_get(f).value.as.u64 == n * (n + 1) / 2);
     vow_unref(f);
-    return (bench_ns() - start) / ITEMS;
+    return (bench_ns() - start) / (double)n;
 }
 
 static void
 measure(double *values)
 {
-    vow_executor *pool = bench_pool();
-    unsigned char *bytes = bench_array(BYTES, 1);
-
-    for (size_t i = 0; i < BYTES; i++)
-        bytes[i] = (unsigned char)(burn(i, 1) >> 56);
-    values[0] = compare(pool, NUMBERS, sum, add, NULL, 0);
-    values[1] = compare(pool, BYTES, count, add_counts, bytes, sizeof(struct histogram));
-    values[2] = reduce_items(pool);
-    free(bytes);
+    pool = bench_pool();
+    range_measure_reduce(sum_all, count_all, values);
+    values[2] = reduce_items();
     bench_free_pool(pool);
 }
 
 int
 main(int argc, char **argv)
 {
-    static const struct bench reduce = {"vow",
-                                        {{"map_reduce", "x"},
-                                         {"map_reduce_histogram", "x"},
-                                         {"map_reduce_items", "ns/item"}},
-                                        measure,
-                                        0};
+    static const struct bench reductions = {
+        "vow", {RANGE_REDUCE_FIGURES, {"map_reduce_items", "ns/item"}}, measure, 0};
 
-    return bench_main(&reduce, argc, argv);
+    return bench_main(&reductions, argc, argv);
 }

@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * perf/peers/tbb.cc - oneTBB: task_group, task_arena::enqueue, flow graphs. No futures, timers
+ * perf/peers/tbb.cc - oneTBB: task_group, task_arena::enqueue, flow graphs, parallel_for and
+ * parallel_reduce. No futures, timers
  * or event loop: a task leaves its result in a slot; chain_pool is a flow graph.
  */
 #include <memory>
 #include <oneapi/tbb/flow_graph.h>
 #include <oneapi/tbb/global_control.h>
+#include <oneapi/tbb/parallel_for.h>
+#include <oneapi/tbb/parallel_reduce.h>
 #include <oneapi/tbb/task_arena.h>
 #include <oneapi/tbb/task_group.h>
 #include <semaphore>
 #include <thread>
 #include <vector>
 
+#include "../ranges.h"
 #include "peer.h"
 
 /* Main works too once it waits: 2 threads in all. */
@@ -189,6 +193,55 @@ idle(double *values)
     bench_idle(values);
 }
 
+using Range = tbb::blocked_range<size_t>;
+
+static void
+loop(size_t n, range_body *body, void *array)
+{
+    tbb::parallel_for(Range(0, n),
+                      [=](const Range &r) { body(r.begin(), r.end(), array); });
+}
+
+static void
+parallel_for(double *values)
+{
+    range_measure_for(loop, values);
+}
+
+static uint64_t
+sum_all(size_t n)
+{
+    return tbb::parallel_reduce(
+        Range(0, n), uint64_t(0),
+        [](const Range &r, uint64_t sum) { return sum + range_sum(r.begin(), r.end()); },
+        [](uint64_t a, uint64_t b) { return a + b; });
+}
+
+struct Counting {
+    const void *bytes;
+    range_histogram counts = {};
+
+    explicit Counting(const void *all) : bytes(all) {}
+    Counting(Counting &other, tbb::split) : bytes(other.bytes) {}
+    void operator()(const Range &r) { range_count(r.begin(), r.end(), bytes, &counts); }
+    void join(const Counting &right) { range_add_counts(&counts, &right.counts); }
+};
+
+static void
+count_all(size_t n, void *bytes, range_histogram *h)
+{
+    Counting counting(bytes);
+
+    tbb::parallel_reduce(Range(0, n), counting);
+    *h = counting.counts;
+}
+
+static void
+map_reduce(double *values)
+{
+    range_measure_reduce(sum_all, count_all, values);
+}
+
 /* The main thread works as well where it waits, except in wake and in traffic from outside. */
 static size_t
 parallelism(int argc, char **argv)
@@ -215,6 +268,8 @@ main(int argc, char **argv)
         {"fib", {{"fib", "ns/spawn"}}, fib27},
         {"wake", {BENCH_LATENCIES("wake")}, wake},
         {"batch", {{"batch", "x"}}, batch},
+        {"parallel_for", {RANGE_FOR_FIGURES}, parallel_for},
+        {"map_reduce", {RANGE_REDUCE_FIGURES}, map_reduce},
         {"burst", {BENCH_LATENCIES("burst")}, burst},
         {"fairness", {BENCH_LATENCIES("fairness")}, fairness},
         {"idle", {BENCH_IDLE}, idle},
