@@ -20,10 +20,10 @@ static const vow_executor_ops ops = {
     .post = post,
 };
 
+vow_executor vowi_inline_executor = {&ops, NULL};
+
 vow_executor *
 vow_inline(void)
 {
-    static vow_executor executor = {&ops, NULL};
-
-    return &executor;
+    return &vowi_inline_executor;
 }

@@ -168,13 +168,12 @@ search(struct vowi_pool *p, struct vowi_worker *w)
     return task;
 }
 
-/* The next task; NULL: exit. */
-vow_task *
-vowi_worker_next_task(struct vowi_pool *p, struct vowi_worker *w)
+/* Of one that searches, or has found nothing at its first look. NULL: exit. */
+VOWI_NOINLINE static vow_task *
+search_or_sleep(struct vowi_pool *p, struct vowi_worker *w, vow_task *task)
 {
     for (;;) {
         bool woken = w->searching && w->woken;
-        vow_task *task = vowi_worker_pick(p, w);
 
         if (task == NULL)
             task = search(p, w);
@@ -187,5 +186,16 @@ vowi_worker_next_task(struct vowi_pool *p, struct vowi_worker *w)
             vowi_count(&w->wakes_for_nothing);
         if (!vowi_worker_rest(p, w) || !sleep_for_work(p, w))
             return NULL;
+        task = vowi_worker_pick(p, w);
     }
+}
+
+vow_task *
+vowi_worker_next_task(struct vowi_pool *p, struct vowi_worker *w)
+{
+    vow_task *task = vowi_worker_pick(p, w);
+
+    if (vowi_likely(task != NULL && !w->searching))
+        return task;
+    return search_or_sleep(p, w, task);
 }

@@ -231,22 +231,15 @@ empty_inbox(struct vowi_pool *p)
     return reverse((vow_task *)(inbox & VOWI_INBOX_TASKS), &priorities);
 }
 
-/* Moves tasks to a deque; returns those that stay. The last push is loud, so that a
- * worker going to sleep and this one, which looks at idle next, see each other. */
+/* Moves tasks to a deque, which under a lock must not grow; returns those that stay. It is
+ * loud, so that a worker going to sleep and this one, which looks at idle next, see each
+ * other. */
 static vow_task *
 share_batch(struct vowi_worker *w, vow_task *task)
 {
-    int64_t room = vowi_deque_room(&w->deque); /* under a lock it must not grow */
-
-    if (room > VOWI_INJECT_BATCH - 1)
-        room = VOWI_INJECT_BATCH - 1;
-    while (room > 0 && task != NULL) {
-        vow_task *next = task->next;
-
-        vowi_deque_push(&w->deque, task, --room == 0 || next == NULL);
-        task = next;
-    }
-    return task;
+    if (task == NULL)
+        return NULL;
+    return vowi_deque_push_list(&w->deque, task, VOWI_INJECT_BATCH - 1);
 }
 
 /* Takes the oldest of the injected; for a worker also a batch into its deque. */

@@ -129,7 +129,7 @@ take_credit(struct vowi_thread *t, vow_executor *on)
 vow_executor *
 vowi_executor_hold(struct vowi_thread *t, vow_executor *on)
 {
-    if (on == NULL || on == vow_inline())
+    if (on == NULL || on == &vowi_inline_executor)
         return NULL;
     if (on->library == NULL)
         return on; /* a static object: there for ever */

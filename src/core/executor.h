@@ -13,6 +13,9 @@
     ((on)->ops->size > offsetof(vow_executor_ops, operation) ? (on)->ops->operation      \
                                                              : NULL)
 
+/* executors/inline.c: what vow_inline returns. */
+extern vow_executor vowi_inline_executor;
+
 /* Keeps an executor's memory for a pending step. Returns it, NULL for inline. */
 vow_executor *vowi_executor_hold(struct vowi_thread *t, vow_executor *on);
 void vowi_executor_release(struct vowi_thread *t, vow_executor *on);

@@ -22,11 +22,11 @@
 static vow_executor *
 unless_inline(vow_executor *on)
 {
-    return on == vow_inline() ? NULL : on;
+    return on == &vowi_inline_executor ? NULL : on;
 }
 
 /* Puts a task on the trampoline; it runs at once if nothing else does. */
-static int
+VOWI_NOINLINE static int
 post_inline(vow_task *task)
 {
     struct vowi_thread *t = vowi_self();

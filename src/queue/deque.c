@@ -93,6 +93,25 @@ vowi_deque_push(struct vowi_deque *d, vow_task *task, bool loud)
 }
 
 /* relaxed: as for push. */
+vow_task *
+vowi_deque_push_list(struct vowi_deque *d, vow_task *list, int64_t most)
+{
+    int64_t bottom = vowi_load_relaxed(&d->bottom);
+    int64_t top = vowi_load_acquire(&d->top); /* [end]: its slots are free again */
+    struct vowi_ring *r = vowi_load_relaxed(&d->ring);
+    int64_t end = top + r->mask + 1;
+
+    if (end > bottom + most)
+        end = bottom + most;
+    while (bottom < end && list != NULL) {
+        vowi_store_relaxed(&r->entry[bottom++ & r->mask], list);
+        list = list->next;
+    }
+    vowi_store_seq_cst(&d->bottom, bottom); /* [item] */
+    return list;
+}
+
+/* relaxed: as for push. */
 bool
 vowi_deque_take_if(struct vowi_deque *d, const vow_task *task)
 {

@@ -51,6 +51,12 @@ void vowi_deque_fini(struct vowi_deque *d);
  */
 bool vowi_deque_push(struct vowi_deque *d, vow_task *task, bool loud);
 
+/*
+ * Owner. Adds the first of a list, oldest first: at most so many, and no more than there
+ * is room for. Thieves see all of them at once, loudly. Returns the rest of the list.
+ */
+vow_task *vowi_deque_push_list(struct vowi_deque *d, vow_task *list, int64_t most);
+
 /* Owner. Takes the youngest task if it is this one. */
 bool vowi_deque_take_if(struct vowi_deque *d, const vow_task *task);
 
@@ -66,14 +72,6 @@ vowi_deque_count(struct vowi_deque *d)
 {
     /* relaxed: bottom is the owner's own, and top only ever grows */
     return vowi_load_relaxed(&d->bottom) - vowi_load_relaxed(&d->top);
-}
-
-/* Owner. How many it takes without growing. */
-static inline int64_t
-vowi_deque_room(struct vowi_deque *d)
-{
-    /* relaxed: the ring is the owner's own */
-    return vowi_load_relaxed(&d->ring)->mask + 1 - vowi_deque_count(d);
 }
 
 #endif
