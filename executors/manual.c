@@ -430,6 +430,22 @@ cannot_wait(vow_executor *self)
     return vowi_error_of_wait(VOWI_WAIT_IN_MANUAL);
 }
 
+/* ---- looked at ------------------------------------------------------------- */
+
+static void
+manual_queued(vow_executor *self, bool (*each)(const vow_task *task, void *ctx),
+              void *ctx)
+{
+    vow_manual *m = manual_of(self);
+    const vow_task *task;
+
+    vowi_lock_acquire(&m->lock);
+    task = m->first;
+    while (task != NULL && each(task, ctx))
+        task = task->next;
+    vowi_lock_release(&m->lock);
+}
+
 /* ---- in a forked child ----------------------------------------------------- */
 
 /* What was queued or armed is the parent's. */
@@ -469,6 +485,7 @@ static const vow_executor_ops ops = {
     .revoke = manual_revoke,
     .forked = manual_forked,
     .revive = manual_revive,
+    .queued = manual_queued,
 };
 
 vow_manual *

@@ -130,6 +130,7 @@ static const vow_executor_ops pool_ops = {
     .caller_runs = vowi_pool_caller_runs,
     .forked = vowi_pool_forked,
     .revive = vowi_pool_revive,
+    .queued = vowi_pool_queued,
 };
 
 /* What the caller's struct has; the rest, which it does not know of, is zero. */

@@ -265,6 +265,11 @@ void vowi_worker_free(struct vowi_worker *w);
 /* What a worker has stolen whose task has forked: in the child it is no worker. */
 extern const vow_task vowi_pool_left_behind;
 
+/* ---- pool_queued.c ------------------------------------------------------------------ */
+
+void vowi_pool_queued(vow_executor *self, bool (*each)(const vow_task *task, void *ctx),
+                      void *ctx);
+
 void vowi_pool_forked(vow_executor *self);
 int vowi_pool_revive(vow_executor *self);
 

@@ -492,7 +492,7 @@ VOW_CASE(delay_without_a_default_pool_ends_with_no_memory)
 
 VOW_CASE(due_timer_that_is_refused_does_not_run_on_the_timer_thread)
 {
-    vow_executor refusing = {&refusing_ops, NULL};
+    static vow_executor refusing = {&refusing_ops, NULL}; /* looked at to the last */
     struct alarm a = alarm_new();
 
     assert_int_equal(vow_timer_arm(&refusing, &a.timer, vow_now()), 0);
@@ -504,7 +504,7 @@ VOW_CASE(due_timer_that_is_refused_does_not_run_on_the_timer_thread)
 /* Likewise one of which nobody asks. */
 VOW_CASE(due_delay_that_is_refused_does_not_end_on_the_timer_thread)
 {
-    vow_executor refusing = {&refusing_ops, NULL};
+    static vow_executor refusing = {&refusing_ops, NULL}; /* looked at to the last */
     vow_future *f = vow_submit_after(&refusing, 1, from_delay, VOW_NIL);
 
     assert_int_equal(code_of(f), VOW_E_LIMIT);

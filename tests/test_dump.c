@@ -152,6 +152,115 @@ VOW_CASE(dump_names_what_runs_inside_what)
     vow_unref(answer);
 }
 
+static vow_result
+wait_for_step(vow_value in, void *f)
+{
+    (void)in;
+    return wait_for(f);
+}
+
+static void
+look_on(vow_view outcome, void *ctx)
+{
+    (void)outcome;
+    (void)ctx;
+}
+
+/* Of each sort that may be queued: those with a future are named, or else where they were
+ * made; of cancelled ones nothing is said. */
+static void
+queue_all_sorts(vow_executor *on, vow_future *f[6])
+{
+    static const int priorities[] = {VOW_NORMAL, VOW_LOW};
+
+    for (int i = 0; i < 2; i++)
+        f[i] = vow_submit_with(on,
+                               &VOW_SUBMIT_OPTIONS(.name = i == 0 ? "a job" : "a low one",
+                                                   .priority = priorities[i]),
+                               wait_for, VOW_NIL);
+    f[2] = vow_then(vow_resolved(VOW_NIL), on, wait_for_step, VOW_NIL);
+    f[3] =
+        vow_submit_with(on, &VOW_SUBMIT_OPTIONS(.name = "cancelled"), wait_for, VOW_NIL);
+    vow_future_cancel(f[3], NULL);
+    f[4] = vow_then(vow_resolved(VOW_NIL), on, wait_for_step, VOW_NIL);
+    f[5] = vow_resolved(VOW_NIL);
+    assert_true(vow_on_settled(vow_ref(f[5]), on, look_on, VOW_NIL));
+}
+
+static int
+times(const char *what)
+{
+    int n = 0;
+
+    for (const char *at = text; (at = strstr(at, what)) != NULL; at++)
+        n++;
+    return n;
+}
+
+static void
+assert_all_sorts(vow_executor *on, vow_future *f[6])
+{
+    dump(on);
+    assert_int_equal(times("queued: a job\n"), 1);
+    assert_int_equal(times("queued: a low one\n"), 1);
+    assert_int_equal(times("queued: a future made at"), 2);
+    assert_int_equal(times("queued: work without a future"), 1);
+    assert_int_equal(times("cancelled"), 0);
+    for (int i = 0; i < 6; i++) {
+        if (i != 3)
+            vow_future_cancel(f[i], NULL);
+        vow_ignore(f[i]);
+    }
+    dump(on);
+    assert_int_equal(times("queued: a"), 0);
+}
+
+VOW_CASE(dump_names_what_is_queued_in_a_manual_executor)
+{
+    vow_manual *m = vow_manual_new();
+    vow_future *f[6];
+
+    queue_all_sorts(vow_manual_executor(m), f);
+    assert_all_sorts(vow_manual_executor(m), f);
+    vow_manual_run(m);
+    assert_int_equal(times("queued: a"), 0);
+    vow_manual_unref(m);
+}
+
+enum { CROWD = 1000 };
+
+VOW_CASE(dump_names_what_is_queued_in_a_pool_as_far_as_it_fits)
+{
+    vow_executor *pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 1, .spares = 1));
+    vow_promise *p = vow_promise_new();
+    vow_future *answer = vow_promise_future(p);
+    vow_future *waits[2], *f[6], *crowd[CROWD];
+
+    for (int i = 0; i < 2; i++)
+        waits[i] = vow_submit_with(
+            pool, &VOW_SUBMIT_OPTIONS(.name = i == 0 ? "one" : "and its spare"), wait_for,
+            vow_ptr(answer));
+    while (strstr(dump(pool), "running: one") == NULL ||
+           strstr(text, "running: and its spare") == NULL)
+        sched_yield();
+    queue_all_sorts(pool, f);
+    assert_all_sorts(pool, f);
+    for (int i = 0; i < CROWD; i++)
+        crowd[i] = vow_submit_with(pool, &VOW_SUBMIT_OPTIONS(.priority = i % 2 * VOW_LOW),
+                                   wait_for, vow_ptr(answer));
+    assert_int_equal(strlen(dump(pool)), 4095);
+    vow_promise_fulfill(p, VOW_NIL);
+    vow_promise_unref(p);
+    for (int i = 0; i < CROWD; i++)
+        vow_unref(crowd[i]);
+    vow_unref(waits[0]);
+    vow_unref(waits[1]);
+    vow_unref(vow_executor_close(pool, VOW_DRAIN));
+    assert_int_equal(vow_executor_join(pool), 0);
+    vow_executor_unref(pool);
+    vow_unref(answer);
+}
+
 VOW_CASE(dump_that_cannot_be_written_says_so)
 {
     vow_manual *m = vow_manual_new();
@@ -195,6 +304,8 @@ main(void)
         vow_test(dump_names_what_runs_and_what_it_waits_for),
         vow_test(dump_leaves_out_what_does_not_fit_and_what_is_of_others),
         vow_test(dump_names_what_runs_inside_what),
+        vow_test(dump_names_what_is_queued_in_a_manual_executor),
+        vow_test(dump_names_what_is_queued_in_a_pool_as_far_as_it_fits),
         vow_test(dump_that_cannot_be_written_says_so),
         vow_test(dump_of_inline_is_invalid),
         vow_test(dump_of_a_static_executor_says_that_it_is_open),

@@ -568,6 +568,20 @@ never_concludes(struct vowi_join *j, size_t by)
     return false;
 }
 
+VOW_CASE(join_with_a_token_that_is_never_started_leaves_nothing)
+{
+    const struct vowi_join_kind kind = {.conclude = never_concludes};
+    vow_source *s = vow_source_new();
+    vow_token *t = vow_source_token(s);
+    const struct vowi_join_options options = {.token = t};
+    struct vowi_join *j = vowi_join_new(&kind, 2, 0, &options);
+
+    assert_non_null(j);
+    vowi_join_discard(j);
+    vow_token_unref(t);
+    vow_source_unref(s);
+}
+
 VOW_CASE(join_of_more_inputs_than_there_is_memory_is_null)
 {
     const struct vowi_join_kind kind = {.conclude = never_concludes};
@@ -581,6 +595,7 @@ main(void)
 {
     const struct CMUnitTest cases[] = {
         vow_test(print_of_an_error_says_which_input_it_was),
+        vow_test(join_with_a_token_that_is_never_started_leaves_nothing),
         vow_test(join_of_more_inputs_than_there_is_memory_is_null),
         vow_test(all_of_none_is_fulfilled_at_once),
         vow_test(all_has_the_values_in_the_order_of_the_inputs),

@@ -169,6 +169,13 @@ struct vow_executor_ops {
      * code, and it stays as it was. NULL: it cannot be revived.
      */
     int (*revive)(vow_executor *self);
+    /**
+     * For vow_executor_dump: calls @p each for what waits in its queues, as far as that can
+     * be read where it is, until each returns false. It may hold its locks meanwhile:
+     * each calls nothing of it. NULL: nothing is said of what is queued.
+     */
+    void (*queued)(vow_executor *self, bool (*each)(const vow_task *task, void *ctx),
+                   void *ctx);
 };
 
 /** A place where work runs. Yours has it as its first member. */
@@ -281,8 +288,10 @@ int vow_executor_join(vow_executor *on);
 /**
  * Writes what an executor is doing: whether it is open, and each task of it that sleeps
  * for a future without a deadline, by its name or the address that made it, with what it
- * waits for. What runs without sleeping in the library is not seen. For finding out why a
- * close does not end.
+ * waits for; then what is queued, where that can be read while it is: in a manual executor
+ * and in the shared queues of a pool, not in the deques of its workers. No more than fits
+ * into a page. What runs without sleeping in the library is not seen. For finding out why
+ * a close does not end.
  *
  * @param on   borrowed
  * @param out  borrowed for the call

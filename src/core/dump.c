@@ -5,6 +5,8 @@
  * A thread that sleeps for a future stands in the list of waits, and what it runs is on its
  * stack: that can be read as long as it sleeps, which the lock of the list sees to. What
  * runs without sleeping leaves no trace that others may read, so that running costs nothing.
+ * What is queued can be read where an executor takes it out under a lock alone: it says
+ * that itself.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -15,6 +17,8 @@
 #include "core/executor.h"
 #include "core/fork.h"
 #include "core/frame.h"
+#include "core/step.h"
+#include "core/submit.h"
 
 #define ROOM 4096
 
@@ -69,6 +73,38 @@ add_wait(const struct vowi_wait *w, void *text)
     add(t, "\n");
 }
 
+/* What is queued has a state, unless it is a vow_post, a vow_on_settled or a user's own. */
+static struct vow_state *
+state_of(vow_task *task)
+{
+    const struct vowi_node *n = &vowi_container_of(task, union vowi_task, task)->node;
+    struct vowi_job *job = vowi_job_of(task);
+
+    if (job != NULL)
+        return &job->state;
+    if (!vowi_is_hook(n) || vowi_hook_index(n) == VOWI_WATCH)
+        return NULL;
+    return &vowi_container_of(task, struct vowi_step, hook.as.task)->state;
+}
+
+/* Returns whether there is room for more. relaxed: out of date when it is read */
+static bool
+add_queued(const vow_task *task, void *text)
+{
+    struct text *t = text;
+    struct vow_state *s = state_of(vow_ptr(task).as.ptr);
+
+    if (s != NULL && (vowi_load_relaxed(&s->word) & VOWI_CLAIMED))
+        return true; /* it was cancelled, or its waiter runs it */
+    add(t, "  queued: ");
+    if (s != NULL)
+        add_future(t, s);
+    else
+        add(t, "work without a future");
+    add(t, "\n");
+    return t->used < ROOM - 1;
+}
+
 int
 vow_executor_dump(vow_executor *on, FILE *out)
 {
@@ -79,5 +115,7 @@ vow_executor_dump(vow_executor *on, FILE *out)
     add(&t, "executor %s at %p: %s\n", on->ops->name != NULL ? on->ops->name : "?",
         (void *)on, vowi_executor_state(on));
     vowi_waits_each(on, add_wait, &t);
+    if (vowi_executor_op(on, queued) != NULL)
+        on->ops->queued(on, add_queued, &t);
     return fputs(t.of, out) < 0 ? errno : 0;
 }

@@ -173,6 +173,14 @@ run_bound_job(vow_task *task, int why)
     run(vowi_container_of(task, struct vowi_job, as.task), why, true, false);
 }
 
+struct vowi_job *
+vowi_job_of(vow_task *task)
+{
+    if (task->run != run_job && task->run != run_bound_job)
+        return NULL;
+    return vowi_container_of(task, struct vowi_job, as.task);
+}
+
 void
 vowi_run_job(struct vowi_job *job)
 {

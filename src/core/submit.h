@@ -19,6 +19,9 @@ void vowi_run_job(struct vowi_job *job);
 bool vowi_take_task_turn(struct vowi_thread *t, struct vow_state *s, vow_task_fn *fn,
                          int why);
 
+/* The job that a task is; NULL: it is something else. */
+struct vowi_job *vowi_job_of(vow_task *task);
+
 /* The error of a task that will never run: built in, or if why is the system's a new one. */
 vow_error *vowi_refusal(int why);
 
