@@ -164,6 +164,35 @@ VOW_CASE(join_settles_after_the_last_child)
     end();
 }
 
+static void
+note_join(vow_view in, void *journal)
+{
+    (void)in;
+    journal_add(journal, 'j');
+}
+
+static vow_result
+give_back(void *value)
+{
+    return vow_ok(drop_value(value));
+}
+
+VOW_CASE(what_a_child_leaves_goes_before_the_join)
+{
+    struct journal journal = {0};
+    struct drop value = {.journal = &journal, .mark = 'v'};
+    struct drop ctx = {.journal = &journal, .mark = 'c'};
+    vow_group *g = vow_group_new(NULL);
+
+    begin();
+    vow_group_post(g, on, give_back, vow_ptr(&value));
+    vow_group_post(g, on, work, drop_value(&ctx));
+    vow_on_settled(vow_group_join(g), NULL, note_join, vow_ptr(&journal));
+    vow_manual_run(manual);
+    assert_string_equal(journal.text, "vcj");
+    end();
+}
+
 VOW_CASE(child_of_submit_has_a_value)
 {
     vow_group *g = vow_group_new(NULL);
@@ -1199,6 +1228,7 @@ main(void)
     const struct CMUnitTest cases[] = {
         vow_test(group_of_none_joins_at_once),
         vow_test(join_settles_after_the_last_child),
+        vow_test(what_a_child_leaves_goes_before_the_join),
         vow_test(child_of_submit_has_a_value),
         vow_test(child_ends_with_what_it_follows),
         vow_test(join_is_the_same_for_each_handle),

@@ -65,7 +65,7 @@ context_of(vow_group *g)
 bool
 vowi_group_ends_locked(vow_group *g)
 {
-    bool ends = g->joined && g->seen.pending == 0 && !g->ended;
+    bool ends = g->joined && g->seen.pending == 0 && g->asking == 0 && !g->ended;
 
     g->ended = g->ended || ends;
     return ends;
@@ -164,11 +164,32 @@ reject_line(vow_group *g)
     } while (gate != NULL);
 }
 
-void
-vowi_group_ask_to_stop(const vow_group *g, vow_future *f)
+static void
+ask_to_stop(const vow_group *g, vow_future *f)
 {
     vow_future_cancel(f, vow_error_ref(g->stop));
     vow_ignore(f);
+}
+
+/* Whoever asks holds up the end, since what he runs, and lets go of, is the children's. */
+static void
+end_asking(vow_group *g)
+{
+    bool over;
+
+    vowi_lock_acquire(&g->lock);
+    g->asking--;
+    over = vowi_group_ends_locked(g);
+    vowi_lock_release(&g->lock);
+    if (over)
+        vowi_group_conclude(g);
+}
+
+void
+vowi_group_ask_to_stop(vow_group *g, vow_future *f)
+{
+    ask_to_stop(g, f);
+    end_asking(g);
 }
 
 static void
@@ -184,7 +205,7 @@ ask_askers(vow_group *g)
         vowi_lock_release(&g->lock);
         if (c == NULL)
             return;
-        vowi_group_ask_to_stop(g, f);
+        ask_to_stop(g, f);
     }
 }
 
@@ -201,6 +222,7 @@ stop(vow_group *g, vow_error *reason, vow_error *outcome)
     first = g->stop == NULL && !g->ended;
     if (first) {
         g->stop = outcome;
+        g->asking++;
         g->stopped_first = g->errors->count == 0;
     }
     vowi_lock_release(&g->lock);
@@ -212,6 +234,7 @@ stop(vow_group *g, vow_error *reason, vow_error *outcome)
     vow_source_cancel(g->source, reason);
     reject_line(g);
     ask_askers(g);
+    end_asking(g);
     return true;
 }
 

@@ -31,6 +31,7 @@ struct vow_group {
 
     struct vowi_lock lock; /* guards all that follows */
     bool joined, closed, ended;
+    size_t asking;         /* threads that cancel children now */
     bool lacked_memory;    /* that is among the errors */
     bool left_out;         /* a child was refused because the group was cancelled */
     bool stopped_first;    /* before the first error came */
@@ -49,7 +50,9 @@ struct vowi_child {
     vow_future *f;   /* a reference */
     uint64_t number; /* among the children, from 0 */
 
-    /* Guarded by the group's lock. */
+    bool waits; /* it was, or is, in line, or among those to be asked */
+
+    /* Guarded by the group's lock, once others know the child. */
     bool has_place;
     bool listed; /* in line, or among those to be asked */
     struct vowi_link link;
@@ -80,8 +83,9 @@ void vowi_group_look_at_token(vow_group *g);
 /* What a child of one that was cancelled is rejected with: owned. */
 vow_error *vowi_group_error_of_child(const vow_group *g);
 
-/* Asks a child under way to stop; consumes the future. */
-void vowi_group_ask_to_stop(const vow_group *g, vow_future *f);
+/* Asks a child under way to stop, and consumes the future, for somebody who has counted
+ * himself as asking; then he is counted no more. */
+void vowi_group_ask_to_stop(vow_group *g, vow_future *f);
 
 /* With the lock: the gate of the first in line, which is in line no more; NULL: there is
  * none. */

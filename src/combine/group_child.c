@@ -33,7 +33,6 @@ child_free(struct vowi_child *c)
 /* What is to be done about it, with no lock held. */
 struct ending {
     vow_promise *next;  /* has a place now */
-    vow_promise *gate;  /* of the child itself, which left the line by settling */
     vow_error *failure; /* cancels the others */
     bool over;
 };
@@ -65,23 +64,25 @@ pass_place_locked(vow_group *g)
     return gate;
 }
 
-static void
-unlist_locked(vow_group *g, struct vowi_child *c, struct ending *e)
+/* One that has settled leaves its list, and is asked no more: a gate, if it was in line. */
+static vow_promise *
+leave_list(vow_group *g, struct vowi_child *c)
 {
-    vowi_list_remove(&c->link);
-    if (c->gate == NULL)
-        return;
-    g->seen.waiting--;
-    e->gate = c->gate;
+    vow_promise *gate;
+
+    vowi_lock_acquire(&g->lock);
+    gate = c->gate;
+    if (c->listed)
+        vowi_list_remove(&c->link);
+    if (gate != NULL)
+        g->seen.waiting--;
+    vowi_lock_release(&g->lock);
+    return gate;
 }
 
 static void
-end_locked(vow_group *g, struct vowi_child *c, struct ending *e)
+end_locked(vow_group *g, struct vowi_child *c, const vow_error *error, struct ending *e)
 {
-    const vow_error *error = vow_peek(c->f).error;
-
-    if (c->listed)
-        unlist_locked(g, c, e);
     if (c->has_place)
         e->next = pass_place_locked(g);
     if (vow_error_code(error) != VOW_E_CANCELLED && error != NULL)
@@ -92,21 +93,25 @@ end_locked(vow_group *g, struct vowi_child *c, struct ending *e)
     e->over = vowi_group_ends_locked(g);
 }
 
+/* What it leaves behind goes before it counts as settled. */
 static void
 child_ended(vow_task *task, int why)
 {
     struct vowi_child *c = vowi_container_of(task, struct vowi_child, hanger.task);
     vow_group *g = c->group;
+    vow_error *error = vow_error_ref(vow_peek(c->f).error);
     struct ending e = {.next = NULL};
 
     (void)why;
     vowi_group_look_at_token(g);
-    vowi_lock_acquire(&g->lock);
-    end_locked(g, c, &e);
-    vowi_lock_release(&g->lock);
+    if (c->waits)
+        vow_promise_unref(leave_list(g, c));
     vow_ignore(c->f);
+    vowi_lock_acquire(&g->lock);
+    end_locked(g, c, error, &e);
+    vowi_lock_release(&g->lock);
+    vow_error_unref(error);
     child_free(c);
-    vow_promise_unref(e.gate);
     vow_promise_fulfill(e.next, VOW_NIL);
     vow_promise_unref(e.next);
     if (e.failure != NULL)
@@ -233,10 +238,12 @@ vowi_group_adopt(vow_group *g, vow_future *f)
         return code;
     }
     c->f = f;
+    c->waits = true;
     vowi_lock_acquire(&g->lock);
     if (g->stop != NULL) {
         code = VOW_E_CANCELLED;
         stopped = vow_ref(f);
+        g->asking++;
     } else {
         vowi_list_push(&g->askers, &c->link);
         c->listed = true;
@@ -300,6 +307,7 @@ put_behind_gate(struct vowi_child *c, vow_executor *on, vow_task_fn *fn, vow_val
     c->on = vow_executor_ref(on);
     c->fn = fn;
     c->ctx = ctx;
+    c->waits = true;
     c->f = vow_then(vow_promise_future(gate), NULL, take_turn, vow_own(c, drop_turn));
     return gate;
 }

@@ -222,6 +222,68 @@ SCENARIO(group_two_settle, 0, "the last two children settle together",
     outcome("%s, dropped %d", how_it_ended(), dropped_p + dropped_q);
 }
 
+static int given, back, hooked, unhooked;
+static int left; /* of what the children had, as the join settles */
+
+static vow_result
+gives_back(void *ctx)
+{
+    (void)ctx;
+    given++;
+    return vow_ok(vow_own(&back, drop));
+}
+
+static void
+posts_one_that_gives_back(void)
+{
+    code = vow_group_post(group, NULL, gives_back, VOW_NIL);
+    vow_group_unref(group);
+}
+
+static void
+hook(vow_promise *promise, const vow_error *reason, void *ctx)
+{
+    (void)promise;
+    (void)reason;
+    (void)ctx;
+    hooked++;
+    vow_group_close(group);
+    unhooked++;
+}
+
+static void
+looks_what_is_left(vow_view in, void *ctx)
+{
+    (void)in;
+    (void)ctx;
+    left = given - back + hooked - unhooked;
+}
+
+SCENARIO(group_values_first, 0, "a child's value has gone when the join settles",
+         EXPECTED("left 0, given 1", "whichever was last"),
+         EXPECTED("left 0, given 0", "the group had ended"))
+{
+    make(0);
+    f = vow_group_join(vow_group_ref(group));
+    left = 9;
+    require(vow_on_settled(f, NULL, looks_what_is_left, VOW_NIL));
+    run_threads(posts_one_that_gives_back, fulfills_p);
+    outcome("left %d, given %d", left, given);
+}
+
+SCENARIO(group_hook_first, 0, "a hook that asked a child to stop has returned, likewise",
+         EXPECTED("left 0", "whichever was last"))
+{
+    make(0);
+    vow_promise_on_cancel(p, NULL, hook, VOW_NIL);
+    f = vow_group_join(vow_group_ref(group));
+    left = 9;
+    require(vow_on_settled(f, NULL, looks_what_is_left, VOW_NIL));
+    run_threads(fulfills_p, cancels);
+    vow_group_unref(group);
+    outcome("left %d", left);
+}
+
 SCENARIO(group_two_fail, 0, "two children fail together, and each would cancel the other",
          EXPECTED("child 0 of 1", "p failed, and q was cancelled"),
          EXPECTED("child 1 of 1", "or q, and p was"),
