@@ -145,11 +145,13 @@ struct vowi_todo {
 
 /* ---- pipeline_flow.c; the lock is held --------------------------------------------- */
 
-/* Lets all go on that can, and notes what follows from it. */
-void vowi_pipeline_flow_locked(vow_pipeline *p, struct vowi_todo *todo);
+/* Lets all go on that can since something has changed in a stage: a function is done, there
+ * is an item, or a place. */
+void vowi_pipeline_flow_locked(vow_pipeline *p, struct vowi_stage *from,
+                               struct vowi_todo *todo);
 
-/* The same, and then who draws, who tells, whether that was the end. The last thing that is
- * done under the lock. */
+/* Who draws, who tells, whether that was the end. The last thing that is done under the
+ * lock. */
 void vowi_pipeline_decide_locked(vow_pipeline *p, struct vowi_todo *todo);
 
 /* A place for what is to be drawn; NULL: nothing is to be drawn now. */

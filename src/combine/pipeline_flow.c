@@ -2,8 +2,9 @@
 /*
  * combine/pipeline_flow.c - who moves on, who starts, who has ended. All under the lock.
  *
- * A pass goes from the last stage to the first, so that room made at the end is used by
- * all stages before it in one pass. Nobody ever waits for who waits for him: an item waits
+ * A pass begins at the stage where something has changed, and goes towards the first as
+ * far as that makes room: so room made at the end is used by all stages before it in one
+ * pass, and what changes nothing costs nothing. Nobody ever waits for who waits for him: an item waits
  * for a place in a later stage alone, or for an earlier item of its own stage, and the
  * earliest in the last stage waits for nobody.
  */
@@ -158,17 +159,30 @@ leave_locked(vow_pipeline *p, struct vowi_stage *s)
     return true;
 }
 
-void
-vowi_pipeline_flow_locked(vow_pipeline *p, struct vowi_todo *todo)
+/* Returns whether there is more room in a stage than before. */
+static bool
+go_on_locked(vow_pipeline *p, struct vowi_stage *s, struct vowi_todo *todo)
 {
-    for (size_t i = p->count; i-- > 0;) {
-        struct vowi_stage *s = &p->stages[i];
+    bool left = false;
 
-        while (leave_locked(p, s))
-            if (!is_last(p, s))
-                start_locked(s + 1, todo);
-        start_locked(s, todo);
+    while (leave_locked(p, s)) {
+        left = !is_last(p, s); /* from the last, an item leaves when it was told of */
+        if (left)
+            start_locked(s + 1, todo);
     }
+    start_locked(s, todo);
+    return left;
+}
+
+void
+vowi_pipeline_flow_locked(vow_pipeline *p, struct vowi_stage *from,
+                          struct vowi_todo *todo)
+{
+    size_t i = (size_t)(from - p->stages);
+
+    go_on_locked(p, from, todo);
+    while (i-- > 0 && go_on_locked(p, &p->stages[i], todo))
+        ;
 }
 
 static bool
@@ -180,7 +194,6 @@ is_at_rest_locked(const vow_pipeline *p)
 void
 vowi_pipeline_decide_locked(vow_pipeline *p, struct vowi_todo *todo)
 {
-    vowi_pipeline_flow_locked(p, todo);
     if (!p->telling && !vowi_list_is_empty(&p->ended))
         p->telling = todo->tell = true;
     if (!p->drawing && vowi_pipeline_can_draw_locked(p))

@@ -93,6 +93,7 @@ settle(struct vowi_place *place, vow_error *error, bool closed, struct vowi_todo
         vowi_pipeline_done_locked(p, place);
     else
         vowi_pipeline_failed_locked(p, place, error, closed, todo);
+    vowi_pipeline_flow_locked(p, place->stage, todo);
     vowi_pipeline_decide_locked(p, todo);
     vowi_lock_release(&p->lock);
     vowi_pipeline_carry_out(p, todo);
@@ -218,6 +219,7 @@ post_all(vow_pipeline *p, struct vowi_todo *todo)
             continue;
         vowi_lock_acquire(&p->lock);
         vowi_pipeline_failed_locked(p, place, refusal(why), why != VOW_E_LIMIT, todo);
+        vowi_pipeline_flow_locked(p, place->stage, todo);
         vowi_pipeline_decide_locked(p, todo);
         vowi_lock_release(&p->lock);
     }
@@ -242,7 +244,7 @@ enter(vow_pipeline *p, struct vowi_place *place, enum drawn how, vow_value v, bo
         vowi_pipeline_enter_locked(p, place, v);
     else if (place != NULL)
         vowi_pipeline_exhaust_locked(p, place);
-    vowi_pipeline_flow_locked(p, &todo);
+    vowi_pipeline_flow_locked(p, p->stages, &todo);
     next = go_on ? vowi_pipeline_reserve_locked(p) : NULL;
     if (next == NULL) {
         todo.post = todo.draw = !go_on && vowi_pipeline_can_draw_locked(p);
@@ -466,7 +468,7 @@ tell(vow_pipeline *p)
         tell_one(p, place, ++done);
         vowi_lock_acquire(&p->lock);
         vowi_pipeline_told_locked(p, place);
-        vowi_pipeline_flow_locked(p, &todo);
+        vowi_pipeline_flow_locked(p, place->stage, &todo);
         place = vowi_pipeline_next_end_locked(p);
         p->telling = place != NULL;
         vowi_pipeline_decide_locked(p, &todo);
