@@ -225,6 +225,15 @@ VOW_CASE(several_lanes_share_what_there_is)
     vow_manual_unref(m);
 }
 
+VOW_CASE(width_is_no_more_than_anybody_has)
+{
+    vow_future *f;
+
+    begin();
+    f = vow_parallel_for(NULL, &VOW_RANGE_OPTIONS(.width = 100000), 0, 4000, mark, ctx());
+    assert_all(f, 4000);
+}
+
 VOW_CASE(pieces_are_as_long_as_asked_for)
 {
     vow_future *f;
@@ -832,6 +841,7 @@ main(void)
         vow_test(manual_does_a_piece_a_step_in_order),
         vow_test(others_have_their_turn_between_two_pieces),
         vow_test(several_lanes_share_what_there_is),
+        vow_test(width_is_no_more_than_anybody_has),
         vow_test(pieces_are_as_long_as_asked_for),
         vow_test(range_may_end_at_the_greatest_index),
         vow_test(range_may_be_all_the_indices_there_are),
