@@ -51,15 +51,15 @@ def overview(results, where):
     bars = ratios([one for one in results if one.figure in shown])
     if not bars:
         return
-    lines = [f'{i} {ratio:.4f} "{label(figure)}" "{label(best)} {ratio:.2f}"'
-             for i, (figure, ratio, best) in enumerate(bars)]
+    lines = [f'{i} {min(max(ratio, 1 / 16), 16):.4f} "{label(figure)}" '
+             f'"{label(best)} {ratio:.2f}"' for i, (figure, ratio, best) in enumerate(bars)]
     gnuplot(STYLE.format(width=820, height=90 + 24 * len(bars), file=where / "overview.svg")
             + block("bars", lines) + f"""
 set title "time of vow, the fastest peer taking 1: left of the line vow is faster"
 set logscale x 2
-set xrange [0.06:8]
+set xrange [0.06:16.5]
 set yrange [-0.7:{len(bars) - 0.3}]
-set xtics ("1/16" 0.0625, "1/8" 0.125, "1/4" 0.25, "1/2" 0.5, "1" 1, "2" 2, "4" 4, "8" 8)
+set xtics ("1/16" 0.0625, "1/8" 0.125, "1/4" 0.25, "1/2" 0.5, "1" 1, "2" 2, "4" 4, "8" 8, "16" 16)
 set grid x lc rgb "#dddddd" lw 1
 unset grid
 set arrow from 1, graph 0 to 1, graph 1 nohead lc rgb "#222222" lw 1.5
@@ -67,7 +67,9 @@ set style fill solid 0.85 noborder
 unset key
 plot $bars using (($2 < 1) ? $2 : 1):1:(($2 < 1) ? $2 : 1):(($2 < 1) ? 1 : $2):($1 - 0.36):\\
 ($1 + 0.36):(($2 < 1) ? 0x1b6ca8 : 0xd9822b):ytic(3) with boxxyerror lc rgb variable, \\
-$bars using (($2 < 1) ? 1 : $2):1:4 with labels left offset 0.6,0 font ",11" \\
+$bars using (($2 < 1) ? 1 : NaN):1:4 with labels left offset 0.6,0 font ",11" \\
+textcolor rgb "#333333", \\
+$bars using (($2 < 1) ? NaN : 1):1:4 with labels right offset -0.6,0 font ",11" \\
 textcolor rgb "#333333"
 """)
 
@@ -97,14 +99,15 @@ def scaling(results, where):
             width = 3 if library == table.OURS else 1.5
             plots.append(f'${block_name} using 1:2 with linespoints pt 7 ps 0.4 lw {width} '
                          f'lc rgb "{COLOURS.get(library, "#999999")}" title "{label(library)}"')
-        unit = "times faster than one thread" if name == "batch" else "ns a task"
+        unit = "speed-up" if name == "batch" else "ns a task"
         scale = "unset logscale y\nset yrange [0:*]" if name == "batch" else \
             "set logscale y\nset yrange [*:*]"
         panels.append(f'set title "{label(name)}: {unit}"\n{scale}\n'
                       f'plot {", ".join(plots)}\n')
-    gnuplot(STYLE.format(width=1000, height=340, file=where / "scaling.svg") + data
-            + "set logscale x 2\nset xtics (1, 2, 4, 16, 64)\nset xlabel 'threads'\n"
-            + f"set key top left font ',10'\nset multiplot layout 1,{len(panels)}\n"
+    gnuplot(STYLE.format(width=1000, height=380, file=where / "scaling.svg") + data
+            + "set logscale x 2\nset xtics (1, 2, 4, 16, 64)\nset xlabel 'threads' offset 0,0.7\n"
+            + "set xrange [0.9:75]\nset key outside bottom center horizontal font ',10'\n"
+            + f"set multiplot layout 1,{len(panels)}\n"
             + "".join(panels) + "unset multiplot\n")
 
 
