@@ -116,8 +116,9 @@ class Scoreboard:
         """Holds a contest, and keeps its results."""
         divide = workload.quick if self.options.quick else workload.divide
         more = [*more, *(["--divide", str(divide)] if divide > 1 else [])]
+        where = f", {condition}" if condition else ""
         one = contest.Contest(workload, self.contestants(workload, only, more, under),
-                              budget.next(), complain, budget.over)
+                              budget.next(), lambda text: complain(text + where), budget.over)
         for (library, allocator), figures in one.run().items():
             for figure, (unit, values) in figures.items():
                 self.results.append(Samples(library, figure, unit, condition, allocator,
@@ -170,15 +171,17 @@ def measure(board, names, seconds):
 
 def write_json(board, about, path):
     path.parent.mkdir(parents=True, exist_ok=True)
-    result = {**about, "figures": [one.to_json() for one in board.results]}
-    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    figures = ",\n".join(json.dumps(one.to_json()) for one in board.results)
+    head = json.dumps(about, indent=1).rstrip("}\n")
+    path.write_text(f'{head},\n "figures": [\n{figures}\n]}}\n', encoding="utf-8")
 
 
 def report(board, about, where):
     """Writes table, samples and charts."""
     where.mkdir(parents=True, exist_ok=True)
     lines = table.table_of(board.shown())
-    head = f"{about['cpu']}, {about['cpus']} CPUs, {about['system']}, {about['when']}"
+    head = (f"{about['cpu']}, {about['cpus']} CPUs, {about['system']}, {about['when']}, "
+            f"{about['rounds']} rounds; load average {about['load']:.1f}")
     (where / "scoreboard.md").write_text(
         f"# vow and its peers\n\n{head}\n\n{table.as_markdown(lines)}", encoding="utf-8")
     write_json(board, about, where / "scoreboard.json")
@@ -192,6 +195,7 @@ def report(board, about, where):
 
 def main():
     options = arguments()
+    options.build = options.build.resolve()  # the builds run elsewhere
     unknown = [name for name in options.workloads if name not in workloads.BY_NAME]
     if unknown:
         sys.exit(f"perf: no workload {unknown[0]} with peers; there are:\n"
@@ -200,7 +204,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("perf: told to end"))
     board = Scoreboard(options)
     board.build()
-    about = machine.describe()
+    about = {**machine.describe(), "rounds": "quick" if options.quick else "full"}
     complain(f"built in {time.monotonic() - start:.0f} s")
     measure(board, options.workloads, options.seconds or (80 if options.quick else 540))
     whole = not options.workloads and not options.quick

@@ -25,6 +25,7 @@ import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
+import java.util.stream.LongStream;
 
 public final class Completable {
     interface Round { double run() throws Exception; }
@@ -320,6 +321,25 @@ public final class Completable {
         return quantiles(us);
     }
 
+    static long steps(long x, long n) {
+        for (long i = 0; i < n; i++) x = x * 6364136223846793005L + 1442695040888963407L;
+        return x;
+    }
+
+    static double mapReduce() throws Exception { // a parallel stream, on a pool of that many threads
+        int n = size(4_000_000);
+        long here = 0, t0 = System.nanoTime();
+        for (int i = 0; i < n; i++) here += steps(i, 40);
+        double serial = System.nanoTime() - t0;
+        ForkJoinPool pool = new ForkJoinPool(threads);
+        t0 = System.nanoTime();
+        long there = pool.submit(() -> LongStream.range(0, n).parallel().map(i -> steps(i, 40)).sum()).get();
+        double parallel = System.nanoTime() - t0;
+        finish(pool);
+        if (here != there) throw new AssertionError();
+        return serial / parallel;
+    }
+
     static double idle() throws Exception {      // what it uses meanwhile is seen from outside
         ForkJoinPool pool = pool();
         pool.submit(NO_OP).get();
@@ -414,6 +434,7 @@ public final class Completable {
         all.put("burst", new Workload("us", Completable::burst));
         all.put("fairness", new Workload("us", Completable::fairness));
         all.put("churn", new Workload("ns/event", Completable::churn));
+        all.put("map_reduce", new Workload("x", Completable::mapReduce));
         all.put("idle", new Workload("s", Completable::idle));
         return all;
     }

@@ -117,7 +117,7 @@ async function timerFire() {                     // millisecond timers, delay ro
     for (let i = 0; i < n; i++) {
       const delay = Math.random() * 500, due = performance.now() + delay;
       setTimeout(() => {
-        lateness[i] = (performance.now() - due) * 1e3;
+        lateness[i] = Math.abs(performance.now() - due) * 1e3;
         if (++fired === n) done();
       }, Math.ceil(delay));
     }

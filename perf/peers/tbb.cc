@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * perf/peers/tbb.cc - oneTBB: task_group, task_arena::enqueue, flow graphs, parallel_for and
- * parallel_reduce. No futures, timers
- * or event loop: a task leaves its result in a slot; chain_pool is a flow graph.
+ * parallel_reduce. No futures, timers or event loop: a task leaves its result in a slot;
+ * chain_pool is a flow graph.
  */
 #include <memory>
 #include <oneapi/tbb/flow_graph.h>

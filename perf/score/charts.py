@@ -7,7 +7,7 @@ from . import samples, table, workloads
 COLOURS = {"vow": "#1b6ca8", "java": "#d9822b", "tbb": "#5a9367", "go": "#8c6bb1",
            "asio": "#b5485d", "std_pool": "#7a7a7a", "libuv": "#c2a83e", "tokio": "#3d3d3d",
            "glib": "#68b0ab", "boost": "#e4a5a0", "libevent": "#a0522d", "node": "#4caf50",
-           "std_async": "#bbbbbb", "rayon": "#222288", "epoll": "#000000"}
+           "std_async": "#bbbbbb", "rayon": "#222288", "openmp": "#2e8b8b", "epoll": "#000000"}
 STYLE = """set terminal svg size {width},{height} font "sans-serif,13" background "white"
 set output "{file}"
 set border 3 lc rgb "#555555"
@@ -90,7 +90,7 @@ def scaling(results, where):
     for name in workloads.SCALED:
         lines = series(results, name, conditions)
         if not lines:
-            return
+            continue
         plots = []
         for library, points in lines.items():
             block_name = f"{name}_{library}"
@@ -104,6 +104,8 @@ def scaling(results, where):
             "set logscale y\nset yrange [*:*]"
         panels.append(f'set title "{label(name)}: {unit}"\n{scale}\n'
                       f'plot {", ".join(plots)}\n')
+    if not panels:
+        return
     gnuplot(STYLE.format(width=1000, height=380, file=where / "scaling.svg") + data
             + "set logscale x 2\nset xtics (1, 2, 4, 16, 64)\nset xlabel 'threads' offset 0,0.7\n"
             + "set xrange [0.9:75]\nset key outside bottom center horizontal font ',10'\n"

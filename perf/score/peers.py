@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The peers: what each is built from, what with, and how it is started."""
+import concurrent.futures
 import dataclasses
 import os
 import pathlib
@@ -26,8 +27,9 @@ def run(command, **how):
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Missing(str(error)) from error
     if done.returncode:
-        said = [line for line in done.stderr.splitlines() if "rror" in line] or ["?"]
-        raise Missing(f"{command[0]}: {said[0].strip()}")
+        said = done.stderr.splitlines()
+        errors = [line for line in said if "rror" in line] or said[-1:]
+        raise Missing(f"{command[0]} ended with {done.returncode}: {''.join(errors[:1])}")
     return done.stdout
 
 
@@ -50,14 +52,13 @@ class Peer:
         return build / self.name
 
     def sources(self):
-        return [HERE / self.source, HERE / "peer.h", HERE.parent / "measure.h",
-                HERE.parent / "traffic.h"]
+        headers = ("peers/peer.h", "measure.h", "traffic.h", "ranges.h") if self.native else ()
+        return [HERE / self.source, *(HERE.parent / header for header in headers)]
 
     def build(self, build):
         """Builds it, unless it is there and newer than its sources."""
         made = self.program(build)
-        if made.exists() and all(not path.exists() or
-                                 path.stat().st_mtime < made.stat().st_mtime
+        if made.exists() and all(path.stat().st_mtime < made.stat().st_mtime
                                  for path in self.sources()):
             return
         self.compile(build)
@@ -92,7 +93,7 @@ class Java(Peer):
 
 class Go(Peer):
     def compile(self, build):
-        environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=mod",
+        environment = {**os.environ, "CGO_ENABLED": "0",
                        "GOCACHE": str(build / "go-cache"), "GO111MODULE": "off"}
         run(["go", "build", "-o", str(self.program(build)), str(HERE / self.source)],
             env=environment)
@@ -131,6 +132,7 @@ ALL = [
     native("asio", "asio.cc", "libasio-dev", echoes=True),
     native("boost", "boost_future.cc", "libboost-thread-dev", "-lboost_thread",
            "-lboost_chrono", "-lboost_system"),
+    native("openmp", "openmp.c", "gcc", "-fopenmp"),
     Java("java", "Completable.java", "openjdk-17-jdk-headless", warmups=3, echoes=True),
     Go("go", "goroutines.go", "golang-go", echoes=True),
     Rust("tokio", "tokio/src/main.rs", RUST, echoes=True),
@@ -145,13 +147,16 @@ ALL = [
 def build_all(build, names, complain):
     """Builds the peers named, or all; returns {peer: its workloads}."""
     build.mkdir(parents=True, exist_ok=True)
-    built = {}
-    for peer in ALL:
-        if names and peer.name not in names:
-            continue
+    wanted = [peer for peer in ALL if not names or peer.name in names]
+
+    def make(peer):
         try:
             peer.build(build)
-            built[peer.name] = (peer, peer.workloads(build))
+            return peer, peer.workloads(build)
         except Missing as reason:
             complain(f"{peer.name} is not here: {peer.packages} ({reason})")
-    return built
+            return peer, None
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as crew:
+        made = list(crew.map(make, wanted))
+    return {peer.name: (peer, workloads) for peer, workloads in made if workloads is not None}

@@ -3,6 +3,7 @@
 // and join_all. Called "rayon" it has rayon's join alone, which borrows the child from the
 // stack and makes no future. Rounds and options as in perf/measure.h.
 use futures::future::{join_all, FutureExt};
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use std::future::Future;
 use std::io::{Read, Write};
 use std::pin::Pin;
@@ -181,6 +182,24 @@ fn fib_rayon() -> Measured {
     per_op(t0, 317_810).into()
 }
 
+fn map_reduce_rayon() -> Measured {
+    let n = size(4_000_000) as u64;
+    let steps = black_box(40);
+    let number = |mut x: u64| {
+        for _ in 0..steps { x = x.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407); }
+        x
+    };
+    let t0 = Instant::now();
+    let here = (0..n).fold(0u64, |sum, i| sum.wrapping_add(number(i)));
+    let serial = t0.elapsed().as_secs_f64();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads()).build().unwrap();
+    let t0 = Instant::now();
+    let there = pool.install(|| (0..n).into_par_iter().map(number).reduce(|| 0, |a, b| a.wrapping_add(b)));
+    let parallel = t0.elapsed().as_secs_f64();
+    assert_eq!(here, there);
+    (serial / parallel).into()
+}
+
 fn pingpong() -> Measured {
     let n: usize = size(100_000);
     let (p_send, p): (Vec<_>, Vec<_>) = (0..n).map(|_| oneshot::channel::<usize>()).unzip();
@@ -234,7 +253,7 @@ fn timer_fire() -> Measured {
         rt.spawn(async move {
             tokio::time::sleep_until(due.into()).await;
             let now = Instant::now();
-            if now >= due { (now - due).as_nanos() as f64 / 1e3 } else { -((due - now).as_nanos() as f64) / 1e3 }
+            (if now >= due { now - due } else { due - now }).as_nanos() as f64 / 1e3   // its clock has milliseconds
         })
     }).collect();
     quantiles(rt.block_on(join_all(tasks)).into_iter().map(Result::unwrap).collect())
@@ -366,7 +385,9 @@ fn idle() -> Measured {                      // what it uses meanwhile is seen f
 type Workload = (&'static str, &'static str, fn() -> Measured);
 
 fn workloads(program: &str) -> Vec<Workload> {
-    if program.ends_with("rayon") { return vec![("fib", "ns/spawn", fib_rayon)]; }
+    if program.ends_with("rayon") {
+        return vec![("fib", "ns/spawn", fib_rayon), ("map_reduce", "x", map_reduce_rayon)];
+    }
     vec![
         ("post", "ns/task", post),
         ("post_contended", "ns/task", post_contended),
