@@ -65,12 +65,13 @@ read_directory(void *directory)
     struct directory *d = directory;
     DIR *open = opendir(d->path);
     const struct dirent *entry;
-    int code = open == NULL ? errno : 0;
+    int code = 0;
 
+    if (open == NULL)
+        return vow_fail(errno, "%s: %s", d->path, strerror(errno));
     while (code == 0 && !vow_cancelled() && (entry = readdir(open)) != NULL)
         code = add_entry(d, open, entry->d_name);
-    if (open != NULL)
-        closedir(open);
+    closedir(open);
     return code == 0 ? vow_ok(VOW_NIL)
                      : vow_fail(code, "%s: %s", d->path, strerror(code));
 }

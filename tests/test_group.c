@@ -768,6 +768,96 @@ VOW_CASE(futures_take_no_place_of_the_limit)
     end();
 }
 
+/* ---- options of a child ----------------------------------------------------------------- */
+
+static vow_result
+note_name(void *name)
+{
+    *(const char **)name = "ran";
+    return vow_ok(VOW_NIL);
+}
+
+VOW_CASE(child_has_a_name_or_its_groups)
+{
+    vow_group *g = vow_group_new(&VOW_GROUP_OPTIONS(.name = "the pages"));
+    const char *ran_too = NULL;
+    vow_future *f[3];
+
+    begin();
+    f[0] = vow_group_submit(g, on, work, VOW_NIL);
+    f[1] = vow_group_submit_with(g, on, NULL, work, VOW_NIL);
+    f[2] = vow_group_submit_with(g, on, &VOW_SUBMIT_OPTIONS(.name = "this one"),
+                                 note_name, vow_ptr(&ran_too));
+    assert_string_equal(vow_future_name(f[0]), "the pages");
+    assert_string_equal(vow_future_name(f[1]), "the pages");
+    assert_string_equal(vow_future_name(f[2]), "this one");
+    vow_manual_run(manual);
+    assert_string_equal(ran_too, "ran");
+    for (int i = 0; i < 3; i++)
+        vow_unref(f[i]);
+    assert_join(vow_group_join(g), 0);
+    assert_null(vow_group_submit_with(NULL, on, NULL, work, drop_value(&drops[0])));
+    assert_int_equal(dropped(1), 1);
+    end();
+}
+
+VOW_CASE(token_and_deadline_of_a_child_stop_that_child)
+{
+    vow_source *s = vow_source_new();
+    vow_token *token = vow_source_token(s);
+    vow_group *g = vow_group_new(NULL);
+    vow_future *f[3];
+
+    begin();
+    f[0] = vow_group_submit_with(g, on, &VOW_SUBMIT_OPTIONS(.token = token), work,
+                                 drop_value(&drops[0]));
+    f[1] = vow_group_submit_with(g, on, &VOW_SUBMIT_OPTIONS(.deadline = vow_seconds(1)),
+                                 work, drop_value(&drops[1]));
+    f[2] = vow_group_submit_with(g, on, &VOW_SUBMIT_OPTIONS(.token = token), work,
+                                 drop_value(&drops[2]));
+    vow_group_post(g, on, work, drop_value(&drops[3]));
+    vow_token_unref(token);
+    vow_source_cancel(s, NULL);
+    vow_source_unref(s);
+    assert_int_equal(dropped(4), 2);
+    vow_manual_advance(manual, 0);
+    assert_int_equal(ran(4), 2);
+    for (int i = 0; i < 3; i++)
+        assert_join(f[i], i == 1 ? 0 : VOW_E_CANCELLED);
+    assert_join(vow_group_join(g), VOW_E_CANCELLED);
+    end();
+}
+
+VOW_CASE(options_of_a_child_in_line_wait_with_it)
+{
+    vow_source *s = vow_source_new();
+    vow_token *token = vow_source_token(s);
+    vow_group *g = vow_group_new(&VOW_GROUP_OPTIONS(.limit = 1));
+    vow_future *f;
+
+    begin();
+    held_count = 0;
+    vow_group_post(g, NULL, hold, drop_value(&drops[0]));
+    f = vow_group_submit_with(g, on, &VOW_SUBMIT_OPTIONS(.token = token), work,
+                              drop_value(&drops[1]));
+    vow_token_unref(token);
+    vow_source_cancel(s, NULL);
+    vow_source_unref(s);
+    assert_int_equal(vow_future_status(f), VOW_PENDING);
+    let_go(0);
+    assert_join(f, VOW_E_CANCELLED);
+    assert_int_equal(ran(2), 1);
+    assert_int_equal(dropped(2), 2);
+    assert_join(vow_group_join(g), VOW_E_CANCELLED);
+
+    g = vow_group_new(NULL);
+    f = vow_group_submit_with(g, on, NULL, work, drop_value(&drops[2]));
+    vow_group_cancel(g, NULL); /* the group's is there in any case */
+    assert_join(f, VOW_E_CANCELLED);
+    assert_join(vow_group_join(g), VOW_E_CANCELLED);
+    end();
+}
+
 /* ---- adding from within ----------------------------------------------------------------- */
 
 struct tree {
@@ -1127,6 +1217,9 @@ VOW_CASE(groups_in_groups_are_flat_on_the_stack)
 static void
 group_some(enum counting_mode mode)
 {
+    vow_source *source = vow_source_new();
+    vow_token *token = vow_source_token(source);
+
     begin();
     counting_each_failure(k, mode)
     {
@@ -1141,7 +1234,8 @@ group_some(enum counting_mode mode)
                                              .deadline = vow_seconds(5)));
         for (size_t i = 0; i < 10; i++)
             vow_group_post(g, on, work, drop_value(&drops[i]));
-        child = vow_group_submit(g, on, work, drop_value(&drops[10]));
+        child = vow_group_submit_with(g, on, &VOW_SUBMIT_OPTIONS(.token = token), work,
+                                      drop_value(&drops[10]));
         vow_group_add(g, vow_promise_future(p));
         f = vow_group_join(g);
         vow_manual_run(manual);
@@ -1157,6 +1251,8 @@ group_some(enum counting_mode mode)
         vow_ignore(f);
         vow_ignore(vow_group_join(outer));
     }
+    vow_token_unref(token);
+    vow_source_unref(source);
     end();
 }
 
@@ -1260,6 +1356,9 @@ main(void)
         vow_test(error_starts_nobody_in_line),
         vow_test(child_in_line_may_yield_like_any_other),
         vow_test(futures_take_no_place_of_the_limit),
+        vow_test(child_has_a_name_or_its_groups),
+        vow_test(token_and_deadline_of_a_child_stop_that_child),
+        vow_test(options_of_a_child_in_line_wait_with_it),
         vow_test(children_add_children_after_the_join),
         vow_test(children_add_children_on_a_pool_within_the_limit),
         vow_test(closed_group_takes_no_children_from_within),

@@ -148,6 +148,24 @@ vow_future *vow_group_submit(vow_group *g, vow_executor *on, vow_task_fn *fn,
                              vow_value ctx) VOW_MUST_USE;
 
 /**
+ * Is vow_group_submit with options for the child. Its token and deadline stop that child
+ * alone, beside the group's, which it has in any case; for one that waits in line they count
+ * from its turn on. Without a name it has the group's. The flags mean nothing: the group
+ * wants every child.
+ *
+ * @param g    borrowed; may be NULL
+ * @param on   as for vow_group_post
+ * @param opt  borrowed for the call; NULL is the defaults
+ * @param fn   called at most once
+ * @param ctx  consumed: a pointer or VOW_NIL
+ * @return     as vow_group_submit
+ * @contract   as vow_group_post
+ */
+vow_future *vow_group_submit_with(vow_group *g, vow_executor *on,
+                                  const vow_submit_options *opt, vow_task_fn *fn,
+                                  vow_value ctx) VOW_MUST_USE;
+
+/**
  * Adds a child that is under way: a future, which the group waits for. It takes no place
  * of a limit. When the group is cancelled the future is, as by vow_future_cancel, whoever
  * else holds it; vow_shield keeps that from it.

@@ -42,8 +42,6 @@ vowi_errors_keep(struct vowi_errors *e, vow_error *error)
 vow_error **
 vowi_errors_room_new(size_t room)
 {
-    if (room > SIZE_MAX / 2 / sizeof(vow_error *))
-        return NULL;
     return vowi_alloc(room * sizeof(vow_error *));
 }
 

@@ -19,7 +19,7 @@
  * registration on its token, and of the group itself until it has ended. The error that
  * it ends with lies in a block of its own, so that the two do not keep each other.
  */
-#include "combine/group.h"
+#include "combine/group_internal.h"
 
 #include <string.h>
 

@@ -4,11 +4,12 @@
  *
  * What group.c says of the lock and of memory holds here.
  */
-#include "combine/group.h"
+#include "combine/group_internal.h"
 
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/options.h"
 
 static struct vowi_child *
 child_new(vow_group *g)
@@ -269,11 +270,36 @@ vow_group_add(vow_group *g, vow_future *f)
 
 /* ---- starting --------------------------------------------------------------------------- */
 
+/* Its token is the group's, and one of its own if it has one. */
 static vow_future *
-start(const vow_group *g, vow_executor *on, vow_task_fn *fn, vow_value ctx)
+start_with(const vow_group *g, const struct vowi_turn *turn)
 {
-    return vow_submit_with(on, &VOW_SUBMIT_OPTIONS(.token = g->token, .name = g->name),
-                           fn, ctx);
+    vow_submit_options opt = *turn->opt;
+    vow_token *both = NULL;
+    vow_future *f = NULL;
+
+    if (opt.token != NULL)
+        both = vow_token_any((vow_token *[]){g->token, opt.token}, 2);
+    if (opt.token == NULL || both != NULL) {
+        opt.token = both != NULL ? both : g->token;
+        opt.name = opt.name != NULL ? opt.name : g->name;
+        f = vow_submit_with(turn->on, &opt, turn->fn, turn->ctx);
+    } else {
+        vow_value_drop(turn->ctx);
+    }
+    vow_token_unref(both);
+    return f;
+}
+
+/* Consumes the context. */
+static vow_future *
+start(const vow_group *g, const struct vowi_turn *turn)
+{
+    if (turn->opt != NULL)
+        return start_with(g, turn);
+    return vow_submit_with(turn->on,
+                           &VOW_SUBMIT_OPTIONS(.token = g->token, .name = g->name),
+                           turn->fn, turn->ctx);
 }
 
 /* A child in line has its turn. */
@@ -281,11 +307,11 @@ static vow_result
 take_turn(vow_value nothing, void *child)
 {
     struct vowi_child *c = child;
-    vow_value ctx = c->ctx;
+    struct vowi_turn turn = c->turn;
 
     (void)nothing;
-    c->ctx = VOW_NIL;
-    return vow_follow(start(c->group, c->on, c->fn, ctx));
+    c->turn.ctx = VOW_NIL;
+    return vow_follow(start(c->group, &turn));
 }
 
 /* Before the child settles. */
@@ -294,19 +320,24 @@ drop_turn(void *child)
 {
     struct vowi_child *c = child;
 
-    vow_executor_unref(c->on);
-    vow_value_drop(c->ctx);
+    vow_executor_unref(c->turn.on);
+    vow_token_unref(c->opt.token);
+    vow_value_drop(c->turn.ctx);
 }
 
 /* Makes a child wait behind a gate, which is returned. */
 static vow_promise *
-put_behind_gate(struct vowi_child *c, vow_executor *on, vow_task_fn *fn, vow_value ctx)
+put_behind_gate(struct vowi_child *c, const struct vowi_turn *turn)
 {
     vow_promise *gate = vow_promise_new();
 
-    c->on = vow_executor_ref(on);
-    c->fn = fn;
-    c->ctx = ctx;
+    c->turn = *turn;
+    vow_executor_ref(turn->on);
+    if (turn->opt != NULL) {
+        c->opt = *turn->opt;
+        c->turn.opt = &c->opt;
+        vow_token_ref(c->opt.token);
+    }
     c->waits = true;
     c->f = vow_then(vow_promise_future(gate), NULL, take_turn, vow_own(c, drop_turn));
     return gate;
@@ -340,10 +371,9 @@ line_up(vow_group *g, struct vowi_child *c, vow_promise *gate)
 }
 
 static void
-wait_in_line(vow_group *g, struct vowi_child *c, vow_executor *on, vow_task_fn *fn,
-             vow_value ctx)
+wait_in_line(vow_group *g, struct vowi_child *c, const struct vowi_turn *turn)
 {
-    vow_promise *gate = put_behind_gate(c, on, fn, ctx);
+    vow_promise *gate = put_behind_gate(c, turn);
 
     if (c->f != NULL) {
         line_up(g, c, gate);
@@ -355,20 +385,20 @@ wait_in_line(vow_group *g, struct vowi_child *c, vow_executor *on, vow_task_fn *
 
 /* Adds a child. Its future, if somebody wants it, is a new reference. */
 static int
-add(vow_group *g, vow_executor *on, vow_task_fn *fn, vow_value ctx, vow_future **f)
+add(vow_group *g, const struct vowi_turn *turn, vow_future **f)
 {
     struct vowi_child *c = child_new(g);
     int code = admit(g, c, false);
 
     if (code != 0) {
-        vow_value_drop(ctx);
+        vow_value_drop(turn->ctx);
         child_free(c);
         return code;
     }
     if (c->has_place)
-        c->f = start(g, on, fn, ctx);
+        c->f = start(g, turn);
     else
-        wait_in_line(g, c, on, fn, ctx);
+        wait_in_line(g, c, turn);
     if (f != NULL)
         *f = vow_ref(c->f);
     let_settle(c);
@@ -378,8 +408,10 @@ add(vow_group *g, vow_executor *on, vow_task_fn *fn, vow_value ctx, vow_future *
 int
 vow_group_post(vow_group *g, vow_executor *on, vow_task_fn *fn, vow_value ctx)
 {
+    const struct vowi_turn turn = {.on = on, .fn = fn, .ctx = ctx};
+
     if (g != NULL)
-        return add(g, on, fn, ctx, NULL);
+        return add(g, &turn, NULL);
     vow_value_drop(ctx);
     return VOW_E_NOMEM;
 }
@@ -403,16 +435,37 @@ refused(const vow_group *g, int code)
         name_of(g)));
 }
 
-vow_future *
-vow_group_submit(vow_group *g, vow_executor *on, vow_task_fn *fn, vow_value ctx)
+static vow_future *
+submit(vow_group *g, const struct vowi_turn *turn)
 {
     vow_future *f = NULL;
     int code;
 
     if (g == NULL) {
-        vow_value_drop(ctx);
+        vow_value_drop(turn->ctx);
         return NULL;
     }
-    code = add(g, on, fn, ctx, &f);
+    code = add(g, turn, &f);
     return code == 0 ? f : refused(g, code);
+}
+
+vow_future *
+vow_group_submit(vow_group *g, vow_executor *on, vow_task_fn *fn, vow_value ctx)
+{
+    const struct vowi_turn turn = {.on = on, .fn = fn, .ctx = ctx};
+
+    return submit(g, &turn);
+}
+
+vow_future *
+vow_group_submit_with(vow_group *g, vow_executor *on, const vow_submit_options *opt,
+                      vow_task_fn *fn, vow_value ctx)
+{
+    vow_submit_options known;
+    const struct vowi_turn turn = {.on = on, .opt = &known, .fn = fn, .ctx = ctx};
+
+    vowi_options_read(&known, sizeof known, opt);
+    known.size = sizeof known;
+    known.flags = 0;
+    return submit(g, &turn);
 }

@@ -41,7 +41,7 @@ group_with_a_line(struct drop_set *d)
     if (m != NULL) {
         for (int i = 0; i < 8; i++) /* its room for errors grows */
             vow_group_post(g, on, succeed, drop_set_new(d));
-        child = vow_group_submit(g, on, succeed, drop_set_new(d));
+        child = vow_group_submit_with(g, on, NULL, succeed, drop_set_new(d));
         vow_group_add(g, vow_resolved(drop_set_new(d)));
         vow_manual_run(m);
         f = vow_group_join(vow_group_ref(g));

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * combine/group.h - a group and its children, as group.c, which opens, cancels and ends it,
+ * combine/group_internal.h - a group and its children, as group.c, which opens, cancels and ends it,
  * and group_child.c, which adds, starts and counts them, know them.
  */
-#ifndef VOWI_COMBINE_GROUP_H
-#define VOWI_COMBINE_GROUP_H
+#ifndef VOWI_COMBINE_GROUP_INTERNAL_H
+#define VOWI_COMBINE_GROUP_INTERNAL_H
 
 #include <vow/group.h>
 
@@ -44,6 +44,14 @@ struct vow_group {
     vow_group_figures seen;
 };
 
+/* What a child will need when it is started. */
+struct vowi_turn {
+    vow_executor *on;
+    const vow_submit_options *opt; /* NULL: none */
+    vow_task_fn *fn;
+    vow_value ctx;
+};
+
 struct vowi_child {
     struct vowi_hanger hanger;
     vow_group *group;
@@ -58,10 +66,8 @@ struct vowi_child {
     struct vowi_link link;
     vow_promise *gate; /* a reference, while it is in line */
 
-    /* What it will need when it has its turn in line. */
-    vow_executor *on;
-    vow_task_fn *fn;
-    vow_value ctx;
+    struct vowi_turn turn; /* of one in line; opt is none, or the following */
+    vow_submit_options opt;
 };
 
 /* ---- group.c ---------------------------------------------------------------------------- */
