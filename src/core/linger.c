@@ -91,14 +91,13 @@ vowi_linger(struct vowi_thread *t, struct vow_state *s, vow_ns start, vow_ns dea
 bool
 vowi_nap(struct vowi_thread *t, struct vow_state *s)
 {
-    vow_ns nap = NAP * t->wait;
     bool woken = false; /* by nobody: the node is not there */
+    vow_ns nap;
 
     if (t->reads < READS || t->reads % MEASURED == 0 || 2 * t->wait > NAP_MAX ||
         !t->parker.ready) /* it has never slept yet, and does so now */
         return false;
-    if (nap > NAP_MAX)
-        nap = NAP_MAX;
+    nap = NAP * t->wait < NAP_MAX ? NAP * t->wait : NAP_MAX;
     vowi_park(&t->parker, &woken, vowi_time_add(vowi_monotonic_now(), nap));
     t->napped = true;
     return vowi_settled(s);

@@ -295,7 +295,7 @@ sleep_somehow(struct vowi_thread *t, struct vow_state *s, vow_ns deadline)
         return sleep_on_executor(t, s, deadline);
     if (t->frames != NULL)
         return sleep_noted(t, s, deadline, false);
-    if (deadline == VOW_FOREVER && VOWI_SPIN_MAX > 0 && vowi_nap(t, s))
+    if (deadline == VOW_FOREVER && vowi_nap(t, s))
         return 0;
     return sleep_until_settled(t, s, deadline);
 }

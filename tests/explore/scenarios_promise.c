@@ -2,7 +2,9 @@
 /* scenarios_promise.c - promises and futures: settling, reading, attaching, letting go. */
 #include <vow/vow.h>
 
+#include "base/thread.h"
 #include "explore.h"
+#include "sync/park.h"
 
 static vow_promise *p, *q;
 static vow_future *f, *g, *h;
@@ -82,6 +84,23 @@ SCENARIO(fulfill_get, 0, "a thread sleeps for what another one fulfills",
 {
     make();
     run_threads(fulfills, gets_and_drops);
+    outcome("got %d", got);
+}
+
+static void
+gets_napping(void)
+{
+    vowi_self()->reads = 9; /* it has read future after future, */
+    vowi_self()->wait = 1;  /* each after a short while, for which it slept */
+    require(vowi_parker_init(&vowi_self()->parker) == 0);
+    gets_and_drops();
+}
+
+SCENARIO(fulfill_get_napping, 0, "the same, and the thread only reads",
+         EXPECTED("got 42", "settled before the nap, in it, or after it"))
+{
+    make();
+    run_threads(fulfills, gets_napping);
     outcome("got %d", got);
 }
 
