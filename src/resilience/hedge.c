@@ -136,13 +136,21 @@ end(struct hedge *h, vow_result how, const vow_error *reason)
 
 /* Returns whether the caller is who makes it over. */
 static bool
+make_over_locked(struct hedge *h)
+{
+    bool first = !h->over;
+
+    h->over = true;
+    return first;
+}
+
+static bool
 make_over(struct hedge *h)
 {
     bool first;
 
     vowi_lock_acquire(&h->lock);
-    first = !h->over;
-    h->over = true;
+    first = make_over_locked(h);
     vowi_lock_release(&h->lock);
     return first;
 }
@@ -229,11 +237,14 @@ has_failed(struct hedge *h, const vow_error *error)
 static void
 has_worked(struct hedge *h, struct turn *w, vow_future *f)
 {
+    bool first;
+
     vow_latency_add(h->options.latency, vowi_time_sub(now_of(h), w->begun));
     vowi_lock_acquire(&h->lock);
-    h->running--;
+    h->running--; /* at once with `over`: else another one that fails is the last */
+    first = make_over_locked(h);
     vowi_lock_release(&h->lock);
-    if (make_over(h))
+    if (first)
         end(h, vow_follow(vow_ref(f)), vow_error_of(VOW_E_CANCELLED));
 }
 
