@@ -41,7 +41,8 @@ claim_first_locked(struct vowi_list *queue)
         struct vowi_party *p = party_of(link);
 
         p->queued = false;
-        if (p->claim == NULL || !vowi_swap_acq_rel(p->claim, true)) /* [party] */
+        /* relaxed: it says who is first, the lock orders the rest [party] */
+        if (p->claim == NULL || !vowi_swap_relaxed(p->claim, true))
             return p;
     }
     return NULL;

@@ -74,7 +74,8 @@ drop_outcome(void *selected)
     struct choice *x =
         vowi_container_of((vow_selected *)selected, struct choice, outcome);
 
-    if (x->from != NULL && !vowi_swap_acq_rel(&x->taken, true)) /* [taken] */
+    /* relaxed: who took it had a reference, whose end comes before this [taken] */
+    if (x->from != NULL && !vowi_swap_relaxed(&x->taken, true))
         vowi_channel_give_back(x->from, &x->returned);
     else
         choice_unref(x);
@@ -97,7 +98,8 @@ vow_selected_take(const vow_selected *s, vow_value *out)
     if (s == NULL)
         return false;
     x = vowi_container_of((vow_selected *)vow_ptr(s).as.ptr, struct choice, outcome);
-    if (x->from == NULL || vowi_swap_acq_rel(&x->taken, true)) /* [taken] */
+    /* relaxed: it says who has the value, and that is all [taken] */
+    if (x->from == NULL || vowi_swap_relaxed(&x->taken, true))
         return false;
     *out = x->returned.value;
     return true;
@@ -175,7 +177,8 @@ stop(vow_promise *p, const vow_error *reason, void *choice)
     struct choice *x = choice;
 
     (void)p;
-    if (!vowi_swap_acq_rel(&x->claim, true)) /* [party] */
+    /* relaxed: it says who is first; what the parties have lies under the locks [party] */
+    if (!vowi_swap_relaxed(&x->claim, true))
         reject(x, vow_error_ref(reason));
 }
 
