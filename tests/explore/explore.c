@@ -32,6 +32,16 @@ extern const struct scenario *const __stop_explore_scenarios[];
 static unsigned long counts[OUTCOMES];
 static unsigned jobs;
 
+static unsigned
+number_of(const struct scenario *s)
+{
+    unsigned n = 0;
+
+    while (__start_explore_scenarios[n] != s)
+        n++;
+    return n;
+}
+
 /* ---- outcomes ----------------------------------------------------------------------------- */
 
 void
@@ -146,9 +156,15 @@ search_and_print(const struct scenario *s, const struct settings *with,
 static struct shared {
     unsigned scenarios, exhausted; /* without rare events */
     double schedules, seconds;
-    double seconds_left; /* of the budget, not given to a scenario yet */
-    unsigned left;       /* scenarios without their share */
-    bool later[];        /* of each scenario: not done in the first round */
+    double seconds_left;   /* of the budget, not given to a scenario yet */
+    unsigned left;         /* scenarios without their share */
+    bool later[SCENARIOS]; /* of each that is asked for: not done in the first round */
+    struct tally {
+        unsigned long schedules, at_random;
+        bool begun, all; /* all: without rare events */
+        int bound,
+            bound_in_order; /* preemptions of which all ran: one more than so many */
+    } tally[SCENARIOS];     /* of each scenario */
 } * total;
 
 /* How long each search may take; in the long mode, of how many runs each random one is. */
@@ -161,11 +177,18 @@ search_library(const struct scenario *s, const struct settings *with,
                const struct search *by, const char *what, struct found *f)
 {
     bool green = search_and_print(s, with, by, what, f);
+    struct tally *t = &total->tally[number_of(s)];
 
     jobs_lock();
     total->schedules += (double)f->runs;
     total->seconds += f->seconds;
     jobs_unlock();
+    t->begun = true;
+    t->schedules += f->runs;
+    if (by->mode != EXHAUST)
+        t->at_random += f->runs;
+    else if (f->exhausted && with->rare == 0 && with->failing == 0)
+        *(with->stale == 0 ? &t->bound_in_order : &t->bound) = by->bound + 1;
     return green;
 }
 
@@ -191,9 +214,14 @@ static bool
 search_randomly(const struct scenario *s, const struct settings *with, double seconds,
                 unsigned long runs)
 {
-    struct search pct = {
-        .mode = PCT, .depth = 3, .seed = 1, .seconds = seconds, .runs = runs};
-    struct search uniform = {.mode = RANDOM, .seed = 1, .seconds = seconds, .runs = runs};
+    struct search pct = {.snapshots = true,
+                         .mode = PCT,
+                         .depth = 3,
+                         .seed = 1,
+                         .seconds = seconds,
+                         .runs = runs};
+    struct search uniform = {
+        .snapshots = true, .mode = RANDOM, .seed = 1, .seconds = seconds, .runs = runs};
     struct found f;
 
     return search_library(s, with, &pct, "  PCT", &f) &&
@@ -249,6 +277,7 @@ explore_variants(const struct scenario *s, double seconds)
     jobs_lock();
     total->exhausted += exhausted;
     jobs_unlock();
+    total->tally[number_of(s)].all = exhausted;
     return deepen(s, &rare, "rare events", share, &other) &&
            (!can_fail || deepen(s, &failing, "failing calls", share, &other));
 }
@@ -576,6 +605,26 @@ wall_clock(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
+/* What was run of each scenario, in all that was asked for: a table for docs/proof.md. */
+static void
+print_tallies(void)
+{
+    printf("Of each scenario\n");
+    for (unsigned i = 0; &__start_explore_scenarios[i] < __stop_explore_scenarios; i++) {
+        const struct tally *t = &total->tally[i];
+
+        if (!t->begun)
+            continue;
+        printf("  %-28s %10lu schedules, ", __start_explore_scenarios[i]->name,
+               t->schedules);
+        if (t->all)
+            printf("ALL\n");
+        else
+            printf("to %d preemptions (%d in order), %lu at random\n", t->bound - 1,
+                   t->bound_in_order - 1, t->at_random);
+    }
+}
+
 static int
 explore(double seconds, char **names)
 {
@@ -585,6 +634,7 @@ explore(double seconds, char **names)
 
     if (red == 0)
         red = explore_kind(LIBRARY, "The library", seconds, names);
+    print_tallies();
     printf("%.0f schedules in each second of a processor\n",
            total->schedules / (total->seconds + 1e-9));
     printf(red == 0 ? "all green\n" : "%u NOT GREEN\n", red);
@@ -608,7 +658,7 @@ main(int argc, char **argv)
     double seconds = 30;
     bool compares;
 
-    total = jobs_memory(sizeof *total + SCENARIOS * sizeof total->later[0]);
+    total = jobs_memory(sizeof *total);
     jobs = jobs_online();
     if (argc == 2 && strcmp(argv[1], "--list") == 0)
         return list();

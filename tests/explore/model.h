@@ -220,6 +220,7 @@ bool happens(const char *what, const void *pc);
 
 /* The next number of the search's seed. */
 uint64_t draw(void);
+uint64_t draw_priority(void);
 
 /* Wakes `t`, which waits for a signal. */
 void wake(struct thread *t, int woken_by);

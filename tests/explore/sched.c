@@ -87,6 +87,13 @@ draw(void)
     return x ^ (x >> 31);
 }
 
+/* Of a thread, for PCT: above all to which one can fall. */
+uint64_t
+draw_priority(void)
+{
+    return draw() | UINT64_C(1) << 32;
+}
+
 /* ---- ending a run ---------------------------------------------------------------------- */
 
 static _Noreturn void
@@ -581,8 +588,11 @@ sched_copy(struct copier *c)
     copy(c, &preemptions, sizeof preemptions);
 }
 
-/* A run of a depth-first search goes on from where the state was kept before the choice
- * that differs from the last one. */
+/*
+ * A run of a depth-first search goes on from where the state was kept before the choice
+ * that differs from the last one; one at random from its first choice, with other
+ * priorities.
+ */
 static bool
 go_back(void)
 {
@@ -590,14 +600,16 @@ go_back(void)
     int from = -1;
 
     save_at = NEVER;
-    if (how.mode != EXHAUST || !how.snapshots)
+    if (how.mode == REPLAY || !how.snapshots)
         return false;
     if (memory_is_late())
         snapshots_forget();
     else
         from = snapshots_go_back(changed);
-    if ((int)changed - from > WORTH_IT)
+    if ((int)changed - from > WORTH_IT || (from < 0 && how.mode != EXHAUST))
         save_at = changed;
+    for (unsigned i = 0; from >= 0 && how.mode == PCT && i < run.threads; i++)
+        thread[i].priority = draw_priority();
     return from >= 0;
 }
 

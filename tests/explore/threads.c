@@ -230,7 +230,7 @@ thread_new(void)
     t->acquired = kept.acquired;
     memory_start_thread(t, t->id != 0 ? view_release(self()) : NULL);
     spins_start_thread(t);
-    t->priority = draw() | UINT64_C(1) << 32;
+    t->priority = draw_priority();
     prepare_stack(t, start);
     races_note_made(t);
     return t;
