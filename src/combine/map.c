@@ -17,9 +17,6 @@
  *
  * With .each a place is free again when its outcome was told; so in order, an item that
  * takes long holds up those that are a window ahead of it, and memory stays bounded.
- *
- * Edges:
- *     [map]   each use of the map, to whoever frees it
  */
 #include "combine/map.h"
 
@@ -27,13 +24,13 @@
 
 #include <vow/pool.h>
 
-#include "base/atomic.h"
 #include "base/error.h"
 #include "base/list.h"
 #include "base/mem.h"
 #include "combine/combine.h"
 #include "core/hang.h"
 #include "sync/lock.h"
+#include "sync/refs.h"
 
 struct place {
     struct vowi_hanger hanger;
@@ -51,7 +48,7 @@ struct map {
     struct vowi_map_plan plan;
     vow_promise *promise;
     size_t limit;
-    _Atomic(size_t) refs; /* itself until it has ended, its hook, its outcome */
+    struct vowi_refs refs; /* itself until it has ended, its hook, its outcome */
 
     /* Guarded by lock. */
     size_t started, in_flight, ended, told;
@@ -77,13 +74,13 @@ struct map {
 static void
 map_ref(struct map *m)
 {
-    vowi_add_relaxed(&m->refs, 1); /* relaxed: the caller has one */
+    vowi_refs_take(&m->refs);
 }
 
 static void
 map_unref(struct map *m)
 {
-    if (vowi_sub_acq_rel(&m->refs, 1) != 1) /* [map] */
+    if (!vowi_refs_drop(&m->refs))
         return;
     for (size_t i = 0; i < m->room; i++)
         vow_ignore(m->kept[i]);
@@ -641,7 +638,7 @@ map_new(const struct vowi_map_plan *plan)
         return NULL;
     }
     m->limit = limit;
-    atomic_init(&m->refs, 1);
+    vowi_refs_init(&m->refs);
     for (size_t i = limit; i-- > 0;)
         free_place_locked(m, &m->places[i]);
     return m;

@@ -482,7 +482,8 @@ decide(struct vowi_join *j, size_t i, uint64_t *left)
 {
     if ((*left & DECIDED) || !decides(j, i))
         return false;
-    *left = vowi_or_acq_rel(&j->left, DECIDED); /* [left] */
+    /* who decides is OUT until its end, and releases then [left] */
+    *left = vowi_or_acquire(&j->left, DECIDED);
     if (*left & DECIDED)
         return false;
     j->by = i;
@@ -496,7 +497,7 @@ static void
 arrive(struct vowi_thread *t, struct vowi_entry *e, int why)
 {
     struct vowi_join *j = e->join;
-    uint64_t left = vowi_load_acquire(&j->left); /* [left] */
+    uint64_t left = vowi_load_relaxed(&j->left); /* relaxed: a hint */
 
     if (decide(j, index_of(e), &left)) {
         if (left & ARMED)
@@ -595,16 +596,17 @@ vowi_join_start(struct vowi_join *j, vow_future *const *fs)
     return vowi_future(&j->state);
 }
 
-/* Claims what is neither decided nor complete; the caller is OUT then. */
+/* Claims what is neither decided nor complete; the caller is OUT then. relaxed: it has the
+ * future, and with that all from before the start; what it does it releases at its end. */
 static bool
 claim(struct vowi_join *j)
 {
-    uint64_t left = vowi_load_acquire(&j->left); /* [left] */
+    uint64_t left = vowi_load_relaxed(&j->left);
 
     do {
         if ((left & DECIDED) || (left & OUTS) == 0)
             return false;
-    } while (!vowi_cas_acq_rel(&j->left, &left, (left | DECIDED) + OUT)); /* [left] */
+    } while (!vowi_cas_relaxed(&j->left, &left, (left | DECIDED) + OUT));
     return true;
 }
 
@@ -625,16 +627,17 @@ vowi_join_stop(struct vowi_thread *t, struct vow_state *s, const vow_error *erro
 
 enum { LOOKS = 64 }; /* at so many inputs does a helper look at a time */
 
+/* relaxed: as in claim. While it is OUT nobody changes what it looks at. */
 static bool
 help_begin(struct vowi_join *j)
 {
-    uint64_t left = vowi_load_acquire(&j->left); /* [left] */
+    uint64_t left = vowi_load_relaxed(&j->left);
 
     do {
         if ((left & DECIDED) || (left & ARMED) == 0 || (left & OUTS) == 0 ||
             (left & HELPERS) == HELPERS)
             return false;
-    } while (!vowi_cas_acq_rel(&j->left, &left, left + HELPER + OUT)); /* [left] */
+    } while (!vowi_cas_relaxed(&j->left, &left, left + HELPER + OUT));
     return true;
 }
 

@@ -162,9 +162,12 @@ arms_and_disarms(void)
     disarms();
 }
 
+static int told; /* plain: who is turned away by a close sees what came before that */
+
 static void
 closes(void)
 {
+    told = 1;
     vow_unref(vow_executor_close(&there, VOW_DRAIN));
 }
 
@@ -264,6 +267,8 @@ static void
 arms_for_ever(void)
 {
     armed = vow_timer_arm(&there, &timer, VOW_FOREVER); /* else it may be due meanwhile */
+    if (armed == VOW_E_CLOSED)
+        require(told == 1);
 }
 
 SCENARIO(timer_is_armed_or_closed, 0, "its executor closes as it is armed, and not due",
