@@ -1395,6 +1395,24 @@ VOW_CASE(task_of_a_manual_executor_that_forks_goes_on_in_the_child)
     vow_manual_unref(m);
 }
 
+/* The first of all cases: nothing has been made that core would have to see to. */
+VOW_CASE(fork_without_executors_keeps_what_there_is)
+{
+    vow_channel *c = vow_channel_new(1);
+    vow_value v;
+    pid_t pid;
+
+    assert_int_equal(vow_channel_try_send(c, vow_i64(7)), 0);
+    if (in_child(&pid)) {
+        require(vow_channel_try_receive(c, &v) == 0);
+        require(v.as.i64 == 7);
+        vow_channel_unref(c);
+        leave(0);
+    }
+    assert_child_was_fine(pid);
+    vow_channel_unref(c);
+}
+
 /* ---- objects that are shared ------------------------------------------------------------- */
 
 /* One of each sort that lives long. */
@@ -1651,6 +1669,7 @@ int
 main(void)
 {
     const struct CMUnitTest cases[] = {
+        vow_test(fork_without_executors_keeps_what_there_is),
         vow_test(child_is_told_that_a_pool_was_left_behind),
         vow_test(wait_for_what_was_queued_or_running_is_refused),
         vow_test(wait_for_the_end_of_what_was_left_behind_is_refused),

@@ -8,6 +8,7 @@
 #include "core/refs.h"
 #include "core/word.h"
 #include "support/drops.h"
+#include "sync/spin.h"
 
 static struct vow_state *
 state_of(vow_future *f)
@@ -73,6 +74,39 @@ hold_against(void *(*run)(void *))
     assert_int_equal(atomic_load(&r.done), 1);
     vow_promise_unref(r.promise);
     vow_ignore(r.future);
+}
+
+struct contender {
+    struct vowi_spin lock;
+    atomic_int begun, done;
+};
+
+static void *
+acquire_spin(void *arg)
+{
+    struct contender *c = arg;
+
+    atomic_store(&c->begun, 1);
+    vowi_spin_acquire(&c->lock);
+    atomic_store(&c->done, 1);
+    vowi_spin_release(&c->lock);
+    return NULL;
+}
+
+VOW_CASE(spin_lock_keeps_another_thread_waiting)
+{
+    struct contender c = {.begun = 0};
+    pthread_t thread;
+
+    vowi_spin_acquire(&c.lock);
+    assert_int_equal(pthread_create(&thread, NULL, acquire_spin, &c), 0);
+    await_flag(&c.begun, 1);
+    for (int i = 0; i < 2000; i++)
+        sched_yield();
+    assert_int_equal(atomic_load(&c.done), 0);
+    vowi_spin_release(&c.lock);
+    pthread_join(thread, NULL);
+    assert_int_equal(atomic_load(&c.done), 1);
 }
 
 VOW_CASE(lock_bit_keeps_another_lock_waiting)
@@ -312,6 +346,7 @@ int
 main(void)
 {
     const struct CMUnitTest cases[] = {
+        vow_test(spin_lock_keeps_another_thread_waiting),
         vow_test(lock_bit_keeps_another_lock_waiting),
         vow_test(lock_bit_keeps_a_settle_waiting),
         vow_test(nodes_come_off_around_a_follower),
