@@ -289,3 +289,63 @@ SCENARIO(reduction_cancelled, 0, "a reduction is cancelled as its last lane ends
     run_threads(runs_one, cancels);
     tell_of_reduction();
 }
+
+/* ---- items whose values come later --------------------------------------------------------- */
+
+static vow_promise *later[2];
+
+static vow_result
+map_later(vow_value item, void *ctx)
+{
+    require(ctx == &dropped && dropped == 0);
+    return vow_follow(vow_promise_future(later[item.as.u64]));
+}
+
+static void
+settle(size_t i)
+{
+    span[i].first = i;
+    span[i].end = i + 1;
+    vow_promise_fulfill(later[i], vow_own(&span[i], drop_span));
+    vow_promise_unref(later[i]);
+}
+
+static void
+settles_one(void)
+{
+    settle(0);
+}
+
+static void
+settles_other(void)
+{
+    settle(1);
+}
+
+static void
+make_items(void)
+{
+    const vow_value items[] = {vow_u64(0), vow_u64(1)};
+
+    later[0] = vow_promise_new();
+    later[1] = vow_promise_new();
+    f = vow_map_reduce(NULL, &VOW_MAP_OPTIONS(.limit = 2), items, 2, map_later,
+                       join_spans, vow_own(&dropped, drop));
+}
+
+SCENARIO(items_reduced, 0, "the values of two items come together",
+         EXPECTED("code 0, up to 2, 2 made", "in order, whichever came first"))
+{
+    make_items();
+    run_threads(settles_one, settles_other);
+    tell_of_reduction();
+}
+
+SCENARIO(items_cancelled, 0, "the value of an item comes while the rest is cancelled",
+         EXPECTED("code 4096, up to 0, 2 made", "all of it was dropped"))
+{
+    make_items();
+    run_threads(settles_one, cancels);
+    settle(1);
+    tell_of_reduction();
+}
