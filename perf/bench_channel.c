@@ -55,7 +55,8 @@ between_threads(void)
     double start = bench_ns();
     pthread_t sender;
 
-    bench_check(c != NULL && pthread_create(&sender, NULL, send_all, c) == 0);
+    bench_check(c != NULL);
+    bench_check(pthread_create(&sender, NULL, send_all, c) == 0);
     bench_check(receive_all(c) == (int64_t)ITEMS * (ITEMS - 1) / 2);
     bench_check(pthread_join(sender, NULL) == 0);
     vow_channel_unref(c);

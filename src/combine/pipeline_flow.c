@@ -11,18 +11,11 @@
 #include "combine/pipeline.h"
 
 static struct vowi_place *
-first_of(const struct vowi_list *l, size_t link)
+first_in_line(const struct vowi_list *l)
 {
-    struct vowi_link *first = vowi_list_first_or_head(l);
-
-    return vowi_list_is_empty(l) ? NULL
-                                 : (struct vowi_place *)(void *)((char *)first - link);
-}
-
-static struct vowi_place *
-first_in_turn(const struct vowi_list *l)
-{
-    return first_of(l, offsetof(struct vowi_place, turn));
+    return vowi_list_is_empty(l)
+               ? NULL
+               : vowi_container_of(vowi_list_first_or_head(l), struct vowi_place, line);
 }
 
 static struct vowi_place *
@@ -75,16 +68,24 @@ come_in_locked(struct vowi_place *place, struct vowi_item item)
         f->peak = f->in_flight;
 }
 
+/* One that is in no list. */
+static void
+tell_locked(vow_pipeline *p, struct vowi_place *place, enum vowi_fate fate,
+            vow_error *error)
+{
+    place->state = VOWI_PLACE_ENDED;
+    place->fate = fate;
+    place->error = error;
+    vowi_list_push(&p->ended, &place->turn);
+}
+
 /* One that is in `line`, and in no other list. */
 static void
 end_locked(vow_pipeline *p, struct vowi_place *place, enum vowi_fate fate,
            vow_error *error)
 {
     vowi_list_remove(&place->line);
-    place->state = VOWI_PLACE_ENDED;
-    place->fate = fate;
-    place->error = error;
-    vowi_list_push(&p->ended, &place->turn);
+    tell_locked(p, place, fate, error);
 }
 
 struct vowi_place *
@@ -121,38 +122,53 @@ start_locked(struct vowi_stage *s, struct vowi_todo *todo)
     }
 }
 
+static bool
+can_leave_locked(const struct vowi_stage *s)
+{
+    const struct vowi_place *first;
+
+    if (s->unordered)
+        return !vowi_list_is_empty(&s->ready);
+    first = first_in_line(&s->line);
+    return first != NULL && first->state == VOWI_PLACE_READY;
+}
+
+/* Takes the one that can leave out of its lists. */
 static struct vowi_place *
-next_to_leave_locked(const struct vowi_stage *s)
+take_out_locked(struct vowi_stage *s)
 {
     struct vowi_place *place;
 
-    if (s->unordered)
-        return first_in_turn(&s->ready);
-    place = first_of(&s->line, offsetof(struct vowi_place, line));
-    return place != NULL && place->state == VOWI_PLACE_READY ? place : NULL;
+    if (s->unordered) {
+        place = pop_in_turn(&s->ready);
+        vowi_list_remove(&place->line);
+    } else {
+        place = first_in_line(&s->line);
+        vowi_list_pop(&s->line);
+        vowi_list_remove(&place->turn);
+    }
+    s->figures.ready--;
+    s->figures.out++;
+    return place;
 }
 
 static bool
 leave_locked(vow_pipeline *p, struct vowi_stage *s)
 {
-    struct vowi_place *place = next_to_leave_locked(s);
-    struct vowi_place *to = NULL;
+    struct vowi_place *place, *to = NULL;
 
-    if (place == NULL)
+    if (!can_leave_locked(s))
         return false;
     if (!is_last(p, s)) {
         to = take_locked(p, s + 1);
         if (to == NULL)
             return false;
     }
-    vowi_list_remove(&place->turn);
-    s->figures.ready--;
-    s->figures.out++;
+    place = take_out_locked(s);
     if (to == NULL) {
-        end_locked(p, place, VOWI_FINISHED, NULL);
+        tell_locked(p, place, VOWI_FINISHED, NULL);
         return true;
     }
-    vowi_list_remove(&place->line);
     s->figures.in_flight--;
     come_in_locked(to, place->item);
     give_back_locked(p, place);
