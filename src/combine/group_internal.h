@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * combine/group_internal.h - a group and its children, as group.c, which opens, cancels and ends it,
- * and group_child.c, which adds, starts and counts them, know them.
+ * combine/group_internal.h - a group and its children, as they are known to group.c, which
+ * opens, cancels and ends the one, and group_child.c, which adds and starts the others.
  */
 #ifndef VOWI_COMBINE_GROUP_INTERNAL_H
 #define VOWI_COMBINE_GROUP_INTERNAL_H
