@@ -75,7 +75,7 @@ listen_at(int port)
 static int
 port_of(int listener)
 {
-    struct sockaddr_in at;
+    struct sockaddr_in at = {0};
     socklen_t size = sizeof at;
 
     bench_check(getsockname(listener, (struct sockaddr *)&at, &size) == 0);

@@ -30,7 +30,7 @@ def arguments():
     parser.add_argument("--programs", required=True, type=pathlib.Path, help=argparse.SUPPRESS)
     parser.add_argument("--build", required=True, type=pathlib.Path, help=argparse.SUPPRESS)
     parser.add_argument("--quick", action="store_true", help="smaller rounds, and fewer")
-    parser.add_argument("--seconds", type=float, help="to measure; default 540, quick 80")
+    parser.add_argument("--seconds", type=float, help="to measure; default 520, quick 80")
     parser.add_argument("--only", default="", help="the peers to measure, with commas")
     parser.add_argument("--json", type=pathlib.Path, help="where all samples go as well")
     parser.add_argument("--compare", type=pathlib.Path, help="JSON of another time")
@@ -206,7 +206,7 @@ def main():
     board.build()
     about = {**machine.describe(), "rounds": "quick" if options.quick else "full"}
     complain(f"built in {time.monotonic() - start:.0f} s")
-    measure(board, options.workloads, options.seconds or (80 if options.quick else 540))
+    measure(board, options.workloads, options.seconds or (80 if options.quick else 520))
     whole = not options.workloads and not options.quick
     where = options.report or (HERE / "report" if whole else HERE.parent / "build/report")
     report(board, about, where)

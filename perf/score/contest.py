@@ -3,11 +3,13 @@
 import os
 import select
 import signal
-import statistics
 import subprocess
 import time
 
+from . import samples
+
 ROUND_SECONDS = 30  # one that takes longer hangs
+LEAST_ROUNDS = 3  # also when the time of a contest is over, unless it was from the start
 
 
 class Failed(Exception):
@@ -121,7 +123,9 @@ class Contest:
         self.over = over  # whether nothing new may be begun
         self.end = time.monotonic() + seconds
         self.complain = complain
+        self.least = min(LEAST_ROUNDS, workload.rounds) if seconds > 0 else 1
         self.results = {}  # (library, allocator): {figure: (unit, [value...])}
+        self.warm = {}  # contestant: what its last warm-up answered
 
     def run(self):
         if self.over():
@@ -133,12 +137,12 @@ class Contest:
                 self._watch()
                 return self.results
             self._drop_slower_variants()
-            for number in range(1, self.workload.rounds):
-                if time.monotonic() > self.end:
+            for number in range(self.workload.rounds):
+                if number >= self.least and time.monotonic() > self.end or \
+                        number > 0 and self.over():
                     break
-                turn = number % max(len(self.contestants), 1)
-                self.contestants = self.contestants[turn:] + self.contestants[:turn]
                 self._each(self._take_turn)
+                self.contestants = self.contestants[1:] + self.contestants[:1]
         finally:
             for contestant in self.contestants:
                 contestant.stop()
@@ -161,14 +165,12 @@ class Contest:
     def _enter(self, contestant):
         if self.over():
             raise Failed("no time left")
-        if not self.workload.fresh:
-            contestant.start()
-        if self.workload.idle:
+        if self.workload.fresh:
             return
-        for _ in range(0 if self.workload.fresh else contestant.warmups):
+        contestant.start()
+        for _ in range(0 if self.workload.idle else contestant.warmups):
             if time.monotonic() < self.end:
-                contestant.round()
-        self._take_turn(contestant)
+                self.warm[contestant], _ = contestant.round()
 
     def _take_turn(self, contestant):
         if self.workload.fresh:
@@ -202,7 +204,7 @@ class Contest:
                                 "idle_switches": (count / seconds, "1/s")})
 
     def _drop_slower_variants(self):
-        """Of a library with two allocators the one goes on that was faster so far."""
+        """Of a library with two allocators the one goes on that was warm the faster."""
         libraries = {}
         for contestant in self.contestants:
             libraries.setdefault(contestant.library, []).append(contestant)
@@ -211,6 +213,7 @@ class Contest:
                 self._drop(slower)
 
     def _score(self, contestant):
-        unit, values = next(iter(
-            self.results[contestant.library, contestant.allocator].values()))
-        return statistics.median(values) * (-1 if unit in ("x", "req/s") else 1)
+        if contestant not in self.warm:
+            return 0
+        value, unit = next(iter(self.warm[contestant].values()))
+        return -value if samples.more_is_better(unit) else value

@@ -150,6 +150,11 @@ class ContestTest(unittest.TestCase):
         results = self.hold(contest.Contestant("a", COUNTS), seconds=0)
         self.assertEqual(results["a", ""]["post"][1], [1])
 
+    def test_too_little_time_is_three_rounds(self):
+        results = self.hold(contest.Contestant("a", COUNTS), seconds=1e-9,
+                            workload=workloads.plain("post"))
+        self.assertEqual(len(results["a", ""]["post"][1]), contest.LEAST_ROUNDS)
+
     def test_when_all_time_is_over_nothing_is_begun(self):
         results = self.hold(contest.Contestant("a", COUNTS), over=lambda: True)
         self.assertEqual((results, self.complaints), ({}, ["post: no time left"]))
