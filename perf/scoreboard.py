@@ -176,6 +176,11 @@ def write_json(board, about, path):
     path.write_text(f'{head},\n "figures": [\n{figures}\n]}}\n', encoding="utf-8")
 
 
+def read_json(path):
+    figures = json.loads(path.read_text(encoding="utf-8"))["figures"]
+    return [Samples.from_json(entry) for entry in figures]
+
+
 def report(board, about, where):
     """Writes table, samples and charts."""
     where.mkdir(parents=True, exist_ok=True)
@@ -201,6 +206,7 @@ def main():
         sys.exit(f"perf: no workload {unknown[0]} with peers; there are:\n"
                  + "\n".join(workloads.BY_NAME))
     start = time.monotonic()
+    old = read_json(options.compare) if options.compare else []
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("perf: told to end"))
     board = Scoreboard(options)
     board.build()
@@ -213,8 +219,6 @@ def main():
     if options.json:
         write_json(board, about, options.json)
     if options.compare:
-        old = json.loads(options.compare.read_text(encoding="utf-8"))["figures"]
-        old = [Samples.from_json(entry) for entry in old]
         print(comparison.as_text(comparison.compare(old, board.shown())))
     complain(f"took {time.monotonic() - start:.0f} s")
 
