@@ -228,6 +228,15 @@ search_randomly(const struct scenario *s, const struct settings *with, double se
            search_library(s, with, &uniform, "  random", &f);
 }
 
+/* What is left of the seconds since then, for two searches; a little at least. */
+static double
+half_of_the_rest(double seconds, double start)
+{
+    double rest = (seconds - (seconds_now() - start)) / 2;
+
+    return rest > seconds / 20 ? rest : seconds / 20;
+}
+
 /* First all; else few preemptions, then at random. Returns whether it is green. */
 static bool
 deepen(const struct scenario *s, const struct settings *with, const char *what,
@@ -240,6 +249,7 @@ deepen(const struct scenario *s, const struct settings *with, const char *what,
                          .sleep_sets = true,
                          .by_race = true,
                          .seconds = is_long ? long_seconds : seconds / 2};
+    double start = seconds_now();
     struct found f;
 
     if (!search_library(s, with, &all, what, &f))
@@ -249,7 +259,7 @@ deepen(const struct scenario *s, const struct settings *with, const char *what,
         return true;
     if (!is_long)
         return search_bounded(s, with, 3, seconds / 10) &&
-               search_randomly(s, with, seconds / 10, 0);
+               search_randomly(s, with, half_of_the_rest(seconds, start), 0);
     if (with->rare != 0 || with->failing != 0)
         return search_randomly(s, with, 0, LONG_RUNS / 10);
     in_order.stale = 0;
