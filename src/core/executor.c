@@ -252,7 +252,7 @@ close_in(vow_executor *on, struct home *home, vow_close_mode mode)
     do {
         if (before >= now)
             return;
-    } while (!vowi_cas_acq_rel(&home->mode, &before, now)); /* [mode] */
+    } while (!vowi_cas_release(&home->mode, &before, now)); /* [mode] */
     if (vowi_or_acq_rel(&home->timers, 0) != 0)             /* [armed] */
         vowi_timers_revoke(on);
     if (mode == VOW_CANCEL_QUEUED)

@@ -157,6 +157,7 @@ static struct shared {
     unsigned scenarios, exhausted; /* without rare events */
     double schedules, seconds;
     double seconds_left;   /* of the budget, not given to a scenario yet */
+    double most;           /* what a scenario gets at most */
     unsigned left;         /* scenarios without their share */
     bool later[SCENARIOS]; /* of each that is asked for: not done in the first round */
     struct tally {
@@ -316,6 +317,8 @@ take_share(void)
 
     jobs_lock();
     share = total->seconds_left / total->left--;
+    if (share > total->most)
+        share = total->most;
     total->seconds_left -= share;
     jobs_unlock();
     return share;
@@ -532,9 +535,12 @@ explore_kind(enum scenario_kind kind, const char *title, double seconds, char **
     choose_items(kind, names);
     if (item_count != 0)
         printf("%s\n", title);
+    /* In the first round no more than the same for all: what is left is for the second. */
     total->seconds_left = seconds * (jobs < item_count ? jobs : item_count);
+    total->most = item_count != 0 ? total->seconds_left / item_count : 0;
     red = explore_round();
     keep_late_items();
+    total->most = total->seconds_left;
     return red + explore_round();
 }
 
