@@ -25,10 +25,10 @@
 const struct vowi_shape vowi_shapes[] = {
     [VOWI_BARE >> VOWI_KIND_BITS] = {offsetof(struct vowi_bare, state),
                                      sizeof(struct vowi_bare)},
-    [VOWI_TASK >> VOWI_KIND_BITS] = {offsetof(struct vowi_job, state),
-                                     sizeof(struct vowi_job)},
-    [VOWI_STEP >> VOWI_KIND_BITS] = {offsetof(struct vowi_step, state),
-                                     sizeof(struct vowi_step)},
+    [VOWI_TASK >>
+        VOWI_KIND_BITS] = {offsetof(struct vowi_job, state), sizeof(struct vowi_job)},
+    [VOWI_STEP >>
+        VOWI_KIND_BITS] = {offsetof(struct vowi_step, state), sizeof(struct vowi_step)},
     [VOWI_STEP_IF >> VOWI_KIND_BITS] = {offsetof(struct vowi_step, state),
                                         sizeof(struct vowi_step_if)},
 };

@@ -34,7 +34,8 @@ vowi_free_shape(struct vowi_thread *t, struct vow_state *s, uint64_t refs)
 static inline void
 vowi_release_last(struct vowi_thread *t, struct vow_state *s, uint64_t mine)
 {
-    const uint64_t not_plain = VOWI_HAS_RECORD | VOWI_REJECTED | VOWI_STOPPABLE | VOWI_DELAY;
+    const uint64_t not_plain =
+        VOWI_HAS_RECORD | VOWI_REJECTED | VOWI_STOPPABLE | VOWI_DELAY;
     uint64_t refs = vowi_load_acquire(&s->refs); /* [release] */
 
     if (vowi_likely((refs & (VOWI_COUNTS | not_plain)) == mine &&
