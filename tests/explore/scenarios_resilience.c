@@ -149,9 +149,7 @@ SCENARIO(breaker_probes, 0, "two call when it has been open for long enough",
     end_breaker();
 }
 
-/* ---- a bulkhead --------------------------------------------------------------------------- */
-
-static vow_bulkhead *bulkhead;
+static vow_manual *m;
 
 static vow_result
 counts(void *ctx)
@@ -162,15 +160,43 @@ counts(void *ctx)
 }
 
 static void
-leaves(void)
+runs_all(void)
 {
-    vow_bulkhead_leave(bulkhead);
+    vow_manual_run(m);
 }
 
 static void
 cancels_f(void)
 {
     vow_future_cancel(f, NULL);
+}
+
+SCENARIO(breaker_call_cancel, 0, "a call is run by another thread as it is stopped",
+         EXPECTED("ran 1, code 0, 1 counts", "it ran"),
+         EXPECTED("ran 0, code 4096, 0 counts", "it was stopped first"))
+{
+    vow_breaker_metrics seen;
+
+    make_breaker();
+    m = vow_manual_new();
+    f = vow_breaker_call(breaker, vow_manual_executor(m), counts, VOW_NIL);
+    run_threads(runs_all, cancels_f);
+    seen = what_it_saw();
+    require(seen.successes + seen.cancelled == 1);
+    outcome("ran %d, code %d, %d counts", ran, code_of(f), (int)seen.successes);
+    vow_ignore(f);
+    vow_manual_unref(m);
+    end_breaker();
+}
+
+/* ---- a bulkhead --------------------------------------------------------------------------- */
+
+static vow_bulkhead *bulkhead;
+
+static void
+leaves(void)
+{
+    vow_bulkhead_leave(bulkhead);
 }
 
 static void
@@ -319,8 +345,6 @@ rejects_second(void)
 {
     vow_promise_reject(q, vow_error_new(5, "x"));
 }
-
-static vow_manual *m;
 
 static void
 begin_both(void)
