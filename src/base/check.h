@@ -19,7 +19,7 @@ _Noreturn void vowi_fatal(const char *message);
 #endif
 
 /* For what is one function for each of a few constants. */
-#define VOWI_INLINE static inline __attribute__((always_inline))
+#define VOWI_INLINE   static inline __attribute__((always_inline))
 #define VOWI_NOINLINE __attribute__((noinline))
 
 #define vowi_likely(condition)   __builtin_expect(!!(condition), 1)
