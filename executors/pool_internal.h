@@ -42,7 +42,7 @@
 #define VOWI_INJECT_BATCH 32
 #endif
 
-/* Of how many picks one asks the injected list first. A prime, as Go's 61. */
+/* Of how many picks at least one asks the injected list first. A prime, as Go's 61. */
 #ifndef VOWI_INJECT_EVERY
 #define VOWI_INJECT_EVERY 61
 #endif
@@ -92,7 +92,7 @@ struct vowi_worker {
     bool spare;
     bool searching;
     bool again;     /* its last task wants another turn: what others have comes first */
-    unsigned picks; /* of normal tasks */
+    unsigned round; /* picks until it asks the injected first */
     unsigned char passed[VOWI_LEVELS]; /* how often in a row it passed each over */
     uint32_t random;
     _Atomic(const vow_task *) stolen; /* what it runs, if it was stolen; compared only */

@@ -4,9 +4,13 @@
  *
  * Between tasks a worker takes the oldest of its deque, then the injected, then
  * steals one from another. Only a wait takes the young end: last in, first out
- * between tasks would starve what is older for ever. Every VOWI_INJECT_EVERY picks
- * the injected come first, so that a deque which feeds itself starves nobody. A task in
- * another turn (vow_yield_task) comes after all of them. All that is of normal work; other priorities are in pool_levels.c.
+ * between tasks would starve what is older for ever. Once in a round the injected come
+ * first. A round is what the worker's own deque held when the last one ended: so who
+ * feeds that deque from inside is served no sooner than who posts from outside, whose
+ * turn would be the later the longer those tasks are, were it counted in picks alone. A
+ * long deque is cut into rounds of VOWI_INJECT_EVERY. A task in another turn
+ * (vow_yield_task) comes after all of them. All that is of normal work; other priorities
+ * are in pool_levels.c.
  */
 #include "base/buggify.h"
 #include "pool_internal.h"
@@ -309,6 +313,20 @@ take_shared(struct vowi_pool *p, struct vowi_worker *w)
     return task != NULL ? task : vowi_level_take(p, VOW_NORMAL);
 }
 
+/* A round ends with what comes from outside. What a task posts as it returns is next, also
+ * if the deque was empty before it. */
+static vow_task *
+end_round(struct vowi_pool *p, struct vowi_worker *w)
+{
+    vow_task *task = take_shared(p, w);
+    int64_t own = vowi_deque_count(&w->deque);
+
+    if (own < 1)
+        own = 1;
+    w->round = own < VOWI_INJECT_EVERY ? (unsigned)own : VOWI_INJECT_EVERY - 1;
+    return task;
+}
+
 /* After a task that wants another turn: it waits behind what the others have, too. */
 static vow_task *
 pick_from_others(struct vowi_pool *p, struct vowi_worker *w)
@@ -326,12 +344,14 @@ vowi_worker_pick_normal(struct vowi_pool *p, struct vowi_worker *w)
 
     if (vowi_unlikely(w->again))
         task = pick_from_others(p, w);
-    else if (++w->picks % VOWI_INJECT_EVERY == 0)
-        task = take_shared(p, w);
+    else if (w->round == 0)
+        task = end_round(p, w);
+    else
+        w->round--;
     if (task == NULL)
         task = vowi_deque_steal(&w->deque);
     if (task == NULL)
-        task = take_shared(p, w);
+        task = end_round(p, w);
     if (task == NULL)
         task = steal(p, w);
     return task;

@@ -1103,6 +1103,54 @@ VOW_CASE(task_that_feeds_itself_does_not_starve_the_others)
     assert_int_equal(f.running, 0);
 }
 
+/* Three tasks that submit themselves again, one of which lets somebody outside post. */
+struct round {
+    struct feeder feeder;
+    struct gate gate;
+    int turns_then; /* when the task from outside ran */
+};
+
+static vow_result
+stop_at_gate(void *ctx)
+{
+    struct round *r = ctx;
+
+    return wait_at_gate(&r->gate);
+}
+
+static vow_result
+note_turns(void *ctx)
+{
+    struct round *r = ctx;
+
+    r->turns_then = atomic_load(&r->feeder.turns);
+    atomic_store(&r->feeder.stop, 1);
+    return vow_ok(VOW_NIL);
+}
+
+/* What is in the deque of the only worker is as old as it can be: after that, outside. */
+VOW_CASE(task_from_outside_comes_a_round_after_those_that_feed_themselves)
+{
+    enum { FEEDERS = 3 };
+    struct round r = {.feeder = {.pool = pool_new(1), .running = FEEDERS}};
+    vow_future *gate;
+    int turns;
+
+    for (int i = 0; i < FEEDERS; i++)
+        vow_unref(vow_submit(r.feeder.pool, feed, vow_ptr(&r.feeder)));
+    await_flag(&r.feeder.turns, 100);
+    gate = vow_submit(r.feeder.pool, stop_at_gate, vow_ptr(&r));
+    await_flag(&r.gate.entered, 1);
+    turns = atomic_load(&r.feeder.turns);
+    vow_unref(vow_submit(r.feeder.pool, note_turns, vow_ptr(&r)));
+    atomic_store(&r.gate.open, 1);
+    vow_unref(gate);
+    pool_free(r.feeder.pool);
+
+    assert_in_range(r.turns_then, turns, turns + FEEDERS);
+    assert_int_equal(r.feeder.running, 0);
+}
+
 static void
 check_level(vow_executor *pool, int level)
 {
@@ -1420,6 +1468,7 @@ main(void)
         vow_test(tasks_from_outside_run_in_order_on_one_worker),
         vow_test(tasks_of_one_worker_run_oldest_first),
         vow_test(task_that_feeds_itself_does_not_starve_the_others),
+        vow_test(task_from_outside_comes_a_round_after_those_that_feed_themselves),
         vow_test(task_of_idle_priority_is_not_starved_for_ever),
         vow_test(stats_count_tasks_exactly_when_idle),
         vow_test(stats_of_an_older_caller_are_filled_as_far_as_they_go),
