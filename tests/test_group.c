@@ -231,6 +231,28 @@ VOW_CASE(join_is_the_same_for_each_handle)
     assert_join(f[1], 0);
 }
 
+static vow_result
+takes_handles(void *group)
+{
+    vow_group_unref(vow_group_ref(group));
+    vow_unref(vow_group_join(vow_group_ref(group)));
+    return vow_ok(VOW_NIL);
+}
+
+VOW_CASE(child_takes_a_handle_after_the_last_has_gone)
+{
+    vow_group *g = vow_group_new(NULL);
+    vow_future *f;
+
+    begin();
+    vow_group_post(g, on, takes_handles, vow_ptr(g));
+    vow_group_post(g, on, takes_handles, vow_ptr(g));
+    f = vow_group_join(g);
+    vow_manual_run(manual);
+    assert_join(f, 0);
+    end();
+}
+
 VOW_CASE(group_without_memory_lets_go_of_all)
 {
     vow_promise *p = vow_promise_new();
@@ -1328,6 +1350,7 @@ main(void)
         vow_test(child_of_submit_has_a_value),
         vow_test(child_ends_with_what_it_follows),
         vow_test(join_is_the_same_for_each_handle),
+        vow_test(child_takes_a_handle_after_the_last_has_gone),
         vow_test(group_without_memory_lets_go_of_all),
         vow_test(first_error_cancels_the_rest),
         vow_test(join_waits_for_those_that_were_cancelled),

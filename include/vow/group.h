@@ -93,7 +93,8 @@ typedef struct vow_group_options {
 vow_group *vow_group_new(const vow_group_options *opt) VOW_MUST_USE;
 
 /**
- * Takes another reference to a group, for somebody who is no child of it.
+ * Takes another reference to a group, for somebody who is no child of it. A child may take
+ * one until it has settled, also if all others have gone.
  *
  * @param g   borrowed; may be NULL
  * @return    owned; @p g itself

@@ -347,11 +347,12 @@ vow_group_join(vow_group *g)
     return f;
 }
 
+/* A child may ask when all handles have gone: its own reference keeps the memory. */
 vow_group *
 vow_group_ref(vow_group *g)
 {
-    if (g != NULL)
-        vowi_refs_take(&g->handles);
+    if (g != NULL && vowi_refs_take_anew(&g->handles))
+        vowi_refs_take(&g->refs);
     return g;
 }
 

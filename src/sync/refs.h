@@ -33,6 +33,21 @@ vowi_refs_take(struct vowi_refs *r)
         vowi_fatal("an object is referenced two thousand million times");
 }
 
+/*
+ * For a count that may have come to zero, of an object that something else keeps: returns
+ * whether this is the only one now. Who gives it up again gives up what comes with it.
+ */
+static inline bool
+vowi_refs_take_anew(struct vowi_refs *r)
+{
+    /* relaxed: what keeps the object gives the caller an order */
+    unsigned before = vowi_add_relaxed(&r->count, 1);
+
+    if (before >= UINT_MAX / 2)
+        vowi_fatal("an object is referenced two thousand million times");
+    return before == 0;
+}
+
 /* Returns whether that was the last one. */
 static inline bool
 vowi_refs_drop(struct vowi_refs *r)

@@ -202,6 +202,23 @@ SCENARIO(group_settle_join, 0, "the last child settles as the group is joined",
     outcome("%s", how_it_ended());
 }
 
+/* The child's own thread, until it settles. */
+static void
+takes_a_handle_and_settles(void)
+{
+    vow_group_unref(vow_group_ref(group));
+    fulfills_p();
+}
+
+SCENARIO(group_child_ref_join, 0, "a child takes a handle as the last one is joined",
+         EXPECTED("done", "whichever was last"))
+{
+    make(0);
+    run_threads(takes_a_handle_and_settles, joins);
+    require(dropped_p == 1);
+    outcome("%s", how_it_ended());
+}
+
 SCENARIO(group_settle_get, 0, "a thread sleeps for a group, and lets go of it",
          EXPECTED("done, dropped 1", "whichever was first"))
 {
