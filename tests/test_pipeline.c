@@ -864,6 +864,68 @@ VOW_CASE(drained_it_finishes_what_is_in_flight)
     assert_drops(3);
 }
 
+/* ---- drawing ---------------------------------------------------------------------- */
+
+static struct {
+    vow_manual *manual;
+    vow_pipeline *pipeline;
+    uint64_t drawn; /* when the second item was told of */
+} meanwhile;
+
+/* Takes as long as others need to do what they can. */
+static void
+sink_that_takes_long(size_t index, vow_value v, void *ctx)
+{
+    vow_manual_run(meanwhile.manual);
+    if (index == 1)
+        meanwhile.drawn = figures_of(meanwhile.pipeline).drawn;
+    sink(index, v, ctx);
+}
+
+static void
+fill_while_one_tells(const vow_feed *feed, size_t n)
+{
+    const vow_stage stages[] = {
+        VOW_STAGE(.on = vow_manual_executor(meanwhile.manual), .fn = hold, .width = 2)};
+    vow_future *f;
+
+    meanwhile.pipeline = vow_pipeline_new(
+        &VOW_PIPELINE_OPTIONS(.sink = sink_that_takes_long, .ctx = &batch), feed, stages,
+        1);
+    f = vow_pipeline_future(meanwhile.pipeline);
+    vow_manual_run(meanwhile.manual);
+    let_go(1);
+    let_go(0); /* both are told of in one go */
+    assert_int_equal(meanwhile.drawn, 3);
+    for (size_t i = 2; i < n; i++) {
+        vow_manual_run(meanwhile.manual);
+        let_go(i);
+    }
+    vow_manual_run(meanwhile.manual);
+    assert_int_equal(vow_future_status(f), VOW_FULFILLED);
+    vow_unref(f);
+    vow_pipeline_unref(meanwhile.pipeline);
+    assert_drops(n);
+}
+
+VOW_CASE(places_are_filled_while_one_tells)
+{
+    vow_channel *c = vow_channel_new(6);
+
+    meanwhile.manual = vow_manual_new();
+    begin(6);
+    fill_while_one_tells(&VOW_FEED(.items = items(6), .n = 6), 6);
+    begin(6);
+    fill_while_one_tells(&NEXT, 6);
+    begin(6);
+    for (size_t i = 0; i < 6; i++)
+        assert_int_equal(vow_channel_try_send(c, item(i)), 0);
+    vow_channel_close(c);
+    fill_while_one_tells(&VOW_FEED(.channel = c), 6);
+    vow_channel_unref(c);
+    vow_manual_unref(meanwhile.manual);
+}
+
 /* ---- channels ---------------------------------------------------------------------- */
 
 VOW_CASE(sends_wait_for_room)
@@ -1020,11 +1082,15 @@ VOW_CASE(refused_items_have_failed)
     const vow_stage skips[] = {
         VOW_STAGE(.on = &on, .fn = pass, .width = 2, .on_error = VOW_STAGE_SKIP)};
     const vow_stage stops[] = {VOW_STAGE(.on = &on, .fn = pass)};
+    vow_manual *draws = vow_manual_new(); /* so that what is refused are items */
     vow_future *f;
 
     begin(20);
-    f = vow_pipeline_run(TELL(.token = NULL), &VOW_FEED(.items = items(20), .n = 20),
-                         skips, 1);
+    f = vow_pipeline_run(
+        TELL(.token = NULL),
+        &VOW_FEED(.items = items(20), .n = 20, .on = vow_manual_executor(draws)), skips,
+        1);
+    vow_manual_run(draws);
     assert_int_equal(vow_get(f).value.as.u64, 10);
     assert_int_equal(batch.reported, 10);
     assert_int_equal(batch.code, VOW_E_LIMIT);
@@ -1034,6 +1100,46 @@ VOW_CASE(refused_items_have_failed)
     f = vow_pipeline_run(TELL(.token = NULL), &VOW_FEED(.items = items(20), .n = 20),
                          stops, 1);
     assert_int_equal(vow_error_code(vow_get(f).error), VOW_E_LIMIT);
+    vow_unref(f);
+    assert_drops(20);
+    vow_manual_unref(draws);
+}
+
+/* Takes the first tasks, and runs them when it is told to. */
+struct limited_executor {
+    vow_executor executor;
+    size_t room;
+    vow_task *first;
+};
+
+static int
+take_few(vow_executor *self, vow_task *task)
+{
+    struct limited_executor *limited = (struct limited_executor *)(void *)self;
+
+    if (limited->room == 0)
+        return VOW_E_LIMIT;
+    limited->room--;
+    limited->first = task;
+    return 0;
+}
+
+VOW_CASE(array_is_drawn_though_its_drawer_is_refused)
+{
+    static const vow_executor_ops ops = {.size = sizeof ops, .post = take_few};
+    struct limited_executor on = {.executor = {.ops = &ops}, .room = 1};
+    const vow_stage stages[] = {
+        VOW_STAGE(.on = &on.executor, .fn = pass, .on_error = VOW_STAGE_SKIP)};
+    vow_future *f;
+
+    begin(20);
+    f = vow_pipeline_run(TELL(.token = NULL), &VOW_FEED(.items = items(20), .n = 20),
+                         stages, 1);
+    on.first->run(on.first, 0);
+    assert_int_equal(vow_future_status(f), VOW_FULFILLED);
+    assert_int_equal(vow_get(f).value.as.u64, 1);
+    assert_int_equal(batch.reported, 19);
+    assert_int_equal(batch.code, VOW_E_LIMIT);
     vow_unref(f);
     assert_drops(20);
 }
@@ -1293,6 +1399,7 @@ main(void)
         vow_test(fired_token_lets_nothing_start),
         vow_test(error_asks_what_others_follow_to_stop),
         vow_test(drained_it_finishes_what_is_in_flight),
+        vow_test(places_are_filled_while_one_tells),
         vow_test(sends_wait_for_room),
         vow_test(stopped_it_leaves_the_channel_alone),
         vow_test(closed_channel_ends_at_once),
@@ -1300,6 +1407,7 @@ main(void)
         vow_test(feed_whose_executor_is_closed_stops_it),
         vow_test(executor_that_cancels_what_is_queued_ends_it),
         vow_test(refused_items_have_failed),
+        vow_test(array_is_drawn_though_its_drawer_is_refused),
         vow_test(nested_on_one_pool_they_do_not_wait_for_each_other),
         vow_test(thread_that_exits_inside_fails_its_item),
         vow_test(executor_that_nobody_else_holds_lasts_as_long),

@@ -93,7 +93,8 @@ typedef struct vow_feed {
     vow_next_fn *next; /**< gives the next item, one call at a time, when there is room
                                  for it; must return */
     vow_value ctx;     /**< of next; consumed: dropped when nothing is drawn any more */
-    vow_executor *on;  /**< of next; shared; NULL: that of the first stage */
+    vow_executor *on;  /**< of next; what is to be drawn while others are told of is drawn
+                              there as well; shared; NULL: that of the first stage */
     vow_channel *channel; /**< shared: items are received, one at a time, until it is
                                  closed and empty; what was not received stays there */
 } vow_feed;

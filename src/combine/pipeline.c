@@ -345,7 +345,7 @@ listen(vow_pipeline *p)
 static void
 keep_what_is_shared(vow_pipeline *p)
 {
-    if (p->feed.next != NULL && p->feed.on == NULL)
+    if (p->feed.on == NULL)
         p->feed.on = p->stages[0].on;
     vow_executor_ref(p->feed.on);
     vow_channel_ref(p->feed.channel);

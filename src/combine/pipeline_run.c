@@ -360,13 +360,14 @@ run_drawer(vow_task *task, int why)
 {
     vow_pipeline *p = vowi_container_of(task, struct vow_pipeline, drawer.task);
 
-    if (why == 0)
+    if (why == 0 || p->feed.next == NULL)
         draw(p);
     else
         stop_drawing(p, why);
 }
 
-/* With the use of the caller's. What is the user's runs where he has said. */
+/* With the use of the caller's. What is the user's runs where he has said; what is not may
+ * run here, if it is refused there. */
 static void
 begin_to_draw(vow_pipeline *p, const struct vowi_todo *todo)
 {
@@ -380,6 +381,8 @@ begin_to_draw(vow_pipeline *p, const struct vowi_todo *todo)
     }
     task_init(&p->drawer.task, run_drawer);
     why = vow_post_task(p->feed.on, &p->drawer.task);
+    if (why != 0 && p->feed.next == NULL)
+        why = vow_post_task(NULL, &p->drawer.task);
     if (why != 0)
         stop_drawing(p, why);
 }
