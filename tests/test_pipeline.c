@@ -1043,6 +1043,37 @@ VOW_CASE(feed_whose_executor_is_closed_stops_it)
     vow_executor_unref(pool);
 }
 
+VOW_CASE(drained_it_does_not_need_the_executor_of_its_feed)
+{
+    vow_manual *m = vow_manual_new();
+    vow_executor *on = vow_manual_executor(m);
+    const vow_stage stages[] = {VOW_STAGE(.fn = hold, .width = 2)};
+    vow_pipeline *p;
+    vow_future *f;
+
+    begin(9);
+    p = vow_pipeline_new(
+        TELL(.token = NULL),
+        &VOW_FEED(.next = next, .ctx = drop_value(&batch.ctx[3]), .on = on), stages, 1);
+    f = vow_pipeline_future(p);
+    vow_manual_run(m);
+    let_go(0); /* and there is room: to be drawn there */
+    vow_pipeline_drain(p);
+    vow_unref(vow_executor_close(on, VOW_CANCEL_QUEUED));
+    vow_manual_run(m);
+    assert_int_equal(vow_future_status(f), VOW_PENDING);
+    let_go(1);
+    assert_int_equal(vow_future_status(f), VOW_FULFILLED);
+    assert_int_equal(vow_get(f).value.as.u64, 2);
+    assert_int_equal(batch.dropped, 0);
+    assert_int_equal(batch.given, 2);
+    assert_int_equal(drop_count(&batch.ctx[3]), 1);
+    vow_unref(f);
+    vow_pipeline_unref(p);
+    vow_manual_unref(m);
+    assert_drops(2);
+}
+
 VOW_CASE(executor_that_cancels_what_is_queued_ends_it)
 {
     vow_manual *m = vow_manual_new();
@@ -1405,6 +1436,7 @@ main(void)
         vow_test(closed_channel_ends_at_once),
         vow_test(closed_executor_stops_it),
         vow_test(feed_whose_executor_is_closed_stops_it),
+        vow_test(drained_it_does_not_need_the_executor_of_its_feed),
         vow_test(executor_that_cancels_what_is_queued_ends_it),
         vow_test(refused_items_have_failed),
         vow_test(array_is_drawn_though_its_drawer_is_refused),

@@ -339,7 +339,8 @@ draw(vow_pipeline *p)
     draw_from(p, enter(p, NULL, LATER, VOW_NIL, true));
 }
 
-/* Nobody draws any more: the feed's executor is closed. */
+/* Nobody draws any more: the feed's executor is closed. If the feed has been ended, what is
+ * in flight does not need it. */
 static void
 stop_drawing(vow_pipeline *p, int why)
 {
@@ -348,7 +349,8 @@ stop_drawing(vow_pipeline *p, int why)
 
     vowi_lock_acquire(&p->lock);
     p->drawing = false;
-    vowi_pipeline_stop_locked(p, error, true, -1, &todo);
+    if (!p->exhausted)
+        vowi_pipeline_stop_locked(p, error, true, -1, &todo);
     vowi_pipeline_decide_locked(p, &todo);
     vowi_lock_release(&p->lock);
     vow_error_unref(error);
