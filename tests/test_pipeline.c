@@ -575,6 +575,78 @@ VOW_CASE(diverted_items_are_handed_on)
     vow_pipeline_unref(p);
 }
 
+/* Of stages in which nothing was dropped, but for what failed. */
+static void
+assert_stages_add_up(vow_pipeline *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        vow_stage_figures f = stage_figures_of(p, i);
+
+        assert_int_equal(f.in, f.out + f.failed + f.in_flight);
+    }
+}
+
+static vow_pipeline *asked; /* while it tells */
+
+static void
+sink_that_asks(size_t index, vow_value v, void *ctx)
+{
+    assert_stages_add_up(asked, 3);
+    sink(index, v, ctx);
+}
+
+static void
+report_that_asks(const vow_failed_item *failed, void *ctx)
+{
+    assert_stages_add_up(asked, 3);
+    report(failed, ctx);
+}
+
+static void
+dropped_that_asks(size_t index, vow_value v, void *ctx)
+{
+    assert_stages_add_up(asked, 3);
+    dropped(index, v, ctx);
+}
+
+static void
+run_and_ask(int on_error, uint64_t out)
+{
+    vow_manual *m = vow_manual_new();
+    vow_executor *on = vow_manual_executor(m);
+    const vow_stage stages[] = {VOW_STAGE(.on = on, .fn = pass),
+                                VOW_STAGE(.on = on, .fn = fails, .on_error = on_error),
+                                VOW_STAGE(.on = on, .fn = pass)};
+    vow_future *f;
+
+    batch.fails_at = 2;
+    asked = vow_pipeline_new(
+        &VOW_PIPELINE_OPTIONS(.sink = sink_that_asks, .report = report_that_asks,
+                              .dropped = dropped_that_asks, .ctx = &batch),
+        &NEXT, stages, 3);
+    f = vow_pipeline_future(asked);
+    vow_manual_run(m);
+    assert_int_not_equal(vow_future_status(f), VOW_PENDING);
+    assert_int_equal(stage_figures_of(asked, 1).failed, 1);
+    assert_int_equal(stage_figures_of(asked, 1).out, out);
+    assert_int_equal(stage_figures_of(asked, 2).out, out);
+    vow_ignore(f);
+    vow_pipeline_unref(asked);
+    vow_manual_unref(m);
+}
+
+VOW_CASE(figures_of_a_stage_add_up_while_it_tells)
+{
+    begin(9);
+    run_and_ask(VOW_STAGE_SKIP, 8);
+    assert_int_equal(batch.told, 8);
+    assert_drops(9);
+    begin(3);
+    run_and_ask(VOW_STAGE_STOP, 2); /* the one that stops it is the last */
+    assert_int_equal(batch.dropped, 1);
+    assert_drops(3);
+}
+
 VOW_CASE(nonsense_is_invalid)
 {
     const vow_stage no_function[] = {VOW_STAGE(.ctx = drop_value(&batch.ctx[0]))};
@@ -1421,6 +1493,7 @@ main(void)
         vow_test(error_stops_and_says_which_item),
         vow_test(skipped_items_are_reported),
         vow_test(diverted_items_are_handed_on),
+        vow_test(figures_of_a_stage_add_up_while_it_tells),
         vow_test(nonsense_is_invalid),
         vow_test(what_was_followed_is_owned_or_shared),
         vow_test(results_are_read_as_those_of_steps),

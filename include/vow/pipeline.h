@@ -209,12 +209,15 @@ typedef struct vow_pipeline_figures {
     uint64_t places;    /**< the sum of widths and buffers */
 } vow_pipeline_figures;
 
-/** What a stage has done. in = out + failed + in_flight, and what was dropped in it. */
+/** What a stage has done. in = out + failed + in_flight, and what was dropped in it without
+ *  having failed: an item counts as one of these, as among those of the pipeline, when it
+ *  has been told of. */
 typedef struct vow_stage_figures {
     size_t size;        /**< set to sizeof(vow_stage_figures) by the caller */
     uint64_t in;        /**< items that came in */
     uint64_t out;       /**< items that went on, or to .sink */
-    uint64_t failed;    /**< items that it failed for */
+    uint64_t failed;    /**< items that it failed for, the one that stopped the pipeline
+                             included, which is dropped */
     uint64_t in_flight; /**< items that have a place */
     uint64_t running;   /**< of them, those in its function, or in what that follows */
     uint64_t ready;     /**< of them, those that wait to go on: the next stage is slow, or

@@ -65,6 +65,7 @@ struct vowi_place {
 
     /* Guarded by the pipeline's lock. */
     enum vowi_place_state state;
+    bool failed; /* its function, before all was stopped: counted when told of */
     struct vowi_link line; /* in its stage's */
     struct vowi_link turn; /* in one of the other lists */
     vow_future *follow;    /* what its function returned, until that has settled */

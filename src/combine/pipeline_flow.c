@@ -59,6 +59,7 @@ come_in_locked(struct vowi_place *place, struct vowi_item item)
     vow_stage_figures *f = &s->figures;
 
     place->item = item;
+    place->failed = false;
     place->state = VOWI_PLACE_WAITING;
     vowi_list_push(&s->line, &place->line);
     vowi_list_push(&s->waiting, &place->turn);
@@ -97,9 +98,13 @@ vowi_pipeline_next_end_locked(vow_pipeline *p)
 void
 vowi_pipeline_told_locked(vow_pipeline *p, struct vowi_place *place)
 {
+    vow_stage_figures *f = &place->stage->figures;
+
     p->ends[place->fate]++;
     p->figures.in_flight--;
-    place->stage->figures.in_flight--;
+    f->in_flight--;
+    f->out += place->fate == VOWI_FINISHED;
+    f->failed += place->failed;
     give_back_locked(p, place);
 }
 
@@ -148,7 +153,6 @@ take_out_locked(struct vowi_stage *s)
         vowi_list_remove(&place->turn);
     }
     s->figures.ready--;
-    s->figures.out++;
     return place;
 }
 
@@ -169,6 +173,7 @@ leave_locked(vow_pipeline *p, struct vowi_stage *s)
         tell_locked(p, place, VOWI_FINISHED, NULL);
         return true;
     }
+    s->figures.out++;
     s->figures.in_flight--;
     come_in_locked(to, place->item);
     give_back_locked(p, place);
@@ -287,7 +292,7 @@ vowi_pipeline_failed_locked(vow_pipeline *p, struct vowi_place *place, vow_error
 
     s->running--;
     if (!p->stopped) {
-        s->figures.failed++;
+        place->failed = true;
         if (closed || s->on_error == VOW_STAGE_STOP)
             vowi_pipeline_stop_locked(p, error, true, (int64_t)place->item.index, todo);
     }
