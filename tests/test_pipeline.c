@@ -832,6 +832,39 @@ VOW_CASE(cancelled_result_settles_when_all_is_at_rest)
     vow_pipeline_unref(p);
 }
 
+VOW_CASE(letting_go_of_the_result_stops_it_if_there_is_no_handle)
+{
+    const vow_stage stages[] = {VOW_STAGE(.fn = hold_on)};
+
+    for (int handle = 0; handle < 2; handle++) {
+        vow_source *source = vow_source_new();
+        vow_token *token = vow_source_token(source);
+        vow_pipeline *p;
+        vow_future *f;
+
+        begin(2);
+        p = vow_pipeline_new(TELL(.token = NULL), &NEXT, stages, 1);
+        f = vow_with_token(vow_pipeline_future(p), token);
+        if (!handle) {
+            vow_pipeline_unref(p);
+            p = NULL;
+        }
+        vow_source_cancel(source, NULL);
+        assert_int_equal(vow_error_code(vow_get(f).error), VOW_E_CANCELLED);
+        assert_int_equal(batch.held, !handle);
+        let_go(0);
+        if (handle)
+            let_go(1);
+        assert_int_equal(batch.told, handle ? 2 : 0);
+        assert_int_equal(batch.dropped, !handle);
+        assert_drops(batch.given);
+        vow_pipeline_unref(p);
+        vow_unref(f);
+        vow_token_unref(token);
+        vow_source_unref(source);
+    }
+}
+
 static vow_result
 wait_for_a_request(vow_value v, void *ctx)
 {
@@ -1499,6 +1532,7 @@ main(void)
         vow_test(results_are_read_as_those_of_steps),
         vow_test(stage_gets_no_second_turn),
         vow_test(cancelled_result_settles_when_all_is_at_rest),
+        vow_test(letting_go_of_the_result_stops_it_if_there_is_no_handle),
         vow_test(running_functions_see_a_token_fire),
         vow_test(fired_token_lets_nothing_start),
         vow_test(error_asks_what_others_follow_to_stop),

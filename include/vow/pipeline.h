@@ -125,8 +125,14 @@ typedef void vow_dropped_fn(size_t index, vow_value item, void *ctx);
 
 /**
  * How to run a pipeline; see VOW_PIPELINE_OPTIONS. The functions are called one at a time,
- * on a thread that has ended an item, and must return; while one of them runs, its item
- * keeps its place. What takes long belongs in a last stage with a width of 1.
+ * and must return; while one of them runs, its item keeps its place. What takes long belongs
+ * in a last stage with a width of 1.
+ *
+ * They are called on a thread that has ended an item. That is one which ran a stage, or
+ * settled what a stage follows; one that called vow_pipeline_new or vow_pipeline_drain, or
+ * sent to the feed's channel or closed it, if stages are inline or refuse; and, for .dropped,
+ * whoever cancels the result, fires the token, or closes an executor. Who does one of these
+ * must hold no lock that the functions take.
  */
 typedef struct vow_pipeline_options {
     size_t size;             /**< of this struct: the macro sets it */
@@ -159,7 +165,7 @@ typedef struct vow_pipeline_options {
  *                while there is no .divert, the result is VOW_E_INVALID
  * @return        owned; NULL if memory ran out, and then nothing runs and all was dropped
  * @contract      any thread; never blocks; allocates all that there will be; may run what
- *                is inline before it returns
+ *                is inline before it returns, and the functions of the options with it
  */
 vow_pipeline *vow_pipeline_new(const vow_pipeline_options *opt, const vow_feed *feed,
                                const vow_stage *stages, size_t n) VOW_MUST_USE;
@@ -168,8 +174,10 @@ vow_pipeline *vow_pipeline_new(const vow_pipeline_options *opt, const vow_feed *
  * Returns the result of a pipeline.
  *
  * @param p   borrowed; NULL has run out of memory
- * @return    owned; settles when all has come to rest: see above. To cancel it stops the
- *            pipeline, and it stays pending until then
+ * @return    owned; settles when all has come to rest: see above. vow_future_cancel of it
+ *            stops the pipeline, and it stays pending until then. A vow_pipeline holds it as
+ *            well: so who merely lets go of it (vow_unref, vow_timeout, vow_with_token, a race
+ *            that is lost) stops nothing as long as there is a handle
  * @contract  any thread; never blocks; no memory; runs no user code
  */
 vow_future *vow_pipeline_future(vow_pipeline *p) VOW_MUST_USE;
@@ -181,7 +189,8 @@ vow_future *vow_pipeline_future(vow_pipeline *p) VOW_MUST_USE;
  * @param feed    as for vow_pipeline_new
  * @param stages  as for vow_pipeline_new
  * @param n       as for vow_pipeline_new
- * @return        owned; as vow_pipeline_future; NULL if memory ran out
+ * @return        owned; as vow_pipeline_future, but that there is no handle: vow_timeout and
+ *                vow_with_token of it stop the pipeline; NULL if memory ran out
  * @contract      as vow_pipeline_new
  */
 vow_future *vow_pipeline_run(const vow_pipeline_options *opt, const vow_feed *feed,
@@ -192,7 +201,9 @@ vow_future *vow_pipeline_run(const vow_pipeline_options *opt, const vow_feed *fe
  * the feed's function that runs ends, and its item goes through as well.
  *
  * @param p   borrowed; may be NULL
- * @contract  any thread; never blocks; no memory; may run what is inline
+ * @contract  any thread; never blocks; no memory; may run what is inline: stages, and with
+ *            them .sink, .report, .divert, .dropped, .progress; and drops of items and
+ *            contexts, and steps on the result, if all is at rest
  */
 void vow_pipeline_drain(vow_pipeline *p);
 
