@@ -285,15 +285,26 @@ run_attempt(void *hedge)
     return h->fn(h->ctx.as.ptr);
 }
 
+/* The job takes over the reference to the context. */
 static vow_future *
 submit_attempt(struct hedge *h)
 {
     vowi_refs_take(&h->refs);
-    vowi_refs_take(&h->users);
     return vow_submit(h->on, run_attempt, vow_own(h, drop_job));
 }
 
-/* One more, unless it is over or there are enough. */
+/* Here and now; what goes on later keeps what it needs by itself. */
+static vow_future *
+call_attempt(struct hedge *h)
+{
+    vow_future *f = h->begin(h->ctx.as.ptr);
+
+    context_unref(h);
+    return f;
+}
+
+/* One more, unless it is over or there are enough: with a reference to the context, which
+ * must be taken while it is not over, as another one may end it the moment after. */
 static struct turn *
 begin_attempt(struct hedge *h)
 {
@@ -305,6 +316,7 @@ begin_attempt(struct hedge *h)
         w = &h->attempts[h->started++].run;
         w->begun = now;
         h->running++;
+        vowi_refs_take(&h->users);
     }
     vowi_lock_release(&h->lock);
     return w;
@@ -318,7 +330,7 @@ start(struct hedge *h)
 
     if (w == NULL)
         return;
-    f = h->begin != NULL ? h->begin(h->ctx.as.ptr) : submit_attempt(h);
+    f = h->begin != NULL ? call_attempt(h) : submit_attempt(h);
     wait_for(h, w, f, attempt_settled, drop_attempt);
 }
 

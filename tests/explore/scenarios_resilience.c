@@ -394,3 +394,50 @@ SCENARIO(hedge_win_cancel, 0, "an attempt works as the hedge is asked to stop",
     run_threads(fulfills_second, cancels_f);
     end_both();
 }
+
+static int context_dropped;
+
+static vow_result
+begins_with(void *dropped)
+{
+    require(*(int *)dropped == 0);
+    return begins(NULL);
+}
+
+static void
+drops_context(void *dropped)
+{
+    ++*(int *)dropped;
+}
+
+static void
+begin_one(void)
+{
+    m = vow_manual_new();
+    p = vow_promise_new();
+    q = vow_promise_new();
+    f = vow_hedge(NULL,
+                  &VOW_HEDGE_OPTIONS(.clock = vow_manual_clock(m), .delay = vow_ms(1)),
+                  begins_with, vow_own(&context_dropped, drops_context));
+    require(ran == 1);
+}
+
+static void
+begins_next(void)
+{
+    vow_manual_advance(m, vow_ms(1));
+}
+
+SCENARIO(hedge_begin_win, 0, "an attempt begins as the one before it works",
+         EXPECTED("ran 1, code 0", "too late to begin"),
+         EXPECTED("ran 2, code 0", "it was stopped"))
+{
+    begin_one();
+    run_threads(begins_next, fulfills_first);
+    require(context_dropped == 1);
+    outcome("ran %d, code %d", ran, code_of(f));
+    vow_ignore(f);
+    vow_promise_unref(p);
+    vow_promise_unref(q);
+    vow_manual_unref(m);
+}
