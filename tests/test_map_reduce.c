@@ -821,6 +821,31 @@ VOW_CASE(cancelled_items_drop_what_they_have)
     }
 }
 
+static vow_source *source_of_drop;
+
+static void
+drop_and_cancel(void *c)
+{
+    drop_it(c);
+    vow_source_cancel(source_of_drop, NULL);
+}
+
+VOW_CASE(cancel_as_the_items_have_ended_drops_the_value_once)
+{
+    vow_token *token;
+    vow_future *f;
+
+    begin();
+    source_of_drop = vow_source_new();
+    token = vow_source_token(source_of_drop);
+    f = vow_map_reduce(NULL, &VOW_MAP_OPTIONS(.token = token), items(1), 1, map_item,
+                       fold_spans, vow_own(&work.ctx, drop_and_cancel));
+    assert_failed(f, VOW_E_CANCELLED);
+    assert_items_dropped(1);
+    vow_token_unref(token);
+    vow_source_unref(source_of_drop);
+}
+
 VOW_CASE(closed_executor_ends_the_items)
 {
     for (int later = 0; later < 2; later++) {
@@ -934,6 +959,7 @@ main(void)
         vow_test(error_of_an_item_or_a_fold_stops_the_items),
         vow_test(future_of_an_item_that_fails_waits_for_those_in_flight),
         vow_test(cancelled_items_drop_what_they_have),
+        vow_test(cancel_as_the_items_have_ended_drops_the_value_once),
         vow_test(closed_executor_ends_the_items),
         vow_test(without_memory_everything_is_dropped_once),
     };

@@ -335,7 +335,8 @@ cancelled(vow_promise *p, const vow_error *reason, void *ctx)
     struct map *m = ctx;
 
     vowi_lock_acquire(&m->lock);
-    m->stopped = true;
+    if (!m->over) /* else conclude reads it, without the lock */
+        m->stopped = true;
     if (m->reason == NULL)
         m->reason = vow_error_ref(reason);
     vowi_lock_release(&m->lock);
