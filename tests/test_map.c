@@ -325,6 +325,39 @@ VOW_CASE(cancel_settles_at_once_and_starts_no_more)
     assert_int_equal(drops_of(9), 9);
 }
 
+static void
+count_progress(size_t done, size_t total, void *told)
+{
+    (void)total;
+    *(size_t *)told = done;
+}
+
+VOW_CASE(cancelled_map_tells_of_no_more_progress)
+{
+    size_t told = 0;
+    vow_future *f;
+
+    begin();
+    f = vow_map(
+        NULL,
+        &VOW_MAP_OPTIONS(.limit = 3, .progress = count_progress, .progress_ctx = &told),
+        items(9), 9, hold, ctx());
+    for (size_t i = 0; i < 3; i++)
+        vow_promise_on_cancel(batch.promise[i], NULL, goes_on, VOW_NIL);
+    let_go(0);
+    assert_int_equal(told, 1);
+    vow_future_cancel(f, NULL);
+    assert_int_equal(code_of(f), VOW_E_CANCELLED);
+    vow_unref(f);
+
+    let_go(1);
+    let_go(2);
+    vow_promise_unref(batch.promise[3]);
+    assert_int_equal(told, 1);
+    assert_int_equal(drop_count(&batch.ctx), 1);
+    assert_int_equal(drops_of(9), 9);
+}
+
 VOW_CASE(token_stops_a_map)
 {
     vow_source *source = vow_source_new();
@@ -742,6 +775,7 @@ main(void)
         vow_test(errors_are_results_if_asked),
         vow_test(item_that_is_returned_is_the_result),
         vow_test(cancel_settles_at_once_and_starts_no_more),
+        vow_test(cancelled_map_tells_of_no_more_progress),
         vow_test(token_stops_a_map),
         vow_test(closed_executor_refuses_the_items),
         vow_test(progress_counts_to_the_total),

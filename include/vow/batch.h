@@ -17,7 +17,8 @@
  *
  * To cancel the result settles it with VOW_E_CANCELLED at once; no item starts any
  * more, and those in flight are asked to stop. The context is dropped when the last
- * of them has ended: what they use belongs in it.
+ * of them has ended: what they use belongs in it. Of .each and .progress no call begins
+ * after that; one that is under way may still run when the cancelled result settles.
  */
 #ifndef VOW_BATCH_H
 #define VOW_BATCH_H
@@ -53,9 +54,9 @@ typedef struct vow_map_options {
     bool unordered;            /**< results in the order in which they come */
     vow_token *token;          /**< shared: cancels the result; NULL: none */
     vow_progress_fn *progress; /**< NULL: none */
-    void *progress_ctx;        /**< borrowed until the result has settled */
+    void *progress_ctx;        /**< borrowed until ctx has been dropped */
     vow_each_fn *each;         /**< takes the results, which are not kept; NULL: none */
-    void *each_ctx;            /**< borrowed until the result has settled */
+    void *each_ctx;            /**< borrowed until ctx has been dropped */
 } vow_map_options;
 
 /** Options for vow_map and its kin: &VOW_MAP_OPTIONS(.limit = 8). */
@@ -172,7 +173,7 @@ typedef bool vow_filter_fn(vow_value item, void *ctx);
  * says which item each of the results is.
  *
  * @param on     shared until the last item has ended; NULL is inline
- * @param opt    borrowed for the call; NULL is the defaults
+ * @param opt    borrowed for the call; NULL is the defaults; .each means nothing here
  * @param items  borrowed for the call, copied; each element consumed: kept as a result,
  *               or dropped
  * @param n      how many

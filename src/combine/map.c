@@ -279,12 +279,23 @@ conclude(struct map *m)
     map_unref(m);
 }
 
+/* Whether progress is told of once it is stopped: if an item failed, to the end; but not
+ * when its result has been cancelled. */
+static bool
+tells_when_stopped(const struct map *m)
+{
+    return m->plan.opt.each == NULL && m->reason == NULL;
+}
+
+/* Who ended the last item may be about to tell of it: then that thread concludes. */
 static bool
 is_over_locked(const struct map *m)
 {
     if (m->over || m->in_flight != 0 || m->pumping || m->telling)
         return false;
-    return m->stopped || (m->exhausted && m->told == m->ended);
+    if (m->told == m->ended)
+        return m->stopped || m->exhausted;
+    return m->stopped && !tells_when_stopped(m);
 }
 
 static void
@@ -367,7 +378,7 @@ static bool
 take_news_locked(struct map *m, struct place **p)
 {
     *p = NULL;
-    if (m->telling || m->told == m->ended || (m->stopped && m->plan.opt.each != NULL))
+    if (m->telling || m->told == m->ended || (m->stopped && !tells_when_stopped(m)))
         return false;
     if (m->plan.opt.each != NULL) {
         *p = next_ended_locked(m);

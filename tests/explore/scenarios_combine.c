@@ -637,3 +637,39 @@ SCENARIO(help_fail, 0, "a waiter looks for what to run as an input fails",
     outcome("%s, ran %d", how_it_ended(), ran);
     vow_unref(f);
 }
+
+/* ---- a map ----------------------------------------------------------------------------- */
+
+static vow_result
+follows(vow_value item, void *c)
+{
+    (void)c;
+    return vow_follow(vow_promise_future(item.as.i64 == 0 ? p : q));
+}
+
+static int told;
+
+/* What it is told with is there as long as the context. */
+static void
+is_told(size_t done, size_t total, void *c)
+{
+    (void)total;
+    require(*(int *)c == 0);
+    require((int)done == ++told);
+}
+
+SCENARIO(map_fail_progress, 0, "an item fails as the other one ends",
+         EXPECTED("failed, told 2", "of both"))
+{
+    const vow_value items[] = {vow_i64(0), vow_i64(1)};
+
+    p = vow_promise_new();
+    q = vow_promise_new();
+    f = vow_map(
+        NULL, &VOW_MAP_OPTIONS(.limit = 2, .progress = is_told, .progress_ctx = &dropped),
+        items, 2, follows, vow_own(&dropped, drop));
+    run_threads(rejects_p, fulfills_q);
+    outcome("%s, told %d", how_it_ended(), told);
+    vow_unref(f);
+    require(dropped == 1);
+}
