@@ -265,6 +265,27 @@ VOW_CASE(hedge_without_memory_loses_nothing)
     }
 }
 
+VOW_CASE(hedge_with_a_token_runs_nothing_that_cannot_be_stopped)
+{
+    vow_source *s = vow_source_new();
+    vow_token *t = vow_source_token(s);
+
+    counting_each_failure(k, COUNTING_ONCE)
+    {
+        struct drop d = {0};
+        vow_future *f = vow_hedge(on, EXACTLY(.token = t), give_seven, drop_value(&d));
+
+        vow_manual_advance(m, vow_seconds(1));
+        if (f == NULL)
+            assert_int_equal(d.ran, 0);
+        assert_true(f == NULL || code_of(f) == 0 || code_of(f) == VOW_E_NOMEM);
+        assert_int_equal(drop_count(&d), 1);
+        vow_ignore(f);
+    }
+    vow_token_unref(t);
+    vow_source_unref(s);
+}
+
 /* ---- latencies --------------------------------------------------------------------- */
 
 static int
@@ -357,6 +378,7 @@ main(void)
         hedge_test(hedge_delay_follows_what_calls_take),
         hedge_test(hedge_options_without_sense_are_refused),
         hedge_test(hedge_without_memory_loses_nothing),
+        hedge_test(hedge_with_a_token_runs_nothing_that_cannot_be_stopped),
         hedge_test(latency_quantiles_are_at_most_an_eighth_too_long),
         hedge_test(latency_of_long_ago_fades),
         hedge_test(latency_takes_any_duration),

@@ -433,6 +433,19 @@ hook(struct hedge *h)
     return vow_promise_on_cancel(h->promise, NULL, stop, vow_own(h, drop_ref)) != NULL;
 }
 
+/* Not if it cannot be stopped. Then its future has gone: an error that nobody saw would be
+ * reported. */
+static void
+begin_all(struct hedge *h, bool can_be_stopped)
+{
+    if (can_be_stopped) {
+        start(h);
+        pause_before(h, 1);
+    } else if (make_over(h)) {
+        end(h, vow_err(vow_error_of(VOW_E_CANCELLED)), NULL);
+    }
+}
+
 static vow_future *
 hedge(vow_executor *on, const vow_hedge_options *opt, vow_task_fn *fn,
       vowi_attempt_fn *begin, vow_value ctx)
@@ -455,13 +468,13 @@ hedge(vow_executor *on, const vow_hedge_options *opt, vow_task_fn *fn,
     }
     f = vow_promise_future(h->promise);
     if (hook(h)) {
-        start(h);
-        pause_before(h, 1);
+        f = o.token != NULL ? vow_with_token(f, o.token) : f;
+        begin_all(h, f != NULL);
     } else {
         end(h, vow_err(vow_error_of(VOW_E_NOMEM)), NULL);
     }
     hedge_unref(h);
-    return o.token != NULL ? vow_with_token(f, o.token) : f;
+    return f;
 }
 
 vow_future *
