@@ -65,24 +65,22 @@ wanted_slots_locked(void)
     return tickets.keys.slots == NULL ? FIRST_SLOTS : vowi_keys_wants(&tickets.keys);
 }
 
-/* With the lock, which it gives up meanwhile: makes the table, or makes it bigger. */
-static void
-make_room_locked(void)
+/* With the lock, which it gives up meanwhile, but not once there is a table: makes it, or
+ * makes it bigger. Returns slots to be freed after the lock. */
+static struct vowi_key **
+make_room_locked(size_t *capacity)
 {
-    size_t capacity = wanted_slots_locked();
     struct vowi_key **slots;
 
-    if (capacity == 0)
-        return;
+    *capacity = wanted_slots_locked();
+    if (*capacity == 0)
+        return NULL;
     vowi_global_unlock(VOWI_GLOBAL_CALLBACKS);
-    slots = vowi_keys_slots_new(capacity);
+    slots = vowi_keys_slots_new(*capacity);
     vowi_global_lock(VOWI_GLOBAL_CALLBACKS);
-    if (slots != NULL && capacity > tickets.keys.capacity)
-        slots = vowi_keys_move(&tickets.keys, slots, &capacity);
-    vowi_global_unlock(VOWI_GLOBAL_CALLBACKS);
-    if (slots != NULL)
-        vowi_keys_slots_free(slots, capacity);
-    vowi_global_lock(VOWI_GLOBAL_CALLBACKS);
+    if (slots != NULL && *capacity > tickets.keys.capacity)
+        slots = vowi_keys_move(&tickets.keys, slots, capacity);
+    return slots;
 }
 
 /* A number that stands for nothing. */
@@ -99,16 +97,20 @@ number_locked(struct ticket *t)
 static bool
 put_in(struct ticket *t)
 {
+    struct vowi_key **slots;
+    size_t capacity;
     bool there;
 
     vowi_global_lock(VOWI_GLOBAL_CALLBACKS);
-    make_room_locked();
+    slots = make_room_locked(&capacity);
     there = tickets.keys.slots != NULL;
     if (there) {
         number_locked(t);
         vowi_keys_add(&tickets.keys, &t->key);
     }
     vowi_global_unlock(VOWI_GLOBAL_CALLBACKS);
+    if (slots != NULL)
+        vowi_keys_slots_free(slots, capacity);
     return there;
 }
 

@@ -52,6 +52,7 @@ static void
 makes_another(void)
 {
     other = vow_callback_new(&g, NULL);
+    require(other != NULL);
     vow_callback0(EIO, other);
 }
 
@@ -109,4 +110,21 @@ SCENARIO(callback_made, 0, "the last ticket ends as another one is made",
     vow_unref(g);
     outcome("%s", outcome_of(f));
     require(dropped_1 == 1);
+}
+
+static void
+makes_first(void)
+{
+    ticket = vow_callback_new(&f, NULL);
+    require(ticket != NULL);
+    vow_callback0(0, ticket);
+}
+
+SCENARIO(callback_first_two, 0, "the table is made by two, and emptied meanwhile",
+         EXPECTED("called", "each had a table"))
+{
+    run_threads(makes_first, makes_another);
+    require(vow_error_code(vow_peek(g).error) == EIO);
+    vow_unref(g);
+    outcome("%s", outcome_of(f));
 }
