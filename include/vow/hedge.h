@@ -8,8 +8,9 @@
  *
  * For calls that may be made twice, and are slow now and then. An attempt that has not
  * settled after `delay` is joined by another one, up to max_attempts; one that fails is
- * replaced at once. The first that works settles the future, and the others are asked to
- * stop. If all have failed, the last error is passed on.
+ * replaced at once, unless vow_classify(NULL, error) is VOW_CLASS_IGNORE. The first that
+ * works settles the future, and the others are asked to stop. If all have failed, the
+ * last error is passed on.
  *
  * The delay may follow what calls take: at a quantile of 0.95 one in twenty is hedged.
  * (Dean and Barroso, "The tail at scale", CACM 2013.)
@@ -82,7 +83,8 @@ typedef struct vow_hedge_options {
     vow_latency *latency;  /**< shared: told of each call that works; default: none */
     double quantile;  /**< of it is the delay, once it knows a call; default: delay */
     vow_token *token; /**< shared: cancelled when it fires; default: none */
-    vow_clock *clock; /**< borrowed; default: the clock in force at the call */
+    vow_clock *clock; /**< borrowed; default: the clock in force where it is read, on
+                           whichever thread that is */
 } vow_hedge_options;
 
 /** Options for vow_hedge: &VOW_HEDGE_OPTIONS(.delay = vow_ms(50)). */

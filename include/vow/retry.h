@@ -151,7 +151,8 @@ typedef struct vow_retry_options {
     const vow_classes *classes;        /**< instead of should_retry: borrowed likewise */
     vow_token *token;   /**< shared: the call is cancelled when it fires; default: none */
     vow_budget *budget; /**< shared; default: no limit but max_attempts */
-    vow_clock *clock;   /**< borrowed; default: the clock in force at the call */
+    vow_clock *clock;   /**< borrowed; default: the clock in force where it is read, on
+                             whichever thread that is */
     uint64_t seed;      /**< of the jitter; default: a different one each time */
     vow_retry_observer_fn *observer; /**< default: nobody is told */
     void *observer_ctx;              /**< borrowed as long as ctx is kept */
