@@ -292,7 +292,7 @@ is_own_end(struct vow_loop *l, vow_future *f)
     if (vowi_loop_life(l) == VOWI_LOOP_OPEN)
         return false;
     closing = vow_executor_close(&l->executor, VOW_DRAIN); /* it is closed already */
-    vow_unref(closing);
+    vow_ignore(closing); /* in a forked child it is a refusal */
     return closing == f;
 }
 

@@ -11,7 +11,10 @@
 #include <vow/manual.h>
 
 #include "base/thread.h"
+#include "core/linger.h"
+#include "core/state.h"
 #include "support/drops.h"
+#include "sync/park.h"
 
 /* A promise and one future of it. */
 struct pair {
@@ -715,6 +718,8 @@ VOW_CASE(wait_of_a_thread_that_only_reads_ends_however_it_naps)
 
         t->reads = i;
         t->wait = waits[i % 4];
+        t->found = 2; /* the last nap was worth it */
+        t->awake = 0;
         assert_int_equal(pthread_create(&thread, NULL, fulfill_with_7, x.promise), 0);
         assert_int_equal(vow_get(x.future).value.as.i64, 7);
         pthread_join(thread, NULL);
@@ -722,6 +727,44 @@ VOW_CASE(wait_of_a_thread_that_only_reads_ends_however_it_naps)
         vow_unref(x.future);
     }
     t->reads = 0;
+}
+
+/* Who asks, waits and asks again finds nothing else settled, and should not nap. */
+VOW_CASE(nap_that_found_too_little_is_the_last_for_long)
+{
+    struct vowi_thread *t = vowi_self();
+    struct pair x = pair_new();
+    struct vow_state *s = vowi_promise_state(x.promise);
+    unsigned left;
+
+    assert_int_equal(vowi_parker_init(&t->parker), 0);
+    t->reads = 10;
+    t->wait = 1;
+    t->awake = 0;
+    t->judged = false;
+    assert_false(vowi_nap(t, s)); /* it napped, and s is pending */
+    assert_true(t->judged);
+    for (int i = 0; i < 2; i++) {
+        vow_future *f = vow_resolved(VOW_NIL);
+
+        assert_null(vow_get(f).error);
+        vow_unref(f);
+    }
+    assert_false(vowi_nap(t, s)); /* two were found: again */
+    assert_true(t->judged);
+    assert_int_equal(t->awake, 0);
+
+    assert_false(vowi_nap(t, s)); /* none was */
+    assert_false(t->judged);
+    left = t->awake;
+    assert_in_range(left, 100, 1000000);
+    assert_false(vowi_nap(t, s));
+    assert_int_equal(t->awake, left - 1);
+
+    t->awake = 0;
+    t->reads = 0;
+    t->napped = false;
+    pair_free(&x);
 }
 
 static void
@@ -781,6 +824,7 @@ main(void)
         vow_test(wait_with_a_deadline_inside_an_inline_step_gives_up),
         vow_test(wait_spins_no_longer_than_it_may),
         vow_test(wait_of_a_thread_that_only_reads_ends_however_it_naps),
+        vow_test(nap_that_found_too_little_is_the_last_for_long),
         vow_test(wait_of_a_thread_that_does_more_than_read_is_no_nap),
     };
 

@@ -356,7 +356,8 @@ typedef vow_result vow_task_fn(void *ctx);
  * Between two turns the task is one that has not started: a cancel settles it, as does
  * one that came during the turn, and a close that cancels ends it. A full or draining
  * executor admits it. A worker that waits for it runs at most one turn itself, then
- * another thread takes over. On vow_inline() it goes behind the steps that wait on the
+ * another thread takes over; if no thread is left to do so, the worker goes on with the
+ * turns. On vow_inline() it goes behind the steps that wait on the
  * thread. Returned by anything else than the function of vow_submit and its kin, it is
  * VOW_E_INVALID.
  *

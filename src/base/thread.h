@@ -87,6 +87,9 @@ struct vowi_thread {
     unsigned reads;   /* since this thread last settled or posted anything */
     unsigned crowded; /* in so many waits to come it does not yield */
     bool napped;      /* in the one that ends */
+    bool judged;      /* the last nap is to be, by what was found settled after it */
+    unsigned found;   /* settled, without a wait, since the last nap */
+    unsigned awake;   /* in so many waits to come it does not nap */
 
     /* core/executor.c: the executor whose tasks run here, and prepaid holds. */
     vow_executor *executor;

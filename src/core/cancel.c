@@ -205,18 +205,18 @@ promise_ref_if_any(struct vow_state *s)
 }
 
 /* By whoever has the hook, to call it for a reason; NULL: there is none, and no reason is
- * needed. */
+ * needed. And the state's word. */
 static struct vow_registration *
-hook_for(struct vow_state *s, vow_error *error)
+hook_for(struct vow_state *s, const vow_error *error, uintptr_t *word)
 {
     struct vow_registration *r = NULL;
 
-    vowi_lock_word(s);
+    *word = vowi_lock_word(s);
     /* relaxed: ordered by the lock bit */
     if (vowi_load_relaxed(&s->refs) & VOWI_HAS_RECORD)
         r = s->extra;
     if (r != NULL && r->cancel != NULL)
-        r->reason = error;
+        r->reason = vow_error_ref(error);
     else
         r = NULL;
     vowi_unlock_word(s);
@@ -282,33 +282,45 @@ call_hook(struct vowi_thread *t, struct vow_registration *r)
         run_hook(&r->as.task, VOW_E_CLOSED);
 }
 
+/* Settles it, unless it is claimed. Returns its word as it was. */
+static uintptr_t
+stop_by_claim(struct vowi_thread *t, struct vow_state *s, const vow_error *error)
+{
+    uintptr_t word = vowi_or_acq_rel(&s->word, VOWI_CLAIMED); /* [claim], [stop] */
+
+    if ((word & VOWI_CLAIMED) == 0)
+        settle_cancelled(t, s, vow_error_ref(error));
+    else
+        vowi_tell_running(s, error);
+    return word;
+}
+
 /*
- * Consumes the error. Returns nothing to go on with: a promise has no upstream. Its
- * last handle may go between STOPPING and here: then it was decided before that, by
- * somebody who leaves the hook to this request.
+ * Its last handle may go between STOPPING and the hook: then it was decided before that, by
+ * somebody who leaves the hook to this request. Returns what it follows, to which the
+ * request goes on. If it is only about to follow, who lets it sees STOPPING, as for a job
+ * (core/follow.c) [stop].
  */
-static void
-stop_promise(struct vowi_thread *t, struct vow_state *s, vow_error *error)
+static struct vowi_visit
+stop_promise(struct vowi_thread *t, struct vow_state *s, const vow_error *error)
 {
     struct vow_registration *r;
+    uintptr_t word;
 
-    /* relaxed: [hook] is only who is first */
-    if (vowi_or_relaxed(&s->refs, VOWI_STOPPING) & VOWI_STOPPING) {
-        vow_error_unref(error);
-        return;
-    }
-    r = hook_for(s, error);
+    /* relaxed: [hook] is only who is first, and [stop] goes through the word */
+    if (vowi_or_relaxed(&s->refs, VOWI_STOPPING) & VOWI_STOPPING)
+        return (struct vowi_visit){NULL, 0};
+    r = hook_for(s, error, &word);
     vowi_tell_own(s, error);
-    if (r != NULL && promise_ref_if_any(s)) {
+    if (r != NULL && promise_ref_if_any(s))
         call_hook(t, r);
-    } else if (r != NULL) {
+    else if (r != NULL)
         vowi_hook_drop(s);
-    } else if (vowi_claim(s)) {
-        settle_cancelled(t, s, error);
-    } else { /* it is about to follow, and sends the request on */
-        vowi_tell_running(s, error);
-        vow_error_unref(error);
-    }
+    else
+        word = stop_by_claim(t, s, error);
+    if ((word & (VOWI_FOLLOWING | VOWI_SETTLED)) == VOWI_FOLLOWING)
+        return vowi_upstream(s);
+    return (struct vowi_visit){NULL, 0};
 }
 
 /* Settles a job or a step that was claimed before it started. */
@@ -388,8 +400,7 @@ stop_one(struct vowi_thread *t, struct vow_state *s, const vow_error *error)
         return vowi_upstream(s);
     switch (vowi_kind(s)) {
     case VOWI_BARE:
-        stop_promise(t, s, vow_error_ref(error));
-        return none;
+        return stop_promise(t, s, error);
     case VOWI_JOIN:
         vowi_join_stop(t, s, error);
         return none;

@@ -14,7 +14,9 @@
  * not have itself woken for each. It naps for a few of them, and finds several futures
  * settled. It is late for the last by no more than the nap, and each future in between
  * costs the one who settles it no wake. Every few waits it sleeps as others do, which
- * tells how short they are.
+ * tells how short they are. Whether a nap was worth it shows in what was found settled
+ * after it: who asks for one thing, waits for it and asks for the next looks like a reader,
+ * finds nothing, and does not nap for a long time.
  */
 #include "core/linger.h"
 
@@ -32,7 +34,9 @@ enum {
     READS = 8,                 /* waits after which a thread only reads */
     MEASURED = 32,             /* of so many waits one is no nap, and is measured */
     NAP = 8,                   /* waits that a nap is as long as */
-    NAP_MAX = 200000           /* ns */
+    NAP_MAX = 200000,          /* ns */
+    WORTH = 2,                 /* futures found settled after a nap that was worth it */
+    AWAKE = 1000               /* waits without a nap after one that was not */
 };
 
 /* ---- looking ---------------------------------------------------------------------- */
@@ -57,7 +61,7 @@ limit_of(struct vowi_thread *t)
 
     if (crowded)
         t->crowded--;
-    if (crowded || t->reads >= 2)
+    if (crowded || (t->reads >= 2 && t->awake == 0))
         return FIRST < VOWI_SPIN_MAX ? FIRST : VOWI_SPIN_MAX;
     return limit < VOWI_SPIN_MAX ? limit : VOWI_SPIN_MAX;
 }
@@ -88,16 +92,40 @@ vowi_linger(struct vowi_thread *t, struct vow_state *s, vow_ns start, vow_ns dea
 
 /* ---- napping ---------------------------------------------------------------------- */
 
+/* Whether the last nap was worth it, if there was one since this was asked. */
+static bool
+was_worth_it(struct vowi_thread *t)
+{
+    bool worth = !t->judged || t->found >= WORTH;
+
+    t->judged = false;
+    if (!worth)
+        t->awake = AWAKE;
+    return worth;
+}
+
+static bool
+may_nap(struct vowi_thread *t)
+{
+    if (t->awake > 0) {
+        t->awake--;
+        return false;
+    }
+    return t->reads >= READS && t->reads % MEASURED != 0 && 2 * t->wait <= NAP_MAX &&
+           t->parker.ready && /* else it has never slept yet, and does so now */
+           was_worth_it(t);
+}
+
 bool
 vowi_nap(struct vowi_thread *t, struct vow_state *s)
 {
     bool woken = false; /* by nobody: the node is not there */
-    vow_ns nap;
+    vow_ns nap = NAP * t->wait < NAP_MAX ? NAP * t->wait : NAP_MAX;
 
-    if (t->reads < READS || t->reads % MEASURED == 0 || 2 * t->wait > NAP_MAX ||
-        !t->parker.ready) /* it has never slept yet, and does so now */
+    if (!may_nap(t))
         return false;
-    nap = NAP * t->wait < NAP_MAX ? NAP * t->wait : NAP_MAX;
+    t->judged = true;
+    t->found = 0;
     vowi_park(&t->parker, &woken, vowi_time_add(vowi_monotonic_now(), nap));
     t->napped = true;
     return vowi_settled(s);

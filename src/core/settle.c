@@ -55,15 +55,19 @@ deliver(struct vowi_thread *t, struct vowi_node *n, int why)
     }
 }
 
+/* A hold by which the state lives is for the last of them to take: until then it is read. */
 static inline void
-deliver_all(struct vowi_thread *t, struct vowi_node *n, int why)
+deliver_all(struct vowi_thread *t, struct vowi_node *n, int why, struct vow_state *held)
 {
-    while (n != NULL) {
+    while (n != NULL && n->next != NULL) {
         struct vowi_node *next = n->next; /* first: delivering n may end its life */
 
         deliver(t, n, why);
         n = next;
     }
+    t->held = held;
+    if (n != NULL)
+        deliver(t, n, why);
 }
 
 /*
@@ -107,11 +111,11 @@ drop_record(struct vowi_thread *t, struct vow_state *s)
 }
 
 /*
- * After deliver_all the state is not touched any more: the first step on it may have
+ * After deliver_all the state is not touched any more: the last step on it may have
  * taken over the hold by which it lived, and have run.
  */
 static inline void
-settle(struct vowi_thread *t, struct vow_state *s)
+settle(struct vowi_thread *t, struct vow_state *s, struct vow_state *held)
 {
     bool rejected = vowi_error_in(s) != NULL;
     struct vowi_node *n = vowi_publish(s, 0);
@@ -121,13 +125,13 @@ settle(struct vowi_thread *t, struct vow_state *s)
     if (vowi_unlikely(rejected))
         note_rejected(s);
     drop_record(t, s);
-    deliver_all(t, n, 0);
+    deliver_all(t, n, 0, held);
 }
 
 void
 vowi_settle(struct vowi_thread *t, struct vow_state *s)
 {
-    settle(t, s);
+    settle(t, s, t->held);
 }
 
 void
@@ -135,8 +139,8 @@ vowi_settle_held(struct vowi_thread *t, struct vow_state *s)
 {
     struct vow_state *outer = t->held; /* a hook's context may settle something as well */
 
-    t->held = s;
-    settle(t, s);
+    t->held = NULL;
+    settle(t, s, s);
     t->returning = false;
     if (t->held == s)
         vowi_hold_release(t, s);
@@ -148,7 +152,7 @@ vowi_abandon(struct vowi_thread *t, struct vow_state *s)
 {
     vowi_set_error(s, vow_error_of(VOW_E_BROKEN));
     vowi_mark_seen(s);
-    deliver_all(t, vowi_publish(s, VOWI_FOLLOWING), VOWI_ABANDONED);
+    deliver_all(t, vowi_publish(s, VOWI_FOLLOWING), VOWI_ABANDONED, t->held);
     drop_record(t, s);
 }
 

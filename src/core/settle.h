@@ -15,7 +15,7 @@
  */
 void vowi_settle(struct vowi_thread *t, struct vow_state *s);
 
-/* The same for a caller who has a hold: consumes it, or the first step takes it. */
+/* The same for a caller who has a hold: consumes it, or the last step takes it. */
 void vowi_settle_held(struct vowi_thread *t, struct vow_state *s);
 
 /* Rejects it with VOW_E_BROKEN, and what hangs on it does not run. */

@@ -357,6 +357,8 @@ vow_get(vow_future *f)
 
     if (!vowi_settled(s))
         code = vowi_wait_settled(vowi_self(), s, VOW_FOREVER);
+    else
+        vowi_self()->found++;
     if (code == 0)
         return vowi_view(s);
     refused.error = refusal(vowi_self(), s, code);
@@ -371,8 +373,10 @@ vow_wait(vow_future *f, vow_ns timeout)
     vow_ns deadline = VOW_FOREVER;
     int code;
 
-    if (vowi_settled(s))
+    if (vowi_settled(s)) {
+        vowi_self()->found++;
         return true;
+    }
     if (timeout <= 0)
         return vowi_is_lost(vowi_self(), s);
     if (timeout != VOW_FOREVER)

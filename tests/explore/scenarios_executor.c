@@ -531,3 +531,51 @@ SCENARIO(manual_cancel, 0, "manual: it is stepped while what is queued is cancel
     run_threads(steps_manual, cancels_manual);
     end_manual();
 }
+
+/* ---- two steps elsewhere on one job --------------------------------------------------------------------- */
+
+static vow_manual *behind;
+
+static vow_result
+fails_with_seven(void *ctx)
+{
+    (void)ctx;
+    return vow_fail(7, "seven");
+}
+
+static vow_result
+catches(const vow_error *error, void *ctx)
+{
+    (void)error;
+    (void)ctx;
+    return vow_ok(VOW_NIL);
+}
+
+static void
+steps_behind(void)
+{
+    vow_manual_run(behind);
+}
+
+static void
+cancels_second(void)
+{
+    vow_future_cancel(h, NULL);
+}
+
+SCENARIO(two_steps_cancel, 0, "two steps elsewhere are delivered while one is stopped",
+         EXPECTED("0 4096", "stopped before it ran"), EXPECTED("0 0", "it ran before"))
+{
+    manual = vow_manual_new();
+    behind = vow_manual_new();
+    f = vow_submit(vow_manual_executor(manual), fails_with_seven, VOW_NIL);
+    g = vow_catch(vow_ref(f), vow_manual_executor(behind), catches, VOW_NIL);
+    h = vow_catch_if(f, 7, vow_manual_executor(behind), catches, VOW_NIL);
+    run_threads(steps_manual, steps_behind, cancels_second);
+    vow_manual_run(behind);
+    outcome("%d %d", code_of(g), code_of(h));
+    vow_unref(g);
+    vow_unref(h);
+    vow_manual_unref(manual);
+    vow_manual_unref(behind);
+}

@@ -536,3 +536,14 @@ SCENARIO(follow_cancel_step, 0, "outer begins to follow while a step on it is st
     vow_promise_unref(q);
     outcome("ran %d, ctx %d", ran, seen);
 }
+
+SCENARIO(follow_cancel_promise, 0, "outer begins to follow while it is asked to stop",
+         EXPECTED("4096", "stopped before, or the request went on to inner"))
+{
+    make_both();
+    g = vow_ref(f);
+    run_threads(resolves_outer, cancels);
+    outcome("%d", code_of(f));
+    vow_unref(f);
+    vow_promise_unref(q);
+}
