@@ -698,7 +698,7 @@ map_number(vow_value item, void *c)
 {
     (void)c;
     atomic_fetch_add(&work.maps, 1);
-    return vow_ok(span_value(item.as.u64, item.as.u64 + 1, 1));
+    return vow_ok(span_value((size_t)item.as.u64, (size_t)item.as.u64 + 1, 1));
 }
 
 VOW_CASE(generator_is_reduced_with_memory_for_its_window)

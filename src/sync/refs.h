@@ -25,14 +25,6 @@ vowi_refs_init(struct vowi_refs *r)
     atomic_init(&r->count, 1);
 }
 
-static inline void
-vowi_refs_take(struct vowi_refs *r)
-{
-    /* relaxed: the caller has a reference, and with it an order */
-    if (vowi_add_relaxed(&r->count, 1) >= UINT_MAX / 2)
-        vowi_fatal("an object is referenced two thousand million times");
-}
-
 /*
  * For a count that may have come to zero, of an object that something else keeps: returns
  * whether this is the only one now. Who gives it up again gives up what comes with it.
@@ -40,12 +32,18 @@ vowi_refs_take(struct vowi_refs *r)
 static inline bool
 vowi_refs_take_anew(struct vowi_refs *r)
 {
-    /* relaxed: what keeps the object gives the caller an order */
+    /* relaxed: the caller has a reference, or is kept by what keeps it: an order */
     unsigned before = vowi_add_relaxed(&r->count, 1);
 
     if (before >= UINT_MAX / 2)
         vowi_fatal("an object is referenced two thousand million times");
     return before == 0;
+}
+
+static inline void
+vowi_refs_take(struct vowi_refs *r)
+{
+    (void)vowi_refs_take_anew(r);
 }
 
 /* Returns whether that was the last one. */
