@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "support/drops.h"
+#include "support/stress.h"
 
 enum { THREADS = 4, CELLS = 200, INPUTS = 4 };
 
@@ -26,19 +27,6 @@ struct cell {
     atomic_int ran; /* a step on the result */
     struct drop ctx;
 };
-
-struct dice {
-    uint64_t state;
-};
-
-static unsigned
-roll(struct dice *d, unsigned sides)
-{
-    d->state ^= d->state << 13;
-    d->state ^= d->state >> 7;
-    d->state ^= d->state << 17;
-    return (unsigned)(d->state >> 33) % sides;
-}
 
 static void
 delay(struct dice *d)
@@ -225,20 +213,12 @@ ignore_unhandled(const vow_unhandled *u, void *ctx)
     (void)ctx;
 }
 
-static vow_ns
-duration(void)
-{
-    const char *text = getenv("VOW_STRESS_MS");
-
-    return vow_ms(text != NULL ? strtoll(text, NULL, 0) : 2000);
-}
-
 VOW_CASE(combinators_under_fire_settle_and_drop_each_value_once)
 {
     static struct runner runners[THREADS];
     struct dice dice = {track.seed | 1};
     vow_promise *never = vow_promise_new();
-    vow_ns end = vow_clock_now(NULL) + duration();
+    vow_ns end = vow_clock_now(NULL) + stress_duration(2000);
 
     vow_on_unhandled(ignore_unhandled, NULL);
     assert_int_equal(pthread_barrier_init(&track.line, NULL, THREADS + 1), 0);
@@ -268,10 +248,7 @@ main(void)
     const struct CMUnitTest cases[] = {
         vow_test(combinators_under_fire_settle_and_drop_each_value_once),
     };
-    const char *text = getenv("VOW_STRESS_SEED");
 
-    track.seed = text != NULL ? strtoull(text, NULL, 0) : (uint64_t)vow_clock_now(NULL);
-    printf("seed %llu\n", (unsigned long long)track.seed);
-    fflush(stdout);
+    track.seed = stress_seed();
     return vow_test_run(cases);
 }

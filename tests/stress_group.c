@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "support/drops.h"
+#include "support/stress.h"
 
 enum { THREADS = 4, CELLS = 50, CHILDREN = 8 };
 
@@ -31,19 +32,6 @@ struct cell {
 };
 
 static vow_executor *pool;
-
-struct dice {
-    uint64_t state;
-};
-
-static unsigned
-roll(struct dice *d, unsigned sides)
-{
-    d->state ^= d->state << 13;
-    d->state ^= d->state >> 7;
-    d->state ^= d->state << 17;
-    return (unsigned)(d->state >> 33) % sides;
-}
 
 static vow_executor *
 somewhere(struct dice *d)
@@ -260,19 +248,11 @@ ignore_unhandled(const vow_unhandled *u, void *ctx)
     (void)ctx;
 }
 
-static vow_ns
-duration(void)
-{
-    const char *text = getenv("VOW_STRESS_MS");
-
-    return vow_ms(text != NULL ? strtoll(text, NULL, 0) : 1000);
-}
-
 VOW_CASE(groups_under_fire_end_and_drop_each_context_once)
 {
     static struct runner runners[THREADS];
     struct dice dice = {track.seed | 1};
-    vow_ns end = vow_clock_now(NULL) + duration();
+    vow_ns end = vow_clock_now(NULL) + stress_duration(1000);
 
     vow_on_unhandled(ignore_unhandled, NULL);
     pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 3));
@@ -302,10 +282,7 @@ main(void)
     const struct CMUnitTest cases[] = {
         vow_test(groups_under_fire_end_and_drop_each_context_once),
     };
-    const char *text = getenv("VOW_STRESS_SEED");
 
-    track.seed = text != NULL ? strtoull(text, NULL, 0) : (uint64_t)vow_clock_now(NULL);
-    printf("seed %llu\n", (unsigned long long)track.seed);
-    fflush(stdout);
+    track.seed = stress_seed();
     return vow_test_run(cases);
 }

@@ -15,21 +15,9 @@
 #include <stdlib.h>
 
 #include "support/drops.h"
+#include "support/stress.h"
 
 enum { DRIVERS = 3, MOST = 600 };
-
-struct dice {
-    uint64_t state;
-};
-
-static unsigned
-roll(struct dice *d, unsigned sides)
-{
-    d->state ^= d->state << 13;
-    d->state ^= d->state >> 7;
-    d->state ^= d->state << 17;
-    return (unsigned)(d->state >> 33) % sides;
-}
 
 static void
 delay(unsigned spins)
@@ -253,20 +241,12 @@ drive(void *ctx)
     return NULL;
 }
 
-static vow_ns
-duration(void)
-{
-    const char *text = getenv("VOW_STRESS_MS");
-
-    return vow_ms(text != NULL ? strtoll(text, NULL, 0) : 2000);
-}
-
 VOW_CASE(ranges_under_fire_do_each_index_once_and_drop_each_value)
 {
     static struct driver drivers[DRIVERS];
 
     track.pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 3));
-    track.end = vow_clock_now(NULL) + duration();
+    track.end = vow_clock_now(NULL) + stress_duration(2000);
     assert_non_null(track.pool);
     for (size_t i = 0; i < DRIVERS; i++) {
         drivers[i].dice.state = (track.seed + i * 7919) | 1;
@@ -285,10 +265,7 @@ main(void)
     const struct CMUnitTest cases[] = {
         vow_test(ranges_under_fire_do_each_index_once_and_drop_each_value),
     };
-    const char *text = getenv("VOW_STRESS_SEED");
 
-    track.seed = text != NULL ? strtoull(text, NULL, 0) : (uint64_t)vow_clock_now(NULL);
-    printf("seed %llu\n", (unsigned long long)track.seed);
-    fflush(stdout);
+    track.seed = stress_seed();
     return vow_test_run(cases);
 }

@@ -17,12 +17,9 @@
 #include <string.h>
 
 #include "support/drops.h"
+#include "support/stress.h"
 
 enum { ITEMS = 40, STAGES = 4, THREADS = 2 };
-
-struct dice {
-    uint64_t state;
-};
 
 struct part { /* of a run, a stage's */
     struct drop ctx;
@@ -46,15 +43,6 @@ static struct {
     atomic_bool over;
     uint64_t seed;
 } run;
-
-static unsigned
-roll(struct dice *d, unsigned sides)
-{
-    d->state ^= d->state << 13;
-    d->state ^= d->state >> 7;
-    d->state ^= d->state << 17;
-    return (unsigned)(d->state >> 33) % sides;
-}
 
 /* Different in each call, the same for a seed as far as threads allow. */
 static unsigned
@@ -351,18 +339,10 @@ run_lane(void *ctx)
     }
 }
 
-static vow_ns
-duration(void)
-{
-    const char *text = getenv("VOW_STRESS_MS");
-
-    return vow_ms(text != NULL ? strtoll(text, NULL, 0) : 2000);
-}
-
 static void
 run_rounds(void)
 {
-    vow_ns end = vow_clock_now(NULL) + duration();
+    vow_ns end = vow_clock_now(NULL) + stress_duration(2000);
 
     do {
         start();
@@ -408,10 +388,7 @@ main(void)
     const struct CMUnitTest cases[] = {
         vow_test(pipelines_under_fire_come_to_rest_and_lose_nothing),
     };
-    const char *text = getenv("VOW_STRESS_SEED");
 
-    run.seed = text != NULL ? strtoull(text, NULL, 0) : (uint64_t)vow_clock_now(NULL);
-    printf("seed %llu\n", (unsigned long long)run.seed);
-    fflush(stdout);
+    run.seed = stress_seed();
     return vow_test_run(cases);
 }

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "support/drops.h"
+#include "support/stress.h"
 
 enum { THREADS = 4, CELLS = 200, CASES = 18 };
 
@@ -35,20 +36,6 @@ struct cell {
     _Atomic(vow_task *) task;
     atomic_int destroyed;
 };
-
-/* A random generator for each thread. */
-struct dice {
-    uint64_t state;
-};
-
-static unsigned
-roll(struct dice *d, unsigned sides)
-{
-    d->state ^= d->state << 13;
-    d->state ^= d->state >> 7;
-    d->state ^= d->state << 17;
-    return (unsigned)(d->state >> 33) % sides;
-}
 
 static void
 delay(struct dice *d)
@@ -89,24 +76,11 @@ struct track {
 
 static uint64_t seed;
 
-static void
-choose_seed(void)
-{
-    const char *text = getenv("VOW_STRESS_SEED");
-
-    seed = text != NULL ? strtoull(text, NULL, 0) : (uint64_t)vow_clock_now(NULL);
-    printf("seed %llu\n", (unsigned long long)seed);
-    fflush(stdout);
-}
-
 /* When a case that starts now must end. */
 static vow_ns
 deadline(void)
 {
-    const char *text = getenv("VOW_STRESS_MS");
-    int64_t ms = text != NULL ? strtoll(text, NULL, 0) : 2000;
-
-    return vow_clock_now(NULL) + vow_ms(ms) / CASES;
+    return vow_clock_now(NULL) + stress_duration(2000) / CASES;
 }
 
 static void *
@@ -1243,6 +1217,6 @@ main(void)
         race_test(storm_of_steals_and_nested_waits_counts_every_leaf),
     };
 
-    choose_seed();
+    seed = stress_seed();
     return vow_test_run(cases);
 }
