@@ -1581,6 +1581,7 @@ enum { BUSY = 3 };
 struct busy {
     vow_executor *pool, *serial;
     atomic_bool over;
+    atomic_int under_way;
     pthread_t threads[BUSY];
 };
 
@@ -1615,13 +1616,15 @@ travel(vow_executor *on, struct trip *t)
     await_flag(&t->arrived, 1);
 }
 
-/* Sanitizers' allocators have locks that fork leaves taken: there, nothing but posts. */
+/* Sanitizers' allocators have locks that fork leaves taken: there, nothing but posts. A
+ * thread that begins allocates as well, before it comes here: nobody forks until all have. */
 static void *
 keep_busy(void *ctx)
 {
     struct busy *b = ctx;
     struct trip there = {.task.run = arrive}, back = {.task.run = arrive};
 
+    atomic_fetch_add(&b->under_way, 1);
     while (!atomic_load(&b->over)) {
         for (int i = 0; i < 20; i++) {
             travel(b->pool, &there);
@@ -1644,6 +1647,7 @@ VOW_CASE(fork_in_the_middle_of_contended_posts)
     b.serial = vow_serial_new(b.pool);
     for (int i = 0; i < BUSY; i++)
         assert_int_equal(pthread_create(&b.threads[i], NULL, keep_busy, &b), 0);
+    await_flag(&b.under_way, BUSY);
     for (int i = 0; i < FORKS; i++) {
         if (in_child(&pid)) {
             require(vow_executor_revive(b.pool) == 0);
