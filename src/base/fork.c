@@ -21,10 +21,10 @@
 #include "base/thread.h"
 #include "base/time.h"
 
-/* Rounds of waiting, of which every 64th gives the processor away. */
-#ifndef VOWI_FORK_LOST
-#define VOWI_FORK_LOST 2000000
-#endif
+/* Rounds of waiting, and which of them nap. A holder that lives is on a processor before so
+ * many naps are over, however many others want one: the more there are, the later a nap
+ * ends. */
+enum { LOST = 320000, NAP_EACH = 64 };
 
 /* relaxed: under the lock under which it was set */
 static void
@@ -107,5 +107,9 @@ vowi_fork_watch(void)
 bool
 vowi_fork_lost_bit(unsigned round)
 {
-    return vowi_globals.forks != 0 && round >= VOWI_FORK_LOST;
+    if (vowi_globals.forks == 0)
+        return false;
+    if (round % NAP_EACH == 0)
+        vowi_sys_nap();
+    return round >= LOST;
 }

@@ -9,19 +9,7 @@
  */
 #include "core/word.h"
 
-#include <sched.h>
-
-#include "base/fork.h"
 #include "core/follow.h"
-
-bool
-vowi_wait_for_lock(unsigned *round)
-{
-    vowi_relax();
-    if (++*round % 64 == 0)
-        sched_yield();
-    return !vowi_fork_lost_bit(*round);
-}
 
 static void
 set_back_link(struct vowi_node *n, struct vowi_node *newer)
@@ -53,7 +41,7 @@ vowi_lock_word(struct vow_state *s)
 
     for (;;) {
         if (word & VOWI_LOCKED) {
-            if (!vowi_wait_for_lock(&round))
+            if (!vowi_spin_wait(&round))
                 return vowi_take_over_word(s);
             word = vowi_load_relaxed(&s->word); /* relaxed: as above */
         } else if (vowi_cas_acquire_or_relaxed(&s->word, &word, word | VOWI_LOCKED)) {

@@ -6,6 +6,7 @@
 #define VOWI_CORE_WORD_H
 
 #include "core/state.h"
+#include "sync/spin.h"
 
 /* Locks the word; returns it without LOCK. It may be settled. [lock] */
 uintptr_t vowi_lock_word(struct vow_state *s);
@@ -22,11 +23,6 @@ void vowi_unlink_locked(struct vow_state *s, struct vowi_node *n);
 
 /* Takes a node off again if it is there; false if not. */
 bool vowi_detach_if_there(struct vow_state *s, struct vowi_node *n);
-
-/* Waits a moment for another thread to clear LOCK: it holds it for a few instructions,
- * unless it was preempted; so this yields the processor once in a while. Returns false if
- * that thread was left behind by fork. */
-bool vowi_wait_for_lock(unsigned *round);
 
 /* ---- what every step does: here, so that it is no call ------------------------------- */
 
@@ -71,7 +67,7 @@ vowi_publish(struct vow_state *s, uintptr_t mark)
 
     for (;;) {
         if (word & VOWI_LOCKED) {
-            if (!vowi_wait_for_lock(&round))
+            if (!vowi_spin_wait(&round))
                 vowi_unlock_word(s);
             word = vowi_load_relaxed(&s->word); /* relaxed: as above */
         } else if (vowi_cas_acq_rel_or_relaxed(&s->word, &word,

@@ -8,20 +8,25 @@
 
 #define ROUNDS 64 /* of a pause, before the processor is given away */
 
-/* relaxed: only whether to try; the exchange orders. Returns false if it will not be free,
- * since its holder was left behind by fork: then it is the caller's. */
+bool
+vowi_spin_wait(unsigned *round)
+{
+    vowi_relax();
+    if (++*round % ROUNDS == 0)
+        sched_yield();
+    return !vowi_fork_lost_bit(*round);
+}
+
+/* relaxed: only whether to try; the exchange orders. Returns false if it is the caller's
+ * without one. */
 static bool
 wait_until_free(struct vowi_spin *l)
 {
     unsigned round = 0;
 
-    while (vowi_load_relaxed(&l->held)) {
-        vowi_relax();
-        if (++round % ROUNDS == 0)
-            sched_yield();
-        if (vowi_fork_lost_bit(round))
+    while (vowi_load_relaxed(&l->held))
+        if (!vowi_spin_wait(&round))
             return false;
-    }
     return true;
 }
 

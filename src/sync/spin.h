@@ -21,6 +21,10 @@ struct vowi_spin {
     atomic_bool held;
 };
 
+/* A round of waiting for what somebody holds for a few instructions; counts it. False: its
+ * holder was left behind by a fork, and it is the caller's. */
+bool vowi_spin_wait(unsigned *round);
+
 /* The rest of an acquire that found it held. */
 void vowi_spin_acquire_slow(struct vowi_spin *l);
 
