@@ -3,8 +3,9 @@
 """Measures vow beside its peers, round by round in turn, and says who is the fastest.
 
 The table has a row for each figure and a column for each library; * marks the best, ~ a
-library that has no such thing itself and was measured in its nearest idiom. vow/best is
-how many times slower vow is than the best of the others: below 1 it is the fastest.
+library that has no such thing itself and was measured in its nearest idiom. goal is what
+vow is meant to reach. vow/best is how many times slower vow is than the best of the
+others: below 1 it is the fastest. The last lines count in how many rows vow leads.
 """
 import argparse
 import json
@@ -15,7 +16,8 @@ import socket
 import sys
 import time
 
-from score import charts, comparison, contest, machine, peers, pressure, table, workloads
+from score import (charts, comparison, contest, goals, machine, peers, pressure, table, tally,
+                   workloads)
 from score.budget import Budget
 from score.samples import Samples
 
@@ -169,10 +171,20 @@ def measure(board, names, seconds):
     board.pressed("quota of 1 CPU", pressure.Quota(1), seconds * 0.05)
 
 
+def entry_of(one):
+    """Returns what is written of samples: what they are, and their goal if there is one."""
+    goal = goals.goal_of(one)
+    if goal is None:
+        return one.to_json()
+    return {**one.to_json(), "goal": goal.value, "met": goals.is_met(one),
+            "goal_from": goal.origin}
+
+
 def write_json(board, about, path):
     path.parent.mkdir(parents=True, exist_ok=True)
-    figures = ",\n".join(json.dumps(one.to_json()) for one in board.results)
-    head = json.dumps(about, indent=1).rstrip("}\n")
+    figures = ",\n".join(json.dumps(entry_of(one)) for one in board.results)
+    about = {**about, "tally": tally.count(board.shown()).to_json()}
+    head = json.dumps(about, indent=1).removesuffix("\n}")
     path.write_text(f'{head},\n "figures": [\n{figures}\n]}}\n', encoding="utf-8")
 
 
@@ -185,17 +197,19 @@ def report(board, about, where):
     """Writes table, samples and charts."""
     where.mkdir(parents=True, exist_ok=True)
     lines = table.table_of(board.shown())
+    closing = tally.as_lines(tally.count(board.shown()))
     head = (f"{about['cpu']}, {about['cpus']} CPUs, {about['system']}, {about['when']}, "
             f"{about['rounds']} rounds; load average {about['load']:.1f}")
     (where / "scoreboard.md").write_text(
-        f"# vow and its peers\n\n{head}\n\n{table.as_markdown(lines)}", encoding="utf-8")
+        f"# vow and its peers\n\n{head}\n\n{table.as_markdown(lines)}\n"
+        + "".join(f"- {line}\n" for line in closing), encoding="utf-8")
     write_json(board, about, where / "scoreboard.json")
     if shutil.which("gnuplot"):
         charts.draw(board.results, where)
     else:
         complain("gnuplot is not here: no charts")
     complain(f"report: {where}")
-    print(table.as_text(lines), end="")
+    print(table.as_text(lines), *closing, sep="\n")
 
 
 def main():

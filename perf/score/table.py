@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The table: a row for each figure, a column for each library, the best one marked."""
-from . import samples, workloads
+from . import goals, samples, workloads
+from .goals import OURS
 
-OURS = "vow"
 HEAD = ["workload", "unit"]
 
 
@@ -41,6 +41,15 @@ def ratio_of(row):
     return samples.slowness(row[OURS].median, best.median, best.unit)
 
 
+def goal_cell(row):
+    """Returns the goal, and whether it is met; nothing if there is none."""
+    ours = row.get(OURS)
+    goal = goals.goal_of(ours) if ours else None
+    if goal is None:
+        return ""
+    return f"{show(goal.value)} {'met' if goals.is_met(ours) else 'missed'}"
+
+
 def cells_of(row, libraries):
     """Returns the words of a row but the first two."""
     best = samples.best_of(row.values())
@@ -52,13 +61,13 @@ def cells_of(row, libraries):
             text += "~"
         cells.append(f"*{text}" if one is best else text)
     ratio = ratio_of(row)
-    return [*cells, "" if ratio is None else f"{ratio:.2f}"]
+    return [*cells, goal_cell(row), "" if ratio is None else f"{ratio:.2f}"]
 
 
 def table_of(results):
     """Returns the lines of words."""
     libraries = libraries_of(results)
-    lines = [[*HEAD, *libraries, "vow/best"]]
+    lines = [[*HEAD, *libraries, "goal", "vow/best"]]
     for figure, condition in rows_of(results):
         row = row_of(results, figure, condition)
         name = f"{figure}, {condition}" if condition else figure

@@ -9,7 +9,8 @@ PERF = sys.argv.pop(1) if len(sys.argv) > 1 else str(pathlib.Path(__file__).pare
 sys.path.insert(0, PERF)
 
 # pylint: disable=wrong-import-position
-from score import charts, comparison, contest, samples, table, workloads  # noqa: E402
+from score import (charts, comparison, contest, goals, samples, table, tally,  # noqa: E402
+                   workloads)
 from score.budget import Budget  # noqa: E402
 from score.samples import Samples  # noqa: E402
 
@@ -60,8 +61,8 @@ class TableTest(unittest.TestCase):
 
     def test_a_row_marks_the_best_and_the_nearest_idiom(self):
         lines = table.table_of([of("tbb", 30, figure="fib"), of("vow", 20, figure="fib")])
-        self.assertEqual(lines, [["workload", "unit", "vow", "tbb", "vow/best"],
-                                 ["fib", "ns/task", "*20.0", "30.0~", "0.67"]])
+        self.assertEqual(lines, [["workload", "unit", "vow", "tbb", "goal", "vow/best"],
+                                 ["fib", "ns/task", "*20.0", "30.0~", "35.0 met", "0.67"]])
 
     def test_vow_is_compared_with_the_others_alone(self):
         row = {one.library: one for one in (of("vow", 10), of("a", 40), of("b", 20))}
@@ -83,6 +84,58 @@ class TableTest(unittest.TestCase):
         self.assertEqual(text.splitlines(), ["| workload | unit | vow | tbb |",
                                              "|---|---|---:|---:|",
                                              "| fib | ns | **1** | 2\\~ |"])
+
+
+class GoalsTest(unittest.TestCase):
+    def test_met_and_missed(self):
+        goal = goals.GOALS["post"].value
+        self.assertEqual(table.goal_cell({"vow": of("vow", goal)}), f"{goal}.0 met")
+        self.assertEqual(table.goal_cell({"vow": of("vow", goal + 1)}), f"{goal}.0 missed")
+
+    def test_more_is_better(self):
+        self.assertTrue(goals.is_met(of("vow", 1.98, figure="batch", unit="x")))
+        self.assertFalse(goals.is_met(of("vow", 1.96, figure="batch", unit="x")))
+
+    def test_only_vow_has_goals_and_only_without_a_condition(self):
+        for one in (of("tbb", 1), of("vow", 1, condition="4 threads"),
+                    of("vow", 1, figure="churn")):
+            self.assertIsNone(goals.goal_of(one))
+        self.assertEqual(table.goal_cell({"tbb": of("tbb", 1)}), "")
+
+    def test_each_is_the_goal_of_a_row(self):
+        shown = {figure for one in workloads.ALL for figure in one.shown}
+        self.assertEqual(set(goals.GOALS) - shown, set())
+
+
+class TallyTest(unittest.TestCase):
+    RESULTS = [of("vow", 10), of("java", 20), of("libuv", 30),
+               of("vow", 50, figure="fib"), of("java", 40, figure="fib"),
+               of("vow", 0, figure="idle_cpu"), of("libuv", 0, figure="idle_cpu"),
+               of("vow", 9, figure="wake_cpu", unit="cores"),
+               of("java", 1, figure="wake_cpu", unit="cores"),
+               of("vow", 9, condition="4 threads"), of("java", 1, condition="4 threads"),
+               of("vow", 9, figure="alone"), of("java", 9, figure="without")]
+
+    def test_rows_are_counted(self):
+        counted = tally.count(self.RESULTS)
+        self.assertEqual((counted.leads, counted.rows, counted.c_leads, counted.c_rows),
+                         (2, 3, 2, 2))
+        self.assertEqual((counted.met, counted.goals), (1, 2))
+
+    def test_json(self):
+        self.assertEqual(tally.count(self.RESULTS).to_json(), {
+            "rows": 3, "leads": 2, "c_rows": 2, "c_leads": 2, "goals": 2, "goals_met": 1})
+
+    def test_text(self):
+        self.assertEqual(tally.as_lines(tally.count(self.RESULTS)), [
+            "vow leads every library in 2 of 3 rows; behind in: fib 1.25",
+            "vow leads every library in C in 2 of 2 rows",
+            "vow meets 1 of 2 goals; missed: fib 50.0 for 35.0"])
+
+    def test_nothing(self):
+        self.assertEqual(tally.as_lines(tally.count([])), [
+            "vow leads every library in 0 of 0 rows",
+            "vow leads every library in C in 0 of 0 rows", "vow meets 0 of 0 goals"])
 
 
 class ComparisonTest(unittest.TestCase):
