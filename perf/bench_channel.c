@@ -13,7 +13,7 @@ enum { ITEMS = 1000000, PLACES = 64 };
 static void *
 send_all(void *channel)
 {
-    for (int64_t i = 0; i < ITEMS; i++) {
+    for (int64_t i = 0, n = bench_size(ITEMS); i < n; i++) {
         vow_future *f;
 
         if (vow_channel_try_send(channel, vow_i64(i)) == 0)
@@ -49,7 +49,7 @@ receive_all(vow_channel *c)
 }
 
 static double
-between_threads(void)
+between_threads(int64_t n)
 {
     vow_channel *c = vow_channel_new(PLACES);
     double start = bench_ns();
@@ -57,20 +57,20 @@ between_threads(void)
 
     bench_check(c != NULL);
     bench_check(pthread_create(&sender, NULL, send_all, c) == 0);
-    bench_check(receive_all(c) == (int64_t)ITEMS * (ITEMS - 1) / 2);
+    bench_check(receive_all(c) == n * (n - 1) / 2);
     bench_check(pthread_join(sender, NULL) == 0);
     vow_channel_unref(c);
-    return (bench_ns() - start) / ITEMS;
+    return (bench_ns() - start) / (double)n;
 }
 
 static double
-as_futures(void)
+as_futures(int64_t n)
 {
     vow_channel *c = vow_channel_new(PLACES);
     double start = bench_ns();
     int64_t sum = 0;
 
-    for (int64_t i = 0; i < ITEMS; i++) {
+    for (int64_t i = 0; i < n; i++) {
         vow_future *sent = vow_channel_send(c, vow_i64(i));
         vow_future *got = vow_channel_receive(c);
 
@@ -78,16 +78,16 @@ as_futures(void)
         vow_unref(sent);
         vow_unref(got);
     }
-    bench_check(sum == (int64_t)ITEMS * (ITEMS - 1) / 2);
+    bench_check(sum == n * (n - 1) / 2);
     vow_channel_unref(c);
-    return (bench_ns() - start) / ITEMS;
+    return (bench_ns() - start) / (double)n;
 }
 
 static void
 measure(double *values)
 {
-    values[0] = between_threads();
-    values[1] = as_futures();
+    values[0] = between_threads(bench_size(ITEMS));
+    values[1] = as_futures(bench_size(ITEMS));
 }
 
 int

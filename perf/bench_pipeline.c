@@ -4,38 +4,26 @@
  * each of four, on a pool and inline, and in a pipeline of one; and by how much the process
  * has grown meanwhile. No item is lost, and they come out in order.
  */
-#include <unistd.h>
-
 #include "bench.h"
 
 enum { ITEMS = 500000, STAGES = 4, WIDTH = 8, BUFFER = 8 };
 
 struct work {
+    int64_t items;
     int64_t next;
     int64_t came;
     double before;
 };
-
-static double
-resident_bytes(void)
-{
-    FILE *statm = fopen("/proc/self/statm", "r");
-    long size, pages = 0;
-
-    bench_check(statm != NULL && fscanf(statm, "%ld %ld", &size, &pages) == 2);
-    fclose(statm);
-    return (double)pages * (double)sysconf(_SC_PAGESIZE);
-}
 
 static bool
 give(vow_value *item, void *ctx)
 {
     struct work *w = ctx;
 
-    if (w->next == ITEMS / 100)
-        w->before = resident_bytes();
+    if (w->next == w->items / 100)
+        w->before = bench_resident_bytes();
     *item = vow_i64(w->next);
-    return w->next++ < ITEMS;
+    return w->next++ < w->items;
 }
 
 static vow_result
@@ -61,7 +49,7 @@ run(vow_executor *on, size_t stages, double *grown)
     const vow_stage stage =
         VOW_STAGE(.on = on, .fn = pass, .width = WIDTH, .buffer = BUFFER);
     vow_stage all[STAGES];
-    struct work w = {0};
+    struct work w = {.items = bench_size(ITEMS)};
     double start = bench_ns();
     vow_future *f;
 
@@ -69,10 +57,10 @@ run(vow_executor *on, size_t stages, double *grown)
         all[i] = stage;
     f = vow_pipeline_run(&VOW_PIPELINE_OPTIONS(.sink = take, .ctx = &w),
                          &VOW_FEED(.next = give, .ctx = vow_ptr(&w)), all, stages);
-    bench_check(vow_get(f).value.as.u64 == ITEMS && w.came == ITEMS);
+    bench_check(vow_get(f).value.as.u64 == (uint64_t)w.items && w.came == w.items);
     vow_unref(f);
-    *grown = (resident_bytes() - w.before) / 1024;
-    return (bench_ns() - start) / ITEMS / (double)stages;
+    *grown = (bench_resident_bytes() - w.before) / 1024;
+    return (bench_ns() - start) / (double)w.items / (double)stages;
 }
 
 static void

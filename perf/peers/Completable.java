@@ -15,6 +15,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.SplittableRandom;
+import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -340,6 +341,25 @@ public final class Completable {
         return serial / parallel;
     }
 
+    static double channel() throws Exception {
+        int n = size(1_000_000);
+        ArrayBlockingQueue<Integer> queue = new ArrayBlockingQueue<>(64);
+        Thread sender = new Thread(() -> {
+            try {
+                for (int i = 0; i < n; i++) queue.put(i);
+            } catch (InterruptedException e) {
+                throw new AssertionError(e);
+            }
+        });
+        long sum = 0, t0 = System.nanoTime();
+        sender.start();
+        for (int i = 0; i < n; i++) sum += queue.take();
+        double ns = perOp(t0, n);
+        sender.join();
+        if (sum != (long) n * (n - 1) / 2) throw new AssertionError();
+        return ns;
+    }
+
     static double idle() throws Exception {      // what it uses meanwhile is seen from outside
         ForkJoinPool pool = pool();
         pool.submit(NO_OP).get();
@@ -434,6 +454,7 @@ public final class Completable {
         all.put("burst", new Workload("us", Completable::burst));
         all.put("fairness", new Workload("us", Completable::fairness));
         all.put("churn", new Workload("ns/event", Completable::churn));
+        all.put("channel", new Workload("ns/item", Completable::channel));
         all.put("map_reduce", new Workload("x", Completable::mapReduce));
         all.put("idle", new Workload("s", Completable::idle));
         return all;

@@ -5,80 +5,27 @@
  */
 #include <asio.hpp>
 #include <future>
-#include <thread>
-#include <vector>
 
-#include "peer.h"
+#include "pools.hh"
 
-static void
-post(double *values)
+class Pool
 {
-    const int n = bench_size(PEER_POSTS);
-    asio::thread_pool pool(bench_threads);
-    double start = bench_ns();
-    for (int i = 0; i < n; i++)
-        asio::post(pool, [] {});
-    pool.join();
-    *values = (bench_ns() - start) / n;
-}
+    asio::thread_pool pool{bench_threads};
 
-static void
-post_contended(double *values)
-{
-    const int each = bench_size(PEER_POSTS_EACH);
-    asio::thread_pool pool(bench_threads);
-    std::vector<std::thread> producers;
-    double start = bench_ns();
-    for (int p = 0; p < PEER_PRODUCERS; p++)
-        producers.emplace_back([&] {
-            for (int i = 0; i < each; i++)
-                asio::post(pool, [] {});
-        });
-    for (auto &t : producers)
-        t.join();
-    pool.join();
-    *values = (bench_ns() - start) / PEER_PRODUCERS / each;
-}
-
-template <class F>
-static auto
-submit(asio::thread_pool &pool, F f)
-{
-    return asio::post(pool.get_executor(), asio::use_future(std::move(f)));
-}
-
-static void
-submit_get(double *values)
-{
-    const int n = bench_size(PEER_TASKS);
-    asio::thread_pool pool(bench_threads);
-    std::vector<std::future<int>> futures(n);
-    long sum = 0;
-    double start = bench_ns();
-    for (int r = 0; r < PEER_TIMES; r++) {
-        for (int i = 0; i < n; i++)
-            futures[i] = submit(pool, [i] { return i; });
-        for (auto &f : futures)
-            sum += f.get();
+  public:
+    template <class F> void post(F f)
+    {
+        asio::post(pool, std::move(f));
     }
-    *values = (bench_ns() - start) / PEER_TIMES / n;
-    bench_check(sum == long(n) * (n - 1) / 2 * PEER_TIMES);
-}
-
-static void
-wake(double *values)
-{
-    const int n = bench_size(PEER_WAKES);
-    static double v[PEER_WAKES];
-    asio::thread_pool pool(bench_threads);
-    for (int i = 0; i < n; i++) {
-        bench_pause_us(50);
-        double start = bench_ns();
-        submit(pool, [i] { return i; }).get();
-        v[i] = (bench_ns() - start) / 1e3;
+    template <class F> auto submit(F f)
+    {
+        return asio::post(pool.get_executor(), asio::use_future(std::move(f)));
     }
-    bench_latencies(v, n, values);
-}
+    void drain()
+    {
+        pool.join();
+    }
+};
 
 static void
 timer_cancel(double *values)
@@ -146,60 +93,6 @@ loop_post(double *values)
     poster.join();
 }
 
-static void
-batch(double *values)
-{
-    asio::thread_pool pool(bench_threads);
-    const int n = bench_size(PEER_JOBS);
-    uint64_t expected;
-    double serial = peer_burn_here(n, &expected);
-    std::vector<std::future<uint64_t>> futures(n);
-    double start = bench_ns();
-    uint64_t sum = 0;
-    for (int i = 0; i < n; i++)
-        futures[i] = submit(pool, [i] { return peer_burn(uint64_t(i)); });
-    for (auto &f : futures)
-        sum += f.get();
-    *values = serial / (bench_ns() - start);
-    bench_check(sum == expected);
-}
-
-static asio::thread_pool *traffic_pool;
-
-static void
-post_traffic(void (*run)(void *), void *arg)
-{
-    asio::post(*traffic_pool, [=] { run(arg); });
-}
-
-static void
-burst(double *values)
-{
-    asio::thread_pool pool(bench_threads);
-    traffic_pool = &pool;
-    traffic_bursts(post_traffic, values);
-    pool.join();
-}
-
-static void
-fairness(double *values)
-{
-    asio::thread_pool pool(bench_threads);
-    traffic_pool = &pool;
-    traffic_beside_flood(post_traffic, post_traffic, values);
-    pool.join();
-}
-
-static void
-idle(double *values)
-{
-    asio::thread_pool pool(bench_threads);
-    traffic_pool = &pool;
-    asio::post(pool, [] {});
-    bench_idle(values);
-    pool.join();
-}
-
 using asio::ip::tcp;
 
 struct Session : std::enable_shared_from_this<Session> {
@@ -251,17 +144,10 @@ int
 main(int argc, char **argv)
 {
     static const peer_workload all[] = {
-        {"post", {{"post", "ns/task"}}, post},
-        {"post_contended", {{"post_contended", "ns/task"}}, post_contended},
-        {"submit_get", {{"submit_get", "ns/task"}}, submit_get},
-        {"wake", {BENCH_LATENCIES("wake")}, wake},
+        POOL_WORKLOADS(Pool),
         {"timer_cancel", {{"timer_cancel", "ns/timer"}}, timer_cancel},
         {"timer_fire", {BENCH_LATENCIES("timer_fire")}, timer_fire},
         {"loop_post", {{"loop_post", "ns/post"}}, loop_post},
-        {"batch", {{"batch", "x"}}, batch},
-        {"burst", {BENCH_LATENCIES("burst")}, burst},
-        {"fairness", {BENCH_LATENCIES("fairness")}, fairness},
-        {"idle", {BENCH_IDLE}, idle},
     };
     if (argc == 3 && strcmp(argv[1], "echo") == 0)
         return echo(atoi(argv[2]));

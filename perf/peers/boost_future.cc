@@ -7,64 +7,31 @@
  */
 #define BOOST_THREAD_VERSION 5
 #include <boost/thread.hpp>
+#include <boost/thread/concurrent_queues/sync_bounded_queue.hpp>
 #include <boost/thread/executors/basic_thread_pool.hpp>
 #include <boost/thread/future.hpp>
-#include <thread>
-#include <vector>
 
-#include "peer.h"
+#include "pools.hh"
 
-using Pool = boost::executors::basic_thread_pool;
-
-static void
-post(double *values)
+class Pool
 {
-    const int n = bench_size(PEER_POSTS);
-    Pool pool(bench_threads);
-    double start = bench_ns();
-    for (int i = 0; i < n; i++)
-        pool.submit([] {});
-    pool.close();
-    pool.join();
-    *values = (bench_ns() - start) / n;
-}
+    boost::executors::basic_thread_pool pool{bench_threads};
 
-static void
-post_contended(double *values)
-{
-    const int each = bench_size(PEER_POSTS_EACH);
-    Pool pool(bench_threads);
-    std::vector<std::thread> producers;
-    double start = bench_ns();
-    for (int p = 0; p < PEER_PRODUCERS; p++)
-        producers.emplace_back([&] {
-            for (int i = 0; i < each; i++)
-                pool.submit([] {});
-        });
-    for (auto &t : producers)
-        t.join();
-    pool.close();
-    pool.join();
-    *values = (bench_ns() - start) / PEER_PRODUCERS / each;
-}
-
-static void
-submit_get(double *values)
-{
-    const int n = bench_size(PEER_TASKS);
-    Pool pool(bench_threads);
-    std::vector<boost::future<int>> futures(n);
-    long sum = 0;
-    double start = bench_ns();
-    for (int r = 0; r < PEER_TIMES; r++) {
-        for (int i = 0; i < n; i++)
-            futures[i] = boost::async(pool, [i] { return i; });
-        for (auto &f : futures)
-            sum += f.get();
+  public:
+    template <class F> void post(F f)
+    {
+        pool.submit(std::move(f));
     }
-    *values = (bench_ns() - start) / PEER_TIMES / n;
-    bench_check(sum == long(n) * (n - 1) / 2 * PEER_TIMES);
-}
+    template <class F> auto submit(F f)
+    {
+        return boost::async(pool, std::move(f));
+    }
+    void drain()
+    {
+        pool.close();
+        pool.join();
+    }
+};
 
 static void
 ready_then(double *values)
@@ -100,7 +67,7 @@ static void
 chain_pool(double *values)
 {
     const int chains = bench_size(PEER_CHAINS);
-    Pool pool(bench_threads);
+    boost::executors::basic_thread_pool pool(bench_threads);
     long sum = 0;
     double start = bench_ns();
     for (int c = 0; c < chains; c++) {
@@ -139,44 +106,6 @@ when_all(double *values)
 }
 
 static void
-pingpong(double *values)
-{
-    const int n = bench_size(PEER_TRIPS);
-    std::vector<boost::promise<int>> p(n), q(n);
-    std::vector<boost::future<int>> pf, qf;
-    for (int i = 0; i < n; i++) {
-        pf.push_back(p[i].get_future());
-        qf.push_back(q[i].get_future());
-    }
-    std::thread b([&] {
-        for (int i = 0; i < n; i++)
-            q[i].set_value(pf[i].get());
-    });
-    double start = bench_ns();
-    for (int i = 0; i < n; i++) {
-        p[i].set_value(i);
-        qf[i].get();
-    }
-    *values = (bench_ns() - start) / 1e3 / n;
-    b.join();
-}
-
-static void
-wake(double *values)
-{
-    const int n = bench_size(PEER_WAKES);
-    static double v[PEER_WAKES];
-    Pool pool(bench_threads);
-    for (int i = 0; i < n; i++) {
-        bench_pause_us(50);
-        double start = bench_ns();
-        boost::async(pool, [i] { return i; }).get();
-        v[i] = (bench_ns() - start) / 1e3;
-    }
-    bench_latencies(v, n, values);
-}
-
-static void
 mem(double *values)
 {
     const int n = bench_size(PEER_PAIRS);
@@ -194,60 +123,11 @@ mem(double *values)
 }
 
 static void
-batch(double *values)
+channel(double *values)
 {
-    Pool pool(bench_threads);
-    const int n = bench_size(PEER_JOBS);
-    uint64_t expected;
-    double serial = peer_burn_here(n, &expected);
-    std::vector<boost::future<uint64_t>> futures(n);
-    double start = bench_ns();
-    uint64_t sum = 0;
-    for (int i = 0; i < n; i++)
-        futures[i] = boost::async(pool, [i] { return peer_burn(uint64_t(i)); });
-    for (auto &f : futures)
-        sum += f.get();
-    *values = serial / (bench_ns() - start);
-    bench_check(sum == expected);
-}
-
-static Pool *traffic_pool;
-
-static void
-post_traffic(void (*run)(void *), void *arg)
-{
-    traffic_pool->submit([=] { run(arg); });
-}
-
-static void
-burst(double *values)
-{
-    Pool pool(bench_threads);
-    traffic_pool = &pool;
-    traffic_bursts(post_traffic, values);
-    pool.close();
-    pool.join();
-}
-
-static void
-fairness(double *values)
-{
-    Pool pool(bench_threads);
-    traffic_pool = &pool;
-    traffic_beside_flood(post_traffic, post_traffic, values);
-    pool.close();
-    pool.join();
-}
-
-static void
-idle(double *values)
-{
-    Pool pool(bench_threads);
-    traffic_pool = &pool;
-    pool.submit([] {});
-    bench_idle(values);
-    pool.close();
-    pool.join();
+    boost::sync_bounded_queue<int64_t> queue(PEER_PLACES);
+    queue_channel([&](int64_t i) { queue.push_back(i); },
+                  [&] { return queue.pull_front(); }, values);
 }
 
 /* Two threads, four events a turn. */
@@ -276,20 +156,16 @@ int
 main(int argc, char **argv)
 {
     static const peer_workload all[] = {
-        {"post", {{"post", "ns/task"}}, post},
-        {"post_contended", {{"post_contended", "ns/task"}}, post_contended},
-        {"submit_get", {{"submit_get", "ns/task"}}, submit_get},
+        POOL_WORKLOADS(Pool),
         {"ready_then", {{"ready_then", "ns/op"}}, ready_then},
         {"chain_inline", {{"chain_inline", "ns/link"}}, chain_inline},
         {"chain_pool", {{"chain_pool", "ns/hop"}}, chain_pool},
         {"when_all", {{"when_all", "ns/future"}}, when_all},
-        {"pingpong", {{"pingpong", "us/round-trip"}}, pingpong},
-        {"wake", {BENCH_LATENCIES("wake")}, wake},
+        {"pingpong",
+         {{"pingpong", "us/round-trip"}},
+         future_pingpong<boost::promise<int>>},
+        {"channel", {{"channel", "ns/item"}}, channel},
         {"mem", {{"mem", "bytes"}}, mem},
-        {"batch", {{"batch", "x"}}, batch},
-        {"burst", {BENCH_LATENCIES("burst")}, burst},
-        {"fairness", {BENCH_LATENCIES("fairness")}, fairness},
-        {"idle", {BENCH_IDLE}, idle},
         {"churn", {{"churn", "ns/event"}, {"churn_grown", "KiB"}}, churn},
     };
     return PEER_MAIN("boost", all, argc, argv);

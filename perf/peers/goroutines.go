@@ -382,6 +382,58 @@ func fairness() float64 {
 	return quantiles(us)
 }
 
+func channel() float64 { // between goroutines, which the runtime may keep on one thread
+	n := size(1000000)
+	numbers := make(chan int, 64)
+	sum := 0
+	t0 := time.Now()
+	go func() {
+		for i := 0; i < n; i++ {
+			numbers <- i
+		}
+		close(numbers)
+	}()
+	for i := range numbers {
+		sum += i
+	}
+	if sum != n*(n-1)/2 {
+		panic("channel")
+	}
+	return perOp(t0, n)
+}
+
+func pipeline() float64 { // a goroutine a stage, which keeps the order, not eight
+	const stages = 4
+	n := size(500000)
+	first := make(chan int, 16)
+	last := first
+	for s := 0; s < stages; s++ {
+		from, to := last, make(chan int, 16)
+		go func() {
+			for i := range from {
+				to <- i
+			}
+			close(to)
+		}()
+		last = to
+	}
+	t0 := time.Now()
+	go func() {
+		for i := 0; i < n; i++ {
+			first <- i
+		}
+		close(first)
+	}()
+	came := 0
+	for i := range last {
+		if i != came {
+			panic("pipeline")
+		}
+		came++
+	}
+	return perOp(t0, stages*n)
+}
+
 func idle() float64 { // what it uses meanwhile is seen from outside
 	f := make(chan int, 1)
 	go func() { f <- 1 }()
@@ -423,6 +475,8 @@ func find(name string) workload {
 		{"loop_post", "ns/post", loopPost},
 		{"mem", "bytes", mem},
 		{"batch", "x", batch},
+		{"channel", "ns/item", channel},
+		{"pipeline", "ns/item", pipeline},
 		{"burst", "us", burst},
 		{"fairness", "us", fairness},
 		{"idle", "s", idle},

@@ -36,6 +36,11 @@ enum {
     PEER_PAIRS = 1000000,
     PEER_JOBS = 20000,
     PEER_TURNS = 1000000,
+    PEER_ITEMS = 1000000,
+    PEER_PLACES = 64,
+    PEER_PIPED = 500000,
+    PEER_STAGES = 4,
+    PEER_IN_STAGE = 16, /* a width and a buffer of 8 */
     PEER_BURN_STEPS = 40000
 };
 

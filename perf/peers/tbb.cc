@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * perf/peers/tbb.cc - oneTBB: task_group, task_arena::enqueue, flow graphs, parallel_for and
- * parallel_reduce. No futures, timers or event loop: a task leaves its result in a slot;
- * chain_pool is a flow graph.
+ * perf/peers/tbb.cc - oneTBB: task_group, task_arena::enqueue, flow graphs, parallel_for,
+ * parallel_reduce, parallel_pipeline, bounded queues. No futures, timers or event loop: a
+ * task leaves its result in a slot; chain_pool is a flow graph.
  */
 #include <memory>
+#include <oneapi/tbb/concurrent_queue.h>
 #include <oneapi/tbb/flow_graph.h>
 #include <oneapi/tbb/global_control.h>
 #include <oneapi/tbb/parallel_for.h>
+#include <oneapi/tbb/parallel_pipeline.h>
 #include <oneapi/tbb/parallel_reduce.h>
 #include <oneapi/tbb/task_arena.h>
 #include <oneapi/tbb/task_group.h>
 #include <semaphore>
-#include <thread>
-#include <vector>
 
 #include "../ranges.h"
-#include "peer.h"
+#include "pools.hh"
 
 /* Main works too once it waits: 2 threads in all. */
 static void
@@ -223,8 +223,14 @@ struct Counting {
 
     explicit Counting(const void *all) : bytes(all) {}
     Counting(Counting &other, tbb::split) : bytes(other.bytes) {}
-    void operator()(const Range &r) { range_count(r.begin(), r.end(), bytes, &counts); }
-    void join(const Counting &right) { range_add_counts(&counts, &right.counts); }
+    void operator()(const Range &r)
+    {
+        range_count(r.begin(), r.end(), bytes, &counts);
+    }
+    void join(const Counting &right)
+    {
+        range_add_counts(&counts, &right.counts);
+    }
 };
 
 static void
@@ -240,6 +246,45 @@ static void
 map_reduce(double *values)
 {
     range_measure_reduce(sum_all, count_all, values);
+}
+
+static void
+channel(double *values)
+{
+    tbb::concurrent_bounded_queue<int64_t> queue;
+
+    queue.set_capacity(PEER_PLACES);
+    queue_channel([&](int64_t i) { queue.push(i); },
+                  [&] {
+                      int64_t i;
+                      queue.pop(i);
+                      return i;
+                  },
+                  values);
+}
+
+/* As many items at once as there are places in all stages; a task carries an item through
+ * all of them. */
+static void
+pipeline(double *values)
+{
+    const int64_t n = bench_size(PEER_PIPED);
+    int64_t next = 0, came = 0;
+    auto pass = [](int64_t i) { return i; };
+    auto stage = tbb::make_filter<int64_t, int64_t>(tbb::filter_mode::parallel, pass);
+    auto source = tbb::make_filter<void, int64_t>(tbb::filter_mode::serial_in_order,
+                                                  [&](tbb::flow_control &end) {
+                                                      if (next == n)
+                                                          end.stop();
+                                                      return next < n ? next++ : n;
+                                                  });
+    auto sink = tbb::make_filter<int64_t, void>(tbb::filter_mode::serial_in_order,
+                                                [&](int64_t i) { came += i == came; });
+    double start = bench_ns();
+    tbb::parallel_pipeline(PEER_STAGES * PEER_IN_STAGE,
+                           source & stage & stage & stage & stage & sink);
+    *values = (bench_ns() - start) / double(n) / PEER_STAGES;
+    bench_check(came == n);
 }
 
 /* The main thread works as well where it waits, except in wake and in traffic from outside. */
@@ -270,6 +315,8 @@ main(int argc, char **argv)
         {"batch", {{"batch", "x"}}, batch},
         {"parallel_for", {RANGE_FOR_FIGURES}, parallel_for},
         {"map_reduce", {RANGE_REDUCE_FIGURES}, map_reduce},
+        {"channel", {{"channel", "ns/item"}}, channel},
+        {"pipeline", {{"pipeline", "ns/item"}}, pipeline},
         {"burst", {BENCH_LATENCIES("burst")}, burst},
         {"fairness", {BENCH_LATENCIES("fairness")}, fairness},
         {"idle", {BENCH_IDLE}, idle},

@@ -52,7 +52,7 @@ class Peer:
         return build / self.name
 
     def sources(self):
-        headers = ("peers/peer.h", "measure.h", "traffic.h", "ranges.h") if self.native else ()
+        headers = ("peers/peer.h", "peers/pools.hh", "measure.h", "traffic.h", "ranges.h") if self.native else ()
         return [HERE / self.source, *(HERE.parent / header for header in headers)]
 
     def build(self, build):

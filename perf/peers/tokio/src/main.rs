@@ -3,6 +3,7 @@
 // and join_all. Called "rayon" it has rayon's join alone, which borrows the child from the
 // stack and makes no future. Rounds and options as in perf/measure.h.
 use futures::future::{join_all, FutureExt};
+use futures::stream::{self, StreamExt};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use std::future::Future;
 use std::io::{Read, Write};
@@ -375,6 +376,31 @@ fn fairness() -> Measured {
     quantiles(rt.block_on(join_all(tasks)).into_iter().map(Result::unwrap).collect())
 }
 
+fn channel() -> Measured {                   // between two threads that block
+    let n = size(1_000_000) as u64;
+    let (sender, mut receiver) = tokio::sync::mpsc::channel::<u64>(64);
+    let t0 = Instant::now();
+    let thread = std::thread::spawn(move || for i in 0..n { sender.blocking_send(i).unwrap(); });
+    let mut sum = 0;
+    while let Some(i) = receiver.blocking_recv() { sum += i; }
+    let ns = per_op(t0, n as usize);
+    thread.join().unwrap();
+    assert_eq!(sum, n * (n - 1) / 2);
+    ns.into()
+}
+
+fn pipeline() -> Measured {                  // a task for each item and stage, as many at once as a stage has places
+    let n = size(500_000) as u64;
+    let rt = two_workers();
+    let pass = |i| tokio::spawn(async move { i }).map(Result::unwrap);
+    let items = stream::iter(0..n).map(pass).buffered(16).map(pass).buffered(16)
+        .map(pass).buffered(16).map(pass).buffered(16);
+    let t0 = Instant::now();
+    let came = rt.block_on(items.fold(0, |came, i| async move { assert_eq!(i, came); came + 1 }));
+    assert_eq!(came, n);
+    per_op(t0, 4 * n as usize).into()
+}
+
 fn idle() -> Measured {                      // what it uses meanwhile is seen from outside
     let rt = two_workers();
     rt.block_on(async { tokio::spawn(async {}).await.unwrap() });
@@ -404,6 +430,8 @@ fn workloads(program: &str) -> Vec<Workload> {
         ("loop_post", "ns/post", loop_post),
         ("mem", "bytes", mem),
         ("batch", "x", batch),
+        ("channel", "ns/item", channel),
+        ("pipeline", "ns/item", pipeline),
         ("burst", "us", burst),
         ("fairness", "us", fairness),
         ("idle", "s", idle),
