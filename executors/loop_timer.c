@@ -45,6 +45,14 @@ is_firing_locked(const struct vow_loop *l, const vow_timer *timer)
     return false;
 }
 
+/* Of one for elsewhere it is not known here whether it has ended (vow_timer_disarm). */
+static bool
+has_begun_locked(const struct vow_loop *l, const vow_timer *timer)
+{
+    return (timer->on != NULL && vowi_timer_was_taken(timer)) ||
+           is_firing_locked(l, timer);
+}
+
 vow_removal
 vowi_loop_disarm(vow_executor *self, vow_timer *timer)
 {
@@ -53,7 +61,7 @@ vowi_loop_disarm(vow_executor *self, vow_timer *timer)
 
     vowi_lock_acquire(&l->lock);
     if (!vowi_wheel_disarm(&l->timers, timer))
-        removal = is_firing_locked(l, timer) ? VOW_RUNNING : VOW_RAN;
+        removal = has_begun_locked(l, timer) ? VOW_RUNNING : VOW_RAN;
     vowi_lock_release(&l->lock);
     return removal;
 }
@@ -168,7 +176,7 @@ take_due_for(struct vow_loop *l, struct vowi_firing *f, const vow_executor *on)
     while (timer != &l->due && timer->on != on)
         timer = timer->next;
     if (timer != &l->due)
-        vowi_wheel_remove(&l->timers, timer);
+        vowi_wheel_take(&l->timers, timer);
     timer = fires_locked(l, f, timer != &l->due ? timer : NULL);
     vowi_lock_release(&l->lock);
     return timer;

@@ -271,6 +271,36 @@ VOW_CASE(timers_for_another_executor_fire_and_end_with_that)
     vow_loop_unref(l);
 }
 
+static void
+disarm_while_queued(void *arg)
+{
+    struct job *queued = arg;
+
+    assert_int_equal(queued->runs, 0);
+    assert_int_equal(disarm(queued), VOW_RUNNING);
+}
+
+/* Behind another task of the serial executor, when the loop has posted it there. */
+VOW_CASE(disarm_says_running_of_one_that_is_on_its_way_to_another_executor)
+{
+    vow_loop *l = vow_loop_new(NULL);
+    struct job first = job('f'), queued = job('q');
+    struct job asks = job_that('a', disarm_while_queued, &queued);
+    vow_ns now = vow_clock_now(NULL);
+
+    on = vow_loop_executor(l);
+    serial = vow_serial_new(on);
+    assert_int_equal(vow_post_task(serial, &first.timer.task), 0);
+    assert_int_equal(vow_timer_arm(serial, &queued.timer, now), 0);
+    arm(&asks, now);
+    while (queued.runs == 0)
+        assert_int_equal(vow_loop_run_once(l, VOW_FOREVER), 0);
+    assert_string_equal(journal.text, "afq");
+    assert_int_equal(disarm(&queued), VOW_RAN);
+    vow_executor_unref(serial);
+    vow_loop_unref(l);
+}
+
 /* ---- from inside ------------------------------------------------------------------------------- */
 
 static vow_close_mode mode;
@@ -709,6 +739,7 @@ main(void)
         end_test(without_the_last_reference_all_is_cancelled),
         end_test(a_draining_loop_takes_steps_until_it_is_idle),
         end_test(timers_for_another_executor_fire_and_end_with_that),
+        end_test(disarm_says_running_of_one_that_is_on_its_way_to_another_executor),
         end_test(a_task_may_drain_its_loop),
         end_test(a_task_may_cancel_its_loop),
         end_test(run_until_in_a_cancelled_loop_says_closed),

@@ -188,8 +188,8 @@ vowi_wheel_disarm(struct vowi_wheel *w, vow_timer *timer)
     return armed;
 }
 
-static void
-take(struct vowi_wheel *w, vow_timer *timer)
+void
+vowi_wheel_take(struct vowi_wheel *w, vow_timer *timer)
 {
     vowi_wheel_remove(w, timer);
     timer->task.reserved[0] = VOWI_TIMER_TAKEN;
@@ -251,7 +251,7 @@ vowi_wheel_take_due(struct vowi_wheel *w, vow_ns now)
     vow_timer *first = first_due(w, now);
 
     if (first != NULL)
-        take(w, first);
+        vowi_wheel_take(w, first);
     return first;
 }
 
@@ -360,6 +360,6 @@ vowi_wheel_unlist(struct vowi_wheel *w, vow_timer *list)
 
     if (first == list)
         return NULL;
-    take(w, first);
+    vowi_wheel_take(w, first);
     return first;
 }

@@ -48,6 +48,9 @@ void vowi_wheel_remove(struct vowi_wheel *w, vow_timer *timer);
 /* The same if it is armed, or was in another life. False: neither. */
 bool vowi_wheel_disarm(struct vowi_wheel *w, vow_timer *timer);
 
+/* Takes out one that is armed, to fire it. */
+void vowi_wheel_take(struct vowi_wheel *w, vow_timer *timer);
+
 /* Takes out the first that is due; NULL: none is. */
 vow_timer *vowi_wheel_take_due(struct vowi_wheel *w, vow_ns now);
 

@@ -445,6 +445,38 @@ SCENARIO(loop_disarm_fire, 0, "a timer that is due is disarmed by another thread
     outcome("%s, ran %d", words[removal], c.ran);
 }
 
+static void
+disarms_what_is_away(void)
+{
+    removal = vow_timer_disarm(&c.timer);
+    require(removal != VOW_RAN || c.ran == 1);
+}
+
+static void
+runs_turns(void)
+{
+    while (vow_loop_run_once(loop, 0) == 0)
+        ;
+}
+
+SCENARIO(loop_disarm_away, 0,
+         "a due timer of a serial executor on the loop is disarmed by another thread",
+         EXPECTED("removed, ran 0", "in time"), EXPECTED("ran, ran 1", "too late"),
+         EXPECTED("running, ran 1", "while it was on its way, or ran"))
+{
+    static const char *const words[] = {"removed", "ran", "running"};
+    vow_executor *serial;
+
+    make();
+    serial = vow_serial_new(on);
+    c.timer.task.run = run_job;
+    require(serial != NULL && vow_timer_arm(serial, &c.timer, vow_now()) == 0);
+    run_threads(runs_turns, disarms_what_is_away);
+    vow_executor_unref(serial);
+    end();
+    outcome("%s, ran %d", words[removal], c.ran);
+}
+
 /* ---- waiting for a future --------------------------------------------------------------------------- */
 
 static vow_promise *p;
