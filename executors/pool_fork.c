@@ -37,10 +37,8 @@ free_workers(struct vowi_pool *p)
     for (unsigned i = 0; i < count; i++) {
         struct vowi_worker *w = p->workers[i];
 
-        if (vowi_load_relaxed(&w->stolen) == &vowi_pool_left_behind)
-            continue;
-        w->parker.ready = false; /* it may have sleepers, for whom a destroy would wait */
-        vowi_worker_free(w);
+        if (vowi_load_relaxed(&w->stolen) != &vowi_pool_left_behind)
+            vowi_worker_free(w);
     }
     vowi_store_relaxed(&p->count, 0);
 }

@@ -5,6 +5,8 @@
  */
 #include "pool_internal.h"
 
+#define LONG_SEARCH_EVERY 32
+
 static bool
 wants_wake(uint32_t idle)
 {
@@ -30,7 +32,7 @@ wake_sleeper(struct vowi_pool *p)
     if (w == NULL)
         return;
     vowi_add_relaxed(&p->wakes, 1); /* relaxed: a statistic */
-    vowi_unpark(&w->parker, &w->woken);
+    vowi_gate_open(&w->gate);
 }
 
 void
@@ -46,7 +48,7 @@ wake_all_locked(struct vowi_worker *w)
     while (w != NULL) {
         struct vowi_worker *next = w->next_asleep;
 
-        vowi_unpark(&w->parker, &w->woken);
+        vowi_gate_open(&w->gate);
         w = next;
     }
 }
@@ -108,6 +110,7 @@ static void
 count_asleep_locked(struct vowi_pool *p, struct vowi_worker *w, bool searching)
 {
     w->woken = false;
+    vowi_gate_shut(&w->gate);
     w->next_asleep = p->asleep;
     p->asleep = w;
     p->awake--;
@@ -139,12 +142,14 @@ sleep_for_work(struct vowi_pool *p, struct vowi_worker *w)
     if (vowi_pool_has_work(p)) { /* [idle] */
         count_awake_locked(p, w, w->searching);
         vowi_lock_release(&p->lock);
+        w->in_vain = 0; /* it would not have been, had it been longer */
         return true;
     }
     w->searching = false;
     vowi_pool_end_if_done_locked(p);
     vowi_lock_release(&p->lock);
-    vowi_park(&w->parker, &w->woken, VOW_FOREVER);
+    w->in_vain = vowi_gate_pass(&w->gate) ? w->in_vain : 0; /* likewise */
+    w->woken = true;
     vowi_lock_acquire(&p->lock);
     exits = p->exiting;
     vowi_lock_release(&p->lock);
@@ -152,20 +157,41 @@ sleep_for_work(struct vowi_pool *p, struct vowi_worker *w)
     return !exits;
 }
 
+/*
+ * How often a search looks before its worker sleeps. Whoever waits for what the last task
+ * did may wait for this CPU: so a search that would be in vain should be short. It is half
+ * as long as the last one if that was in vain. Now and then one is as long as can be, to see
+ * whether that has changed.
+ */
+static unsigned
+rounds_of(struct vowi_worker *w)
+{
+    if (++w->searches % LONG_SEARCH_EVERY == 0)
+        w->in_vain = 0;
+    return VOWI_SEARCH_ROUNDS >> w->in_vain;
+}
+
 static vow_task *
 search(struct vowi_pool *p, struct vowi_worker *w)
 {
-    vow_task *task = NULL;
+    unsigned rounds;
 
     if (!w->searching)
         start_searching(p, w);
-    for (unsigned round = 0; w->searching && round < VOWI_SEARCH_ROUNDS; round++) {
-        task = vowi_worker_pick(p, w);
-        if (task != NULL)
-            break;
+    if (!w->searching)
+        return NULL;
+    rounds = rounds_of(w);
+    for (unsigned round = 0; round < rounds; round++) {
+        vow_task *task = vowi_worker_pick(p, w);
+
+        if (task != NULL) {
+            w->in_vain = round > 0 ? 0 : w->in_vain;
+            return task;
+        }
         vowi_relax();
     }
-    return task;
+    w->in_vain += rounds > 1;
+    return NULL;
 }
 
 /* Of one that searches, or has found nothing at its first look. NULL: exit. */

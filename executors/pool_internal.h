@@ -34,8 +34,8 @@
 #include "base/thread.h"
 #include "queue/deque.h"
 #include "queue/fifo.h"
+#include "sync/gate.h"
 #include "sync/lock.h"
-#include "sync/park.h"
 
 /* Tasks taken from the injected list at once. */
 #ifndef VOWI_INJECT_BATCH
@@ -94,6 +94,9 @@ struct vowi_worker {
     bool again;     /* its last task wants another turn: what others have comes first */
     unsigned round; /* picks until it asks the injected first */
     unsigned char passed[VOWI_LEVELS]; /* how often in a row it passed each over */
+    bool woken;                        /* since it counted itself asleep */
+    unsigned searches;
+    unsigned in_vain; /* how often in a row one was cut in half; see pool_idle.c */
     uint32_t random;
     _Atomic(const vow_task *) stolen; /* what it runs, if it was stolen; compared only */
     _Atomic(uint64_t) tasks, steals, wakes_for_nothing, helped;
@@ -104,8 +107,7 @@ struct vowi_worker {
     bool has_predecessor; /* a thread that ended in a task, to be joined */
     pthread_t predecessor;
 
-    struct vowi_parker parker;
-    bool woken; /* guarded by the parker's mutex */
+    struct vowi_gate gate; /* shut when it is counted asleep, opened by who wakes it */
 };
 
 struct vowi_pool {

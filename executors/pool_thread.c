@@ -53,10 +53,6 @@ vowi_worker_free(struct vowi_worker *w)
 {
     if (w == NULL)
         return;
-    if (w->parker.ready) {
-        pthread_cond_destroy(&w->parker.cond);
-        pthread_mutex_destroy(&w->parker.mutex);
-    }
     vowi_deque_fini(&w->deque);
     vowi_free_aligned(w, sizeof *w);
 }
@@ -71,7 +67,7 @@ worker_new(struct vowi_pool *p, bool spare)
     memset(w, 0, sizeof *w);
     w->pool = p;
     w->spare = spare;
-    if (vowi_deque_init(&w->deque) && vowi_parker_init(&w->parker) == 0)
+    if (vowi_deque_init(&w->deque))
         return w;
     vowi_worker_free(w);
     return NULL;

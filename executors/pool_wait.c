@@ -100,13 +100,15 @@ vowi_worker_rest(struct vowi_pool *p, struct vowi_worker *w)
         return true;
     }
     w->woken = false;
+    vowi_gate_shut(&w->gate);
     w->next_asleep = p->resting;
     p->resting = w;
     p->awake--;
     note_surplus_locked(p);
     vowi_pool_end_if_done_locked(p);
     vowi_lock_release(&p->lock);
-    vowi_park(&w->parker, &w->woken, VOW_FOREVER);
+    (void)vowi_gate_pass(&w->gate);
+    w->woken = true;
     vowi_lock_acquire(&p->lock);
     exits = p->exiting;
     vowi_lock_release(&p->lock);
@@ -165,7 +167,7 @@ vowi_pool_block_begin(vow_executor *self)
     how = replace_locked(p, &rested);
     vowi_lock_release(&p->lock);
     if (how == RESTING)
-        vowi_unpark(&rested->parker, &rested->woken);
+        vowi_gate_open(&rested->gate);
     if (how == FRESH) {
         why = vowi_pool_start_worker(p, true);
         if (why == 0)

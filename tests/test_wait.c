@@ -11,6 +11,7 @@
 #include <vow/manual.h>
 
 #include "base/thread.h"
+#include "base/time.h"
 #include "core/linger.h"
 #include "core/state.h"
 #include "support/drops.h"
@@ -767,6 +768,37 @@ VOW_CASE(nap_that_found_too_little_is_the_last_for_long)
     pair_free(&x);
 }
 
+/* A round that took long says that the CPU is wanted: then waits do not yield, for longer each
+ * time that happens again, and not for as long after some that were in time. */
+VOW_CASE(wait_that_was_late_keeps_the_next_ones_from_yielding)
+{
+    struct vowi_thread *t = vowi_self();
+    struct pair x = pair_new();
+    struct vow_state *s = vowi_promise_state(x.promise);
+    unsigned first = 0, last = 0;
+
+    t->crowd = 0;
+    for (int i = 0; i < 20; i++) {
+        t->crowded = 0;
+        last = t->crowd;
+        /* it began a second ago, as it seems, and one look took it till now */
+        assert_false(vowi_linger(t, s, vowi_monotonic_now() - vow_ms(1000), VOW_FOREVER));
+        assert_int_equal(t->crowded, t->crowd);
+        first = i == 0 ? t->crowd : first;
+        assert_int_equal(i != 1 || t->crowd == 2 * first, true);
+    }
+    assert_int_equal(t->crowd, last); /* there is an end to it */
+
+    vow_promise_fulfill(x.promise, VOW_NIL);
+    t->crowded = 1;
+    assert_true(vowi_linger(t, s, vowi_monotonic_now(), VOW_FOREVER));
+    assert_int_equal(t->crowded, 0);
+    assert_true(vowi_linger(t, s, vowi_monotonic_now(), VOW_FOREVER));
+    assert_in_range(t->crowd, last - 2, last - 1);
+    t->crowd = 0;
+    pair_free(&x);
+}
+
 static void
 do_nothing(void *ctx)
 {
@@ -825,6 +857,7 @@ main(void)
         vow_test(wait_spins_no_longer_than_it_may),
         vow_test(wait_of_a_thread_that_only_reads_ends_however_it_naps),
         vow_test(nap_that_found_too_little_is_the_last_for_long),
+        vow_test(wait_that_was_late_keeps_the_next_ones_from_yielding),
         vow_test(wait_of_a_thread_that_does_more_than_read_is_no_nap),
     };
 

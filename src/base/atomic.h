@@ -63,6 +63,8 @@ extern _Thread_local unsigned long vowi_rmw_count;
 
 #define vowi_or_release(p, v)                                                            \
     VOWI_RMW(atomic_fetch_or_explicit((p), (v), memory_order_release))
+#define vowi_swap_release(p, v)                                                          \
+    VOWI_RMW(atomic_exchange_explicit((p), (v), memory_order_release))
 #define vowi_swap_relaxed(p, v)                                                          \
     VOWI_RMW(atomic_exchange_explicit((p), (v), memory_order_relaxed))
 
@@ -91,6 +93,9 @@ extern _Thread_local unsigned long vowi_rmw_count;
 #define vowi_cas_strong_relaxed(p, expected, v)                                          \
     VOWI_RMW(atomic_compare_exchange_strong_explicit(                                    \
         (p), (expected), (v), memory_order_relaxed, memory_order_relaxed))
+#define vowi_cas_strong_acquire(p, expected, v)                                          \
+    VOWI_RMW(atomic_compare_exchange_strong_explicit(                                    \
+        (p), (expected), (v), memory_order_acquire, memory_order_acquire))
 #define vowi_cas_strong_seq_cst(p, expected, v)                                          \
     VOWI_RMW(atomic_compare_exchange_strong_explicit(                                    \
         (p), (expected), (v), memory_order_seq_cst, memory_order_seq_cst))

@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -70,6 +71,35 @@ void
 vowi_sys_sleep_exactly(void)
 {
     prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
+}
+
+/* As in <linux/futex.h>, which musl's compiler does not find. Where time has always had 64
+ * bits the call has the other name only. */
+enum { PRIVATE_WAIT = 0 | 128, PRIVATE_WAKE = 1 | 128 };
+
+#ifndef SYS_futex
+#define SYS_futex SYS_futex_time64
+#endif
+
+/* It may fail because the word has changed (EAGAIN) or for a signal (EINTR): the caller
+ * looks again in any case. */
+void
+vowi_sys_futex_wait(_Atomic(uint32_t) *word, uint32_t value)
+{
+    int before = errno;
+
+    syscall(SYS_futex, word, PRIVATE_WAIT, value, NULL, NULL, 0);
+    errno = before;
+}
+
+/* EFAULT: the memory is gone, and with it who slept there. */
+void
+vowi_sys_futex_wake(_Atomic(uint32_t) *word)
+{
+    int before = errno;
+
+    syscall(SYS_futex, word, PRIVATE_WAKE, 1, NULL, NULL, 0);
+    errno = before;
 }
 
 /* ---- descriptors --------------------------------------------------------------- */

@@ -20,6 +20,8 @@
 
 #include <vow/base.h>
 
+#include "base/atomic.h"
+
 /* Starts a joinable thread; stack 0 is the system's size. EAGAIN, ENOMEM, EINVAL. */
 int vowi_sys_thread_create(pthread_t *thread, size_t stack, void *(*main)(void *),
                            void *arg);
@@ -39,6 +41,13 @@ void vowi_sys_sleep_exactly(void);
 
 /* Sleeps some 50 us: for who waits for a thread that was preempted at a bad moment. */
 void vowi_sys_nap(void);
+
+/* Sleeps while a word of this process has a value, until its address is woken, or for no
+ * reason. Both are ordered as seq_cst steps of that word would be. */
+void vowi_sys_futex_wait(_Atomic(uint32_t) *word, uint32_t value);
+
+/* Wakes one thread that sleeps at an address, of which nothing is read or written. */
+void vowi_sys_futex_wake(_Atomic(uint32_t) *word);
 
 /* Descriptors, all close-on-exec and non-blocking. EMFILE, ENFILE, ENOMEM. */
 int vowi_sys_epoll_create(int *fd);

@@ -86,6 +86,7 @@ struct vowi_thread {
     vow_ns wait;      /* how long they were, but for naps */
     unsigned reads;   /* since this thread last settled or posted anything */
     unsigned crowded; /* in so many waits to come it does not yield */
+    unsigned crowd;   /* how many these were after the last yield that was late */
     bool napped;      /* in the one that ends */
     bool judged;      /* the last nap is to be, by what was found settled after it */
     unsigned found;   /* settled, without a wait, since the last nap */

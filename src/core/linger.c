@@ -4,10 +4,11 @@
  *
  * To sleep and to be woken costs some microseconds on both sides. So a wait looks for a
  * moment, and if waits were short lately it goes on looking for about as long as a
- * sleep costs. In that second part it yields in each round, so that on a CPU which is
- * wanted whoever is to settle runs instead. A yield that comes back late says that
- * others than those run here: then a sleeper, which the system prefers when it wakes,
- * has its answer sooner than one who yields, and the next waits sleep.
+ * sleep costs. Then it yields after each look, so that on a CPU which is wanted whoever is
+ * to settle runs instead. A yield that comes back late says that others than those run here,
+ * and it gave up what it had left to them: then a sleeper, which the system prefers when
+ * it wakes, has its answer sooner than one who yields, and the next waits sleep. If that
+ * happens again soon they do so for longer.
  *
  * A thread that only reads, future after future, and did nothing else between, leaves
  * the CPU to those it reads from: it does not spin, and if its waits are short it does
@@ -29,7 +30,8 @@ enum {
     FIRST = 1000,              /* ns looked for without proof that it is worth it */
     SHORT = 3 * VOWI_SPIN_MAX, /* a wait that was worth looking for, had it begun later */
     LATE = 10000,              /* ns after which a yield was somebody else's turn */
-    CROWDED = 16,              /* waits that do not yield after such a one */
+    CROWDED = 64,              /* waits that do not yield after such a one, at least */
+    CROWDED_MAX = 1024,        /* and at most */
     CHECKS = 16,               /* looks in a round */
     READS = 8,                 /* waits after which a thread only reads */
     MEASURED = 32,             /* of so many waits one is no nap, and is measured */
@@ -66,10 +68,21 @@ limit_of(struct vowi_thread *t)
     return limit < VOWI_SPIN_MAX ? limit : VOWI_SPIN_MAX;
 }
 
+/* A yield was late. Each that is soon after the last such one keeps from it for longer. */
+static void
+note_crowd(struct vowi_thread *t)
+{
+    t->crowd = 2 * t->crowd > CROWDED ? 2 * t->crowd : CROWDED;
+    if (t->crowd > CROWDED_MAX)
+        t->crowd = CROWDED_MAX;
+    t->crowded = t->crowd;
+}
+
 bool
 vowi_linger(struct vowi_thread *t, struct vow_state *s, vow_ns start, vow_ns deadline)
 {
-    vow_ns end = vowi_time_add(start, limit_of(t));
+    vow_ns limit = limit_of(t);
+    vow_ns end = vowi_time_add(start, limit);
     vow_ns now = start;
 
     if (end > deadline)
@@ -78,15 +91,17 @@ vowi_linger(struct vowi_thread *t, struct vow_state *s, vow_ns start, vow_ns dea
         vow_ns before = now;
 
         if (look(s))
-            return true;
-        if (now - start >= FIRST)
+            break;
+        if (limit > FIRST)
             sched_yield();
         now = vowi_monotonic_now();
         if (now - before > LATE) {
-            t->crowded = CROWDED;
-            break;
+            note_crowd(t);
+            return vowi_settled(s);
         }
     }
+    if (t->crowded == 0 && t->crowd > 0)
+        t->crowd--;
     return vowi_settled(s);
 }
 

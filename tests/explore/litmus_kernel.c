@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* litmus_kernel.c - what descriptors do, against Linux; and bugs in their use. */
 #include <errno.h>
+#include <linux/futex.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -161,6 +163,68 @@ LITMUS(epoll_edge_again, FULL, "epoll: edge, each write is a new one",
     outcome("%d %d", results[0], results[1]);
 }
 
+/* ---- futexes ----------------------------------------------------------------------------------- */
+
+static long
+futex(int operation, unsigned value)
+{
+    return syscall(SYS_futex, &flag, operation, value, NULL, NULL, 0);
+}
+
+static void
+opens(void)
+{
+    plain = 1;
+    atomic_store_explicit(&flag, 1, memory_order_release);
+    results[0] += (int)futex(FUTEX_WAKE_PRIVATE, 1);
+}
+
+static void
+sleeps_until_open(void)
+{
+    while (atomic_load_explicit(&flag, memory_order_acquire) == 0)
+        if (futex(FUTEX_WAIT_PRIVATE, 0) != 0)
+            require(errno == EAGAIN);
+    got = plain; /* ordered: no race */
+}
+
+LITMUS(futex_wake, FULL, "futex: a sleep ends, or does not begin",
+       EXPECTED("1 1", "it slept, and was woken"),
+       EXPECTED("0 1", "the word had changed before"))
+{
+    run_threads(opens, sleeps_until_open);
+    outcome("%d %d", results[0], got);
+}
+
+static void
+sleeps_once(void)
+{
+    if (atomic_load(&flag) == 0)
+        futex(FUTEX_WAIT_PRIVATE, 0);
+}
+
+static void
+wakes_one(void)
+{
+    atomic_store(&flag, 1);
+    results[0] = (int)futex(FUTEX_WAKE_PRIVATE, 1);
+}
+
+static void
+wakes_another(void)
+{
+    atomic_store(&flag, 1);
+    results[1] = (int)futex(FUTEX_WAKE_PRIVATE, 1);
+}
+
+LITMUS(futex_wakes_one, FULL, "futex: a wake is for one thread",
+       EXPECTED("1 1", "both slept"), EXPECTED("1 0", "one did, the first wakes it"),
+       EXPECTED("0 1", "or the second"), EXPECTED("0 0", "none did"))
+{
+    run_threads(sleeps_once, sleeps_once, wakes_one, wakes_another);
+    outcome("%d %d", results[0], results[1]);
+}
+
 /* ---- time -------------------------------------------------------------------------------------- */
 
 static int64_t
@@ -313,6 +377,19 @@ SEEDED(edge_not_emptied, "deadlock", "an edge is reported, and only half of it r
     close(ends[0]);
     close(ends[1]);
     close(epoll);
+    outcome("fine");
+}
+
+static void
+wakes_too_early(void)
+{
+    futex(FUTEX_WAKE_PRIVATE, 1);
+    atomic_store(&flag, 1);
+}
+
+SEEDED(early_futex_wake, "deadlock", "a futex is woken before its word says why")
+{
+    run_threads(wakes_too_early, sleeps_until_open);
     outcome("fine");
 }
 

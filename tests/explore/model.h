@@ -14,7 +14,7 @@
  *     spins.c     which threads go round in circles
  *     memory.c    atomics under C11, races, and what each 8 bytes are
  *     heap.c      allocation, thread-locals
- *     threads.c   pthreads on fibers
+ *     threads.c   pthreads on fibers, and futexes
  *     kernel.c    eventfd, timerfd, epoll, pipes
  *     libc.c      the rest of libc that the code under test calls
  *     tsan.c      the compiler's entry points
@@ -91,6 +91,7 @@ enum need {
     SPINS,   /* one of the words that it looks at has a newer store */
     LOCK,    /* `location` has no owner */
     SIGNAL,  /* it is woken, or its deadline passes */
+    FUTEX,   /* it is woken at the address of its operation */
     A_FILE,  /* `file` is ready, or its deadline passes */
     END,     /* `targets` threads from `target` on have ended */
     QUIET,   /* no other thread can go on */
@@ -224,6 +225,7 @@ uint64_t draw_priority(void);
 
 /* Wakes `t`, which waits for a signal. */
 void wake(struct thread *t, int woken_by);
+void wake_from_futex(struct thread *t);
 
 /* Whether two operations of different threads do not commute. */
 bool depends(const struct op *a, const struct op *b);

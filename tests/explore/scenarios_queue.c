@@ -5,6 +5,7 @@
 #include <vow/vow.h>
 
 #include "../../executors/pool_internal.h"
+#include "base/mem.h"
 #include "explore.h"
 
 /* ---- the deque -------------------------------------------------------------------------- */
@@ -294,7 +295,6 @@ make_workers(unsigned n)
         workers[i].index = i;
         workers[i].random = 1;
         require(vowi_deque_init(&workers[i].deque));
-        require(vowi_parker_init(&workers[i].parker) == 0);
     }
     vowi_store_relaxed(&bare.count, n);
 }
@@ -302,11 +302,8 @@ make_workers(unsigned n)
 static void
 end_workers(unsigned n)
 {
-    for (unsigned i = 0; i < n; i++) {
+    for (unsigned i = 0; i < n; i++)
         vowi_deque_fini(&workers[i].deque);
-        pthread_mutex_destroy(&workers[i].parker.mutex);
-        pthread_cond_destroy(&workers[i].parker.cond);
-    }
     free_bare();
 }
 
@@ -332,6 +329,37 @@ static void
 injects_1(void)
 {
     injects(1);
+}
+
+static struct vowi_gate *gate;
+static int behind, seen;
+static bool slept;
+
+static void
+opens_gate(void)
+{
+    behind = 42;
+    vowi_gate_open(gate);
+}
+
+static void
+passes_gate(void)
+{
+    slept = vowi_gate_pass(gate);
+    seen = behind;
+    vowi_free(gate, sizeof *gate); /* its waker may be about to tell the kernel */
+}
+
+SCENARIO(gate_open_pass, 0,
+         "a gate is opened as its thread comes there, and goes with it",
+         EXPECTED("42 open", "it was open already"), EXPECTED("42 slept", "it was woken"))
+{
+    gate = vowi_alloc(sizeof *gate);
+    if (gate == NULL)
+        return (void)outcome("no memory");
+    vowi_gate_shut(gate);
+    run_threads(opens_gate, passes_gate);
+    outcome("%d %s", seen, slept ? "slept" : "open");
 }
 
 SCENARIO(park_post, 0, "a worker parks while a task is posted",

@@ -229,6 +229,7 @@ can_go_on(const struct thread *t)
         return have_ended(t->target, t->targets);
     case QUIET: /* see add_ready */
     case SIGNAL:
+    case FUTEX:
     case ENDED:
         break;
     }
@@ -298,8 +299,9 @@ release_spinning(void)
 static const char *
 need_name(const struct thread *t)
 {
-    static const char *const names[] = {"nothing",  "others", "a store",        "a lock",
-                                        "a signal", "a file", "a thread's end", "quiet"};
+    static const char *const names[] = {"nothing", "others",         "a store",
+                                        "a lock",  "a signal",       "a futex",
+                                        "a file",  "a thread's end", "quiet"};
 
     return names[t->need];
 }
@@ -474,6 +476,14 @@ wake(struct thread *t, int woken_by)
         races_note_woken(t);
     t->timed = false;
     t->op = (struct op){.at = {t->mutex->at}, .writes = true, .locks = true};
+}
+
+void
+wake_from_futex(struct thread *t)
+{
+    t->need = READY;
+    if (searches_by_race())
+        races_note_woken(t);
 }
 
 static void

@@ -5,7 +5,8 @@
  * An operation is a step (sched.c) that becomes possible when what it waits for holds:
  * a lock when nobody has the mutex, a join when the thread has ended. So no thread is
  * ever scheduled only to find that it must wait. A condition takes two steps: giving
- * the mutex up, and, once woken, getting it back.
+ * the mutex up, and, once woken, getting it back. A futex takes two as well: looking at its
+ * word, which is also where it falls asleep, and, once woken, going on.
  *
  * pthread_exit unwinds the stack as the C library does, by the tables that the compiler
  * makes with -fexceptions: so clean-up handlers run, with schedules of their own.
@@ -14,9 +15,12 @@
  * priorities.
  */
 #include <errno.h>
+#include <linux/futex.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unwind.h>
 
@@ -606,6 +610,67 @@ model_pthread_cond_broadcast(pthread_cond_t *c)
         wake(who[i], 0);
     TRACE(PC, "broadcast %s, %u waiting", name_of(l->at), n);
     return 0;
+}
+
+/* ---- futexes ------------------------------------------------------------------------------------------------- */
+
+/*
+ * The kernel looks at a word and puts the thread to sleep under a lock of its own, which a
+ * wake takes as well: one step, that finds the newest store as a read-modify-write would.
+ * It orders no more than that.
+ */
+static long
+futex_wait(uintptr_t at, uint32_t expected, const void *pc)
+{
+    if (atomic_change(at, sizeof expected, '+', 0, __ATOMIC_RELAXED, pc) != expected) {
+        *model_errno_location() = EAGAIN;
+        return -1;
+    }
+    TRACE(pc, "sleeps on %s", name_of(at));
+    if (!happens("wakes for NO REASON", pc))
+        step_when((struct op){.at = {at}, .writes = true}, FUTEX);
+    return 0;
+}
+
+/* The word may be gone: only its address counts. */
+static long
+futex_wake(uintptr_t at, const void *pc)
+{
+    struct thread *who[THREADS];
+    unsigned n = 0;
+
+    step((struct op){.at = {at}, .writes = true});
+    for (unsigned i = 0; i < run.threads; i++)
+        if (thread[i].need == FUTEX && thread[i].op.at[0] == at)
+            who[n++] = &thread[i];
+    TRACE(pc, "wakes who sleeps on %#lx, %u of them", (unsigned long)at, n);
+    if (n == 0)
+        return 0;
+    wake_from_futex(who[choose('g', n)]);
+    return 1;
+}
+
+long model_syscall(long number, ...);
+long
+model_syscall(long number, ...)
+{
+    va_list args;
+    uintptr_t at;
+    int operation;
+    uint32_t value;
+
+    va_start(args, number);
+    at = (uintptr_t)va_arg(args, void *);
+    operation = va_arg(args, int);
+    value = va_arg(args, uint32_t);
+    va_end(args);
+    if (number != SYS_futex)
+        fail_at(PC, "the explorer", "system call %ld", number);
+    if (operation == FUTEX_WAIT_PRIVATE)
+        return futex_wait(at, value, PC);
+    if (operation != FUTEX_WAKE_PRIVATE || value != 1)
+        fail_at(PC, "the explorer", "futex operation %d", operation);
+    return futex_wake(at, PC);
 }
 
 /* ---- once, and thread-specific data ---------------------------------------------------------------------- */
