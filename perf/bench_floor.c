@@ -6,14 +6,13 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "bench.h"
 
-enum { OPS = 5000000, TRIPS = 10000, BLOCK = 64, PASSES = 2000, BATCHES = 20 };
+enum { OPS = 5000000, TRIPS = 10000, BLOCK = 64 };
 
 /* Keeps the compiler from dropping or merging what made p. */
 #define keep(p) __asm__ volatile("" : : "r"(p) : "memory")
@@ -115,75 +114,6 @@ time_futex_trip(void)
     return (bench_ns() - start) / TRIPS / 1e3;
 }
 
-/* Returns the next CPU of a set after the one given; CPU_SETSIZE: there is none. */
-static int
-next_cpu(const cpu_set_t *set, int cpu)
-{
-    do
-        cpu++;
-    while (cpu < CPU_SETSIZE && !CPU_ISSET((size_t)cpu, set));
-    return cpu;
-}
-
-static void
-stay_on(int cpu)
-{
-    cpu_set_t one;
-
-    CPU_ZERO(&one);
-    CPU_SET((size_t)cpu, &one);
-    bench_check(pthread_setaffinity_np(pthread_self(), sizeof one, &one) == 0);
-}
-
-/* The word goes to and fro; who waits for it reads it again and again. */
-static void
-pass(unsigned from, unsigned passes)
-{
-    for (unsigned mine = from; mine < 2 * passes; mine += 2) {
-        while (atomic_load_explicit(&turn, memory_order_acquire) != mine)
-            keep(&turn);
-        atomic_store_explicit(&turn, mine + 1, memory_order_release);
-    }
-}
-
-static void *
-pass_back(void *cpu)
-{
-    stay_on(*(int *)cpu);
-    pass(1, PASSES * BATCHES);
-    return NULL;
-}
-
-/* A cache line from one CPU to another: the fastest batch, since in others one of the two
- * has lost its CPU. Returns 0 if there is one CPU alone. */
-static double
-time_line(void)
-{
-    double least = 1e9;
-    int first, second;
-    pthread_t other;
-    cpu_set_t before;
-
-    bench_check(pthread_getaffinity_np(pthread_self(), sizeof before, &before) == 0);
-    first = next_cpu(&before, -1);
-    second = next_cpu(&before, first);
-    if (second >= CPU_SETSIZE)
-        return 0;
-    stay_on(first);
-    atomic_store(&turn, 0);
-    bench_check(pthread_create(&other, NULL, pass_back, &second) == 0);
-    for (unsigned i = 0; i < BATCHES; i++) {
-        double start = bench_ns(), ns;
-
-        pass(2 * PASSES * i, PASSES * (i + 1));
-        ns = (bench_ns() - start) / (2 * PASSES);
-        least = ns < least ? ns : least;
-    }
-    bench_check(pthread_join(other, NULL) == 0);
-    bench_check(pthread_setaffinity_np(pthread_self(), sizeof before, &before) == 0);
-    return least;
-}
-
 static void
 time_all(double *values)
 {
@@ -192,7 +122,6 @@ time_all(double *values)
     values[2] = time_malloc();
     values[3] = time_clock();
     values[4] = time_futex_trip();
-    values[5] = time_line();
 }
 
 int
@@ -203,8 +132,7 @@ main(int argc, char **argv)
                                       {"mutex_lock_unlock", "ns"},
                                       {"malloc_free_64", "ns"},
                                       {"clock_read", "ns"},
-                                      {"futex_round_trip", "us/round-trip"},
-                                      {"line_handover", "ns"}},
+                                      {"futex_round_trip", "us/round-trip"}},
                                      time_all,
                                      0};
 
