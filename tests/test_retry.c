@@ -238,6 +238,43 @@ VOW_CASE(retry_deadline_ends_an_attempt_too)
     vow_unref(f);
 }
 
+VOW_CASE(retry_begins_nothing_at_its_deadline)
+{
+    struct work w = {.failures = 0};
+    vow_future *f;
+
+    vow_manual_advance(m, vow_ms(10));
+    f = retry(&w, EXACTLY(.deadline = vow_ms(10)));
+    assert_int_equal(code_of(f), VOW_E_TIMEDOUT);
+    assert_string_equal(vow_error_note(vow_peek(f).error, "retry"), "deadline");
+    vow_manual_run(m);
+    assert_int_equal(w.attempts, 0);
+    assert_int_equal(drop_count(&w.d), 1);
+    vow_unref(f);
+}
+
+/* Takes longer than there is time, and follows a promise then. */
+static vow_result
+work_past_the_deadline(void *ctx)
+{
+    vow_manual_advance(m, vow_ms(300));
+    return do_work(ctx);
+}
+
+VOW_CASE(retry_attempt_whose_time_is_over_at_once_is_asked_to_stop)
+{
+    struct work w = {.p = vow_promise_new()};
+    vow_future *f = vow_retry(NULL, EXACTLY(.deadline = vow_ms(200)),
+                              work_past_the_deadline, drop_value(&w.d));
+
+    assert_int_equal(code_of(f), VOW_E_TIMEDOUT);
+    assert_int_equal(w.attempts, 1);
+    assert_false(vow_promise_fulfill(w.p, VOW_NIL)); /* it was asked to stop */
+    assert_int_equal(drop_count(&w.d), 1);
+    vow_promise_unref(w.p);
+    vow_unref(f);
+}
+
 VOW_CASE(retry_pauses_repeat_from_a_seed)
 {
     vow_ns times[2][4];
@@ -526,6 +563,8 @@ main(void)
         retry_test(retry_begins_no_pause_that_would_not_end_before_the_deadline),
         retry_test(retry_attempt_that_takes_too_long_has_failed),
         retry_test(retry_deadline_ends_an_attempt_too),
+        retry_test(retry_begins_nothing_at_its_deadline),
+        retry_test(retry_attempt_whose_time_is_over_at_once_is_asked_to_stop),
         retry_test(retry_pauses_repeat_from_a_seed),
         retry_test(retry_cancelled_in_a_queue_never_starts),
         retry_test(retry_cancelled_in_a_pause_ends_it),

@@ -21,6 +21,7 @@
 #include "core/executor.h"
 #include "core/follow.h"
 #include "core/frame.h"
+#include "core/join.h"
 #include "core/refs.h"
 #include "core/settle.h"
 #include "core/step.h"
@@ -440,6 +441,25 @@ vowi_cancelled_error(vow_error *reason)
     if (reason == NULL)
         return vow_error_of(VOW_E_CANCELLED);
     return vowi_error_cancelled_by(reason);
+}
+
+void
+vowi_future_leave(vow_future *f, vow_error *reason)
+{
+    struct vowi_thread *t = vowi_self();
+    struct vow_state *s = vowi_state(f);
+    bool outermost;
+
+    if (f != NULL)
+        vowi_mark_seen(s);
+    if (f == NULL || !vowi_consumer_leave(s)) {
+        vow_error_unref(reason);
+        return;
+    }
+    outermost = vowi_enter(t);
+    vowi_request_stop(t, s, vowi_cancelled_error(reason));
+    vowi_consumer_unref(t, s);
+    vowi_leave(t, outermost);
 }
 
 void

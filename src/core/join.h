@@ -92,4 +92,11 @@ void vowi_join_discard(struct vowi_join *j);
 /* The outcome that lay in the block has gone. */
 void vowi_join_release(struct vowi_join *j);
 
+/* ---- beside joins ---------------------------------------------------------------------------- */
+
+/* Gives up a handle for good, not as one who might have looked later: if nobody else wants
+ * the outcome, the work is asked to stop. Consumes both; allocates at most one error, and
+ * works without; runs user code. NULL: nothing. */
+void vowi_future_leave(vow_future *f, vow_error *reason);
+
 #endif

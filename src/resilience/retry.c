@@ -23,6 +23,7 @@
 #include "base/mem.h"
 #include "base/options.h"
 #include "base/time.h"
+#include "core/join.h"
 #include "resilience/attempts.h"
 #include "resilience/backoff.h"
 #include "resilience/call.h"
@@ -327,27 +328,27 @@ run_attempt(void *retry)
     return r->fn(r->ctx.as.ptr);
 }
 
-/* How long an attempt may take: what is set for each, or what is left of all. */
+/* How long an attempt may still take: what is set for each, or what is left of all. It
+ * may have run a part already, or be over. */
 static vow_ns
 time_for_attempt(const struct retry *r)
 {
     const vow_retry_options *o = &r->options;
     vow_ns left =
-        o->deadline == VOW_FOREVER ? VOW_FOREVER : vowi_time_sub(o->deadline, r->started);
+        o->deadline == VOW_FOREVER ? VOW_FOREVER : vowi_time_sub(o->deadline, now_of(r));
 
     return o->attempt_timeout < left ? o->attempt_timeout : left;
 }
 
-/* Without memory for a timeout there is no attempt. */
+/* Without memory for a timeout there is no attempt. Whoever leaves last, the timeout or
+ * this, asks it to stop. */
 static vow_future *
 limited(struct retry *r, vow_future *f)
 {
     vow_future *limited =
         vow_timeout_on(r->options.clock, vow_ref(f), time_for_attempt(r));
 
-    if (limited == NULL)
-        vow_future_cancel(f, NULL);
-    vow_ignore(f);
+    vowi_future_leave(f, vow_error_of(VOW_E_TIMEDOUT));
     return limited;
 }
 
@@ -367,6 +368,8 @@ attempt_new(struct retry *r)
     r->number++;
     if (r->options.deadline != VOW_FOREVER || r->options.observer != NULL)
         r->started = now_of(r);
+    if (r->options.deadline != VOW_FOREVER && r->started >= r->options.deadline)
+        return vow_rejected(vow_error_of(VOW_E_TIMEDOUT));
     f = r->begin != NULL ? r->begin(r->ctx.as.ptr) : submit_attempt(r);
     return vowi_has_value(f) ? f : limited(r, f);
 }
