@@ -419,6 +419,36 @@ VOW_CASE(breaker_tells_of_more_changes_than_it_keeps_as_one)
     assert_string_equal(log.text, "03 30 03 30 03 30 03 30 03 30 03 30 03 30 03 30 ");
 }
 
+/* Gives the breaker up as it goes from open to half-open, which a call makes it do. */
+static void
+give_up_breaker(vow_breaker *b, vow_breaker_state from, vow_breaker_state to, void *ctx)
+{
+    (void)from;
+    (void)ctx;
+    if (to == VOW_BREAKER_HALF_OPEN)
+        vow_breaker_unref(b);
+}
+
+static vow_result
+return_one(void *ctx)
+{
+    (void)ctx;
+    return vow_ok(vow_i64(1));
+}
+
+VOW_CASE(breaker_may_be_let_go_by_whom_it_tells)
+{
+    vow_breaker *b = vow_breaker_new(
+        EXACTLY(.open_for = vow_seconds(1), .on_change = give_up_breaker));
+    vow_future *f;
+
+    vow_breaker_force(b, VOW_BREAKER_OPEN);
+    vow_manual_advance(m, vow_seconds(1));
+    f = vow_breaker_call(b, NULL, return_one, VOW_NIL);
+    assert_int_equal(vow_get(f).value.as.i64, 1);
+    vow_unref(f);
+}
+
 VOW_CASE(breaker_options_without_sense_are_refused)
 {
     const vow_breaker_options bad[] = {
@@ -1106,6 +1136,7 @@ main(void)
         breaker_test(breaker_forced_states_obey),
         breaker_test(breaker_tells_of_each_change_in_order),
         breaker_test(breaker_tells_of_more_changes_than_it_keeps_as_one),
+        breaker_test(breaker_may_be_let_go_by_whom_it_tells),
         breaker_test(breaker_options_without_sense_are_refused),
         breaker_test(breaker_call_gives_the_outcome_and_counts_it),
         breaker_test(breaker_call_is_refused_with_the_time_left),

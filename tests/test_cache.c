@@ -449,6 +449,39 @@ VOW_CASE(cache_keeps_many_and_finds_each)
     vow_cache_unref(c);
 }
 
+static void
+give_up_cache(void *cache)
+{
+    vow_cache_unref((vow_cache *)cache);
+}
+
+static vow_result
+no_result(void *ctx)
+{
+    (void)ctx;
+    return vow_ok(VOW_NIL);
+}
+
+/* An outcome that holds the cache, as a child its parent. */
+static vow_result
+give_handle(void *cache)
+{
+    return vow_ok(vow_own(cache, give_up_cache));
+}
+
+VOW_CASE(cache_may_be_let_go_by_an_outcome_that_it_drops)
+{
+    vow_cache *c = vow_cache_new(
+        &VOW_CACHE_OPTIONS(.clock = vow_manual_clock(m), .ttl = vow_seconds(1)));
+    vow_future *f;
+
+    vow_ignore(vow_cache_get(c, "x", 1, NULL, give_handle, vow_ptr(c)));
+    vow_manual_advance(m, vow_seconds(2));
+    f = vow_cache_get(c, "x", 1, NULL, no_result, VOW_NIL);
+    assert_int_equal(code_of(f), 0);
+    vow_unref(f);
+}
+
 VOW_CASE(cache_null_keeps_nothing)
 {
     vow_cache_metrics seen = {.size = sizeof seen};
@@ -641,6 +674,7 @@ main(void)
         cache_test(cache_makes_room_by_what_was_used_longest_ago),
         cache_test(cache_forget_and_clear_forget),
         cache_test(cache_keeps_many_and_finds_each),
+        cache_test(cache_may_be_let_go_by_an_outcome_that_it_drops),
         cache_test(cache_null_keeps_nothing),
         cache_test(cache_without_memory_loses_nothing),
         /* the pool of the process stays, so that no count of blocks fits */

@@ -117,6 +117,25 @@ VOW_CASE(channel_closed_rejects_receivers_that_wait)
     assert_failed(g, VOW_E_CLOSED);
 }
 
+static vow_result
+give_up_channel(const vow_error *error, void *ctx)
+{
+    vow_channel *c = (vow_channel *)ctx;
+
+    assert_int_equal(vow_error_code(error), VOW_E_CLOSED);
+    vow_channel_unref(c);
+    return vow_ok(vow_i64(1));
+}
+
+VOW_CASE(channel_may_be_let_go_by_whoever_its_closing_serves)
+{
+    vow_channel *c = vow_channel_new(1);
+    vow_future *f = vow_catch(vow_channel_receive(c), NULL, give_up_channel, vow_ptr(c));
+
+    assert_true(vow_channel_close(c));
+    assert_received(f, 1);
+}
+
 VOW_CASE(channel_drops_what_nobody_received)
 {
     struct drop d[3] = {{0}};
@@ -579,6 +598,7 @@ main(void)
         vow_test(channel_without_room_is_a_rendezvous),
         vow_test(channel_closed_still_gives_what_is_in_it),
         vow_test(channel_closed_rejects_receivers_that_wait),
+        vow_test(channel_may_be_let_go_by_whoever_its_closing_serves),
         vow_test(channel_drops_what_nobody_received),
         vow_test(channel_receive_cancelled_leaves_the_channel_as_it_is),
         vow_test(channel_send_cancelled_drops_its_value),

@@ -309,6 +309,25 @@ VOW_CASE(pace_what_waits_runs_after_the_last_handle)
     assert_outcomes(&b, "a");
 }
 
+static vow_result
+give_up_pace(void *ctx)
+{
+    vow_pace *p = (vow_pace *)ctx;
+
+    vow_pace_unref(p);
+    return vow_ok(vow_i64(1));
+}
+
+VOW_CASE(pace_may_be_let_go_by_what_it_runs)
+{
+    vow_pace *p = vow_throttle_new(OPTIONS(.max_wait = 0));
+    vow_future *f = vow_pace_call(p, NULL, give_up_pace, vow_ptr(p));
+
+    assert_int_equal(vow_get(f).value.as.i64, 1);
+    vow_unref(f);
+    later(1000);
+}
+
 VOW_CASE(pace_null_runs_at_once)
 {
     struct burst b = {.n = 0};
@@ -366,6 +385,7 @@ main(void)
         pace_test(pace_call_that_is_shared_runs_as_long_as_one_wants_it),
         pace_test(pace_flush_runs_what_waits_now),
         pace_test(pace_what_waits_runs_after_the_last_handle),
+        pace_test(pace_may_be_let_go_by_what_it_runs),
         pace_test(pace_null_runs_at_once),
         pace_test(pace_without_memory_loses_nothing),
     };

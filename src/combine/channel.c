@@ -507,12 +507,14 @@ vow_channel_close(vow_channel *c)
 
     if (c == NULL)
         return false;
+    vowi_refs_take(&c->memory); /* whom it serves may give up the last handle */
     vowi_lock_acquire(&c->lock);
     first = !c->closed;
     c->closed = true;
     vowi_lock_release(&c->lock);
     while (first && (p = claim_any(c)) != NULL)
         p->serve(p, VOW_NIL, vow_error_of(VOW_E_CLOSED));
+    vowi_channel_memory_unref(c);
     return first;
 }
 

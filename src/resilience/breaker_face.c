@@ -339,20 +339,32 @@ vowi_breaker_watch(vow_breaker *b, const vow_permit *permit, vow_future *f)
     return NULL;
 }
 
-vow_future *
-vow_breaker_call(vow_breaker *b, vow_executor *on, vow_task_fn *fn, vow_value ctx)
+static vow_future *
+call(vow_breaker *b, vow_executor *on, vow_task_fn *fn, vow_value ctx)
 {
     struct breaker_call *c;
     vow_permit permit;
 
-    if (b == NULL)
-        return vow_submit(on, fn, ctx);
     if (vow_breaker_acquire(b, &permit) != 0) {
         vow_value_drop(ctx);
         return vowi_breaker_refuse(b);
     }
     c = call_new(b, &permit, fn, ctx);
     return c != NULL ? vowi_call_submit(&c->call, on) : NULL;
+}
+
+/* on_change, or the drop of a context, may give up the last handle. */
+vow_future *
+vow_breaker_call(vow_breaker *b, vow_executor *on, vow_task_fn *fn, vow_value ctx)
+{
+    vow_future *f;
+
+    if (b == NULL)
+        return vow_submit(on, fn, ctx);
+    vow_breaker_ref(b);
+    f = call(b, on, fn, ctx);
+    vow_breaker_unref(b);
+    return f;
 }
 
 /* ---- asking and telling --------------------------------------------------------------------- */

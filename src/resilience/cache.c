@@ -409,22 +409,27 @@ make(vow_cache *c, uint64_t hash, const void *bytes, size_t length, vow_executor
     return f;
 }
 
+/* The drop of an outcome that is outdated may give up the last handle. */
 vow_future *
 vow_cache_get(vow_cache *c, const void *key, size_t length, vow_executor *on,
               vow_task_fn *fn, vow_value ctx)
 {
     struct entry *e;
     vow_future *f;
-    enum found found;
     uint64_t hash;
+    enum found found;
 
     if (c == NULL)
         return vow_submit(on, fn, ctx);
+    vow_cache_ref(c);
     hash = vowi_keys_hash(&c->keys, key, length);
     found = find_or_list(c, NULL, hash, key, length, &e, &f);
     if (found == NOTHING)
-        return make(c, hash, key, length, on, fn, ctx);
-    return use(found, e, f, ctx);
+        f = make(c, hash, key, length, on, fn, ctx);
+    else
+        f = use(found, e, f, ctx);
+    vow_cache_unref(c);
+    return f;
 }
 
 /* ---- making, forgetting, asking ------------------------------------------------------------ */

@@ -304,10 +304,12 @@ own_view(const vow_pace *p, vow_future *f)
     return shares(p) ? vow_handle(f, NULL, pass_on, VOW_NIL) : f;
 }
 
-/* Consumes the call, unless it waits, and the future of its promise. */
+/* Consumes the call, unless it waits, and the future of its promise. What runs or is
+ * settled here may give up the last handle. */
 static vow_future *
 settle_in(vow_pace *p, struct call *c, vow_future *f, struct arrival *a)
 {
+    vow_pace_ref(p);
     f = own_view(p, a->place == SHARES ? (vow_unref(f), a->shared) : f);
     supersede(a->old);
     if (a->place == RUNS)
@@ -316,6 +318,7 @@ settle_in(vow_pace *p, struct call *c, vow_future *f, struct arrival *a)
         supersede(c);
     if (a->opens)
         sleep_until_due(p, p->options.wait);
+    vow_pace_unref(p);
     return f;
 }
 
