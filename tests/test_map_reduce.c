@@ -513,8 +513,10 @@ items(size_t n)
 static void
 assert_items_dropped(size_t n)
 {
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        await_flag(&item_drops[i].dropped, 1);
         assert_int_equal(drop_count(&item_drops[i]), 1);
+    }
 }
 
 static size_t
@@ -673,8 +675,10 @@ VOW_CASE(items_themselves_may_be_the_values)
         assert_ptr_equal(vow_get(f).value.as.ptr, &item_drops[0]);
         assert_false(work.wrong);
         assert_int_equal(drop_count(&item_drops[0]), 0);
-        for (size_t i = 1; i < 20; i++)
+        for (size_t i = 1; i < 20; i++) {
+            await_flag(&item_drops[i].dropped, 1);
             assert_int_equal(drop_count(&item_drops[i]), 1);
+        }
         vow_unref(f);
         await_flag(&item_drops[0].dropped, 1);
     }

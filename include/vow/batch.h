@@ -72,7 +72,8 @@ typedef struct vow_map_options {
  * @param on     shared until the last item has ended; NULL is inline
  * @param opt    borrowed for the call; NULL is the defaults
  * @param items  borrowed for the call, copied; each element consumed: dropped as its
- *               step ends, or when it is clear that it never starts
+ *               step ends, or when it is clear that it never starts; on a pool, one
+ *               whose step ended just now may go after the result has settled
  * @param n      how many
  * @param fn     called at most once for each, @p in lent until it returns; what it
  *               returns is as for a step, a future to follow included

@@ -31,6 +31,7 @@
 
 enum {
     LIMIT_MS = 10000 * SLOWER, /* that a run may take */
+    THREADS_GONE = 8 * SLOWER, /* seconds in which one that ended is listed no more */
     MISSES = 2, /* numbers in a row that no call had: with threads one may err */
     SHOWN = 3   /* runs of a sweep that are described */
 };
@@ -137,11 +138,11 @@ let_sanitizer_start(void)
         pthread_join(thread, NULL);
 }
 
-/* A thread that was joined is there for a moment more. */
+/* A thread that was joined is there for a moment more, which is long on a busy machine. */
 static void
 await_threads(size_t expected)
 {
-    double until = seconds() + 1;
+    double until = seconds() + THREADS_GONE;
 
     while (threads() > expected && seconds() < until)
         sched_yield();
