@@ -239,15 +239,22 @@ vowi_pool_start(struct vowi_pool *p)
             lower_threads(p);
         }
     }
+    p->why_fewer = rc;
     started = vowi_load_relaxed(&p->count); /* relaxed: ours so far */
-    if (started != 0 && started != wanted)
-        vowi_warn(rc, "pool %s works with %u threads instead of %u", p->name, started,
-                  wanted);
     return started != 0 ? 0 : rc;
 }
 
-vow_executor *
-vow_pool_new(const vow_pool_options *opt)
+void
+vowi_pool_warn_of_fewer(const struct vowi_pool *p)
+{
+    if (p->why_fewer != 0)
+        vowi_warn(p->why_fewer, "pool %s works with %u threads instead of %u", p->name,
+                  p->threads, p->slots - p->spares);
+}
+
+/* Warns of nothing, so that it can be called under a lock. */
+static vow_executor *
+pool_new(const vow_pool_options *opt)
 {
     vow_pool_options known = known_options(opt);
     struct vowi_cpus cpus;
@@ -273,6 +280,16 @@ vow_pool_new(const vow_pool_options *opt)
     vow_executor_unref(&p->executor);
     errno = rc;
     return NULL;
+}
+
+vow_executor *
+vow_pool_new(const vow_pool_options *opt)
+{
+    vow_executor *pool = pool_new(opt);
+
+    if (pool != NULL)
+        vowi_pool_warn_of_fewer(pool_of(pool));
+    return pool;
 }
 
 /* ---- asking ------------------------------------------------------------------------------------------ */
@@ -311,16 +328,19 @@ vow_pool_read_stats(const vow_executor *pool, vow_pool_stats *stats)
     return 0;
 }
 
+/* Who made it warns, when others can have it: the user's hook may use it. */
 vow_executor *
 vow_default_pool(void)
 {
     static vow_executor *pool; /* guarded by VOWI_GLOBAL_DEFAULT_POOL */
-    vow_executor *made;
+    vow_executor *its, *made = NULL;
 
     vowi_global_lock(VOWI_GLOBAL_DEFAULT_POOL);
     if (pool == NULL)
-        pool = vow_pool_new(NULL);
-    made = pool;
+        pool = made = pool_new(NULL);
+    its = pool;
     vowi_global_unlock(VOWI_GLOBAL_DEFAULT_POOL);
-    return made;
+    if (made != NULL)
+        vowi_pool_warn_of_fewer(pool_of(made));
+    return its;
 }

@@ -72,8 +72,12 @@ int
 vowi_pool_revive(vow_executor *self)
 {
     struct vowi_pool *p = vowi_container_of(self, struct vowi_pool, executor);
+    int rc;
 
     free_workers(p);
     reset(p);
-    return vowi_pool_start(p);
+    rc = vowi_pool_start(p);
+    if (rc == 0)
+        vowi_pool_warn_of_fewer(p);
+    return rc;
 }

@@ -116,6 +116,7 @@ struct vowi_pool {
     /* Set before the first worker starts. */
     unsigned threads, spares;
     unsigned slots; /* both, as they were asked for */
+    int why_fewer;  /* why it has fewer threads than that; 0: it has them all */
     size_t limit;   /* of what waits from outside; 0: none */
     vow_when_full when_full;
     size_t stack_size;
@@ -282,5 +283,8 @@ void vowi_pool_cancel_queued(struct vowi_pool *p);
 
 /* Starts its threads, as many as can be had. Returns 0 if at least one. */
 int vowi_pool_start(struct vowi_pool *p);
+
+/* Says so if they were not all. Under no lock: it calls the user's hook. */
+void vowi_pool_warn_of_fewer(const struct vowi_pool *p);
 
 #endif

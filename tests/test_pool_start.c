@@ -455,6 +455,31 @@ VOW_CASE(poster_that_cannot_sleep_waits_for_room_all_the_same)
     use_pool(pool);
 }
 
+/* What a hook may do with the pool that it is told of. */
+static void
+post_to_default_pool(int code, const char *message, void *count)
+{
+    vow_future *f = vow_submit(vow_default_pool(), count_task, vow_ptr(count));
+
+    assert_int_equal(code, EAGAIN);
+    assert_non_null(message);
+    vow_unref(f);
+}
+
+VOW_CASE(warning_of_a_default_pool_with_a_thread_missing_may_post_to_it)
+{
+    atomic_int count = 0;
+
+    if (vow_cpu_count() < 2)
+        skip();
+    vow_on_warning(post_to_default_pool, &count);
+    fault_set(&thread_fault, 2, false, EAGAIN);
+    use_pool(vow_default_pool());
+    fault_set(&thread_fault, 0, false, 0);
+    vow_on_warning(count_warning, NULL);
+    assert_int_equal(count, 1);
+}
+
 int
 main(void)
 {
@@ -470,6 +495,7 @@ main(void)
         vow_test(pool_that_loses_its_only_thread_while_it_drains_is_done),
         vow_test(pool_that_lost_its_only_thread_turns_waiting_posters_away),
         vow_test(poster_that_cannot_sleep_waits_for_room_all_the_same),
+        vow_test(warning_of_a_default_pool_with_a_thread_missing_may_post_to_it),
     };
 
     vow_on_warning(count_warning, NULL);
