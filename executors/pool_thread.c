@@ -113,6 +113,17 @@ vowi_pool_start_worker(struct vowi_pool *p, bool spare)
 
 /* ---- the thread ------------------------------------------------------------------------- */
 
+/* What runs in here, a step on the close future, can wait for all but this thread. */
+static void
+finish(struct vowi_pool *p)
+{
+    struct vowi_thread *t = vowi_self();
+
+    t->ending = &p->executor;
+    vow_executor_finished(&p->executor);
+    t->ending = NULL;
+}
+
 /*
  * This thread is on its way out. Each joins the one before it, so that only the last
  * remains to be joined; and that one touches the pool no more.
@@ -136,7 +147,7 @@ exit_pool(struct vowi_pool *p, bool lost)
     if (has_before)
         pthread_join(before, NULL);
     if (last)
-        vow_executor_finished(&p->executor);
+        finish(p);
 }
 
 /* No thread can be had in the place of one that ended. Without any, what is queued

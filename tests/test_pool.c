@@ -481,6 +481,35 @@ threads_now(void)
     return threads;
 }
 
+static vow_result
+join_in_step(vow_value in, void *pool)
+{
+    (void)in;
+    return vow_ok(vow_i64(vow_executor_join(pool)));
+}
+
+/* It runs on the pool's last thread, which another one joins meanwhile. */
+VOW_CASE(join_in_an_inline_step_on_the_close_future_is_a_deadlock)
+{
+    vow_executor *pool = pool_new(1);
+    struct gate g = {0, 0};
+    vow_future *f = occupy(pool, &g);
+    vow_future *step =
+        vow_then(vow_executor_close(pool, VOW_DRAIN), NULL, join_in_step, vow_ptr(pool));
+    pthread_t thread;
+    void *code;
+
+    assert_int_equal(pthread_create(&thread, NULL, join_thread, pool), 0);
+    atomic_store(&g.open, 1);
+    assert_int_equal(vow_get(step).value.as.i64, VOW_E_DEADLOCK);
+    pthread_join(thread, &code);
+    assert_int_equal((intptr_t)code, 0);
+    assert_int_equal(vow_executor_join(pool), 0);
+    vow_unref(step);
+    vow_unref(f);
+    vow_executor_unref(pool);
+}
+
 /* What a pool leaves behind when nobody joins it goes by itself, a little later. */
 static void
 await_threads(int expected)
@@ -1444,6 +1473,7 @@ main(void)
         vow_test(join_before_close_is_invalid),
         vow_test(join_twice_returns_both_times),
         vow_test(join_from_two_threads_returns_in_both),
+        vow_test(join_in_an_inline_step_on_the_close_future_is_a_deadlock),
         vow_test(unref_without_close_drains),
         vow_test(unref_of_the_last_from_an_own_worker_frees_all),
         vow_test(step_that_names_a_closed_pool_is_closed),

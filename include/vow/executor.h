@@ -279,7 +279,7 @@ bool vow_executor_is_closed(const vow_executor *on);
  *
  * @param on  borrowed; may be NULL
  * @return    0; VOW_E_INVALID before close (nothing would end); VOW_E_DEADLOCK on
- *            a thread of its own
+ *            a thread of its own, in an inline step on its close future as well
  * @contract  any thread but its own; blocks; no memory; runs inline steps queued
  *            on this thread
  */

@@ -99,6 +99,7 @@ struct vowi_thread {
 
     /* executors/pool.c: the worker that this thread is. */
     struct vowi_worker *worker;
+    vow_executor *ending; /* the pool whose last thread this is, on its way out */
     bool returning; /* set by core: the task's function has returned, one step to post */
 
     /* base/mem.c */

@@ -322,7 +322,8 @@ vow_executor_join(vow_executor *on)
     /* relaxed: the close future, waited for next, orders [settled] */
     if (home == NULL || vowi_load_relaxed(&home->mode) == 0)
         return VOW_E_INVALID;
-    if (vow_executor_current() == on || !vow_wait(home->closing, VOW_FOREVER))
+    if (vow_executor_current() == on || vowi_self()->ending == on ||
+        !vow_wait(home->closing, VOW_FOREVER))
         return VOW_E_DEADLOCK;
     if (on->ops->join != NULL)
         on->ops->join(on);

@@ -162,6 +162,36 @@ SCENARIO(pool_default, 0, "two threads ask for the default pool, the first to do
     outcome(seen[0] == seen[1] ? "same" : "two");
 }
 
+static vow_result
+joins_in_step(vow_value in, void *ctx)
+{
+    (void)in;
+    (void)ctx;
+    return vow_ok(vow_i64(vow_executor_join(pool)));
+}
+
+static vow_result
+closes_to_join_in_step(void *ctx)
+{
+    (void)ctx;
+    g = vow_then(vow_executor_close(pool, VOW_DRAIN), NULL, joins_in_step, VOW_NIL);
+    return vow_ok(VOW_NIL);
+}
+
+SCENARIO(pool_join_in_step, 0,
+         "a pool is joined, as an inline step on its close future joins it as well",
+         EXPECTED("deadlock", "it says so, as it runs on the last thread"))
+{
+    explore_calmly(make_1);
+    f = vow_submit(pool, closes_to_join_in_step, VOW_NIL);
+    require(vow_wait(f, VOW_FOREVER));
+    joins();
+    got = (int)vow_get(g).value.as.i64;
+    vow_unref(f);
+    vow_unref(g);
+    outcome(got == VOW_E_DEADLOCK ? "deadlock" : "another code");
+}
+
 /* ---- work -------------------------------------------------------------------------------- */
 
 SCENARIO(pool_post_post, 0, "two threads post to a sleeping worker",
