@@ -98,7 +98,8 @@ void vow_pace_unref(vow_pace *p);
  * Makes a call: it runs now, or later, or another one in its place.
  *
  * Cancelling the future of a call that waits takes it away, and nothing runs in its
- * place; of a shared one, when all who share it have cancelled.
+ * place; of a shared one, when all who share it have cancelled. One that runs is asked
+ * to stop likewise, but not before the window has ended in which others may share it.
  *
  * @param p    shared while the call waits; NULL runs it now
  * @param on   shared until fn has run or was superseded; NULL is inline: fn runs here, or
