@@ -25,7 +25,7 @@
 /* guarded by VOWI_GLOBAL_DEPOT, a leaf */
 static struct depot {
     struct vowi_block *batches[VOWI_BLOCK_CLASSES];
-    unsigned count[VOWI_BLOCK_CLASSES];
+    _Atomic(unsigned) count[VOWI_BLOCK_CLASSES]; /* read without it as a hint */
 } depot;
 
 static void *
@@ -79,35 +79,40 @@ vow_set_allocator(const vow_allocator *a)
     return 0;
 }
 
+/* NULL: there is none. Then it does not take the lock either, since who allocates what
+ * nobody frees comes here for each block. relaxed: a hint, else written under the lock. */
 static struct vowi_block *
 depot_take(unsigned bin)
 {
     struct vowi_block *batch;
 
+    if (vowi_load_relaxed(&depot.count[bin]) == 0)
+        return NULL;
     vowi_global_lock(VOWI_GLOBAL_DEPOT);
     batch = depot.batches[bin];
     if (batch != NULL) {
         depot.batches[bin] = batch->next_batch;
-        depot.count[bin]--;
+        vowi_store_relaxed(&depot.count[bin], vowi_load_relaxed(&depot.count[bin]) - 1);
     }
     vowi_global_unlock(VOWI_GLOBAL_DEPOT);
     return batch;
 }
 
+/* relaxed: written under the lock. */
 static bool
 depot_give(unsigned bin, struct vowi_block *batch)
 {
-    bool taken;
+    unsigned count;
 
     vowi_global_lock(VOWI_GLOBAL_DEPOT);
-    taken = depot.count[bin] < VOWI_DEPOT_BATCHES;
-    if (taken) {
+    count = vowi_load_relaxed(&depot.count[bin]);
+    if (count < VOWI_DEPOT_BATCHES) {
         batch->next_batch = depot.batches[bin];
         depot.batches[bin] = batch;
-        depot.count[bin]++;
+        vowi_store_relaxed(&depot.count[bin], count + 1);
     }
     vowi_global_unlock(VOWI_GLOBAL_DEPOT);
-    return taken;
+    return count < VOWI_DEPOT_BATCHES;
 }
 
 static void
