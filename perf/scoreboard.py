@@ -16,8 +16,8 @@ import socket
 import sys
 import time
 
-from score import (charts, comparison, contest, goals, machine, peers, pressure, table, tally,
-                   workloads)
+from score import (charts, comparison, contest, goals, machine, peers, pressure, quoted, table,
+                   tally, workloads)
 from score.budget import Budget
 from score.samples import Samples
 
@@ -32,7 +32,7 @@ def arguments():
     parser.add_argument("--programs", required=True, type=pathlib.Path, help=argparse.SUPPRESS)
     parser.add_argument("--build", required=True, type=pathlib.Path, help=argparse.SUPPRESS)
     parser.add_argument("--quick", action="store_true", help="smaller rounds, and fewer")
-    parser.add_argument("--seconds", type=float, help="to measure; default 520, quick 80")
+    parser.add_argument("--seconds", type=float, help="to measure; default 460, quick 80")
     parser.add_argument("--only", default="", help="the peers to measure, with commas")
     parser.add_argument("--json", type=pathlib.Path, help="where all samples go as well")
     parser.add_argument("--compare", type=pathlib.Path, help="JSON of another time")
@@ -212,6 +212,15 @@ def report(board, about, where):
     print(table.as_text(lines), *closing, sep="\n")
 
 
+def quote(text, figures):
+    """Has a text quote the figures of a report."""
+    old = text.read_text(encoding="utf-8")
+    new = quoted.updated(old, quoted.medians(figures))
+    if new != old:
+        text.write_text(new, encoding="utf-8")
+        complain(f"{text} has other figures now")
+
+
 def main():
     options = arguments()
     options.build = options.build.resolve()  # the builds run elsewhere
@@ -226,10 +235,12 @@ def main():
     board.build()
     about = {**machine.describe(), "rounds": "quick" if options.quick else "full"}
     complain(f"built in {time.monotonic() - start:.0f} s")
-    measure(board, options.workloads, options.seconds or (80 if options.quick else 520))
+    measure(board, options.workloads, options.seconds or (80 if options.quick else 460))
     whole = not options.workloads and not options.quick
     where = options.report or (HERE / "report" if whole else HERE.parent / "build/report")
     report(board, about, where)
+    if where == HERE / "report":
+        quote(HERE.parent / "README.md", where / "scoreboard.json")
     if options.json:
         write_json(board, about, options.json)
     if options.compare:

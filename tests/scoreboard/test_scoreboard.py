@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Tests what the scoreboard computes: test_scoreboard.py PERF_DIR"""
+import json
 import pathlib
 import sys
+import tempfile
 import unittest
 
 PERF = sys.argv.pop(1) if len(sys.argv) > 1 else str(pathlib.Path(__file__).parents[2] / "perf")
 sys.path.insert(0, PERF)
 
 # pylint: disable=wrong-import-position
-from score import (charts, comparison, contest, goals, samples, table, tally,  # noqa: E402
-                   workloads)
+from score import (charts, comparison, contest, goals, quoted, samples, table,  # noqa: E402
+                   tally, workloads)
 from score.budget import Budget  # noqa: E402
 from score.samples import Samples  # noqa: E402
 
@@ -136,6 +138,24 @@ class TallyTest(unittest.TestCase):
         self.assertEqual(tally.as_lines(tally.count([])), [
             "vow leads every library in 0 of 0 rows",
             "vow leads every library in C in 0 of 0 rows", "vow meets 0 of 0 goals"])
+
+
+class QuotedTest(unittest.TestCase):
+    def test_figures_are_written_to_as_many_digits(self):
+        self.assertEqual(quoted.updated("<!-- vow mem -->146 bytes, <!-- vow batch -->1.9",
+                                        {"mem": 147.6, "batch": 1.96}),
+                         "<!-- vow mem -->148 bytes, <!-- vow batch -->2.0")
+
+    def test_what_is_not_known_stays(self):
+        for text in ("<!-- vow other -->1", "146", "<!-- vow mem --> bytes"):
+            self.assertEqual(quoted.updated(text, {"mem": 1}), text)
+
+    def test_medians_of_the_report(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "report.json"
+            entries = [of("vow", 3, 1, 2), of("tbb", 9), of("vow", 8, condition="4 threads")]
+            path.write_text(json.dumps({"figures": [one.to_json() for one in entries]}))
+            self.assertEqual(quoted.medians(path), {"post": 2})
 
 
 class ComparisonTest(unittest.TestCase):
