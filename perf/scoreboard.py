@@ -13,6 +13,7 @@ import pathlib
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import time
 
@@ -44,6 +45,17 @@ def arguments():
 
 def complain(text):
     print(f"# {text}", file=sys.stderr, flush=True)
+
+
+def line_price(programs):
+    """Returns what a cache line costs from one CPU to another; "" if that cannot be said."""
+    try:
+        said = subprocess.run([programs / "bench_lines", "--rounds", "1"], check=True, text=True,
+                              capture_output=True, timeout=60).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    found = [line.split()[2] for line in said.splitlines() if "line_random" in line]
+    return table.show(float(found[0])) if found else ""
 
 
 def free_port():
@@ -199,7 +211,8 @@ def report(board, about, where):
     lines = table.table_of(board.shown())
     closing = tally.as_lines(tally.count(board.shown()))
     head = (f"{about['cpu']}, {about['cpus']} CPUs, {about['system']}, {about['when']}, "
-            f"{about['rounds']} rounds; load average {about['load']:.1f}")
+            f"{about['rounds']} rounds; load average {about['load']:.1f}; a cache line from the "
+        f"other CPU: {about['line_before']} ns before, {about['line_after']} ns after")
     (where / "scoreboard.md").write_text(
         f"# vow and its peers\n\n{head}\n\n{table.as_markdown(lines)}\n"
         + "".join(f"- {line}\n" for line in closing), encoding="utf-8")
@@ -233,9 +246,11 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("perf: told to end"))
     board = Scoreboard(options)
     board.build()
-    about = {**machine.describe(), "rounds": "quick" if options.quick else "full"}
+    about = {**machine.describe(), "rounds": "quick" if options.quick else "full",
+             "line_before": line_price(options.programs)}
     complain(f"built in {time.monotonic() - start:.0f} s")
     measure(board, options.workloads, options.seconds or (80 if options.quick else 460))
+    about["line_after"] = line_price(options.programs)
     whole = not options.workloads and not options.quick
     where = options.report or (HERE / "report" if whole else HERE.parent / "build/report")
     report(board, about, where)

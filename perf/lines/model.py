@@ -7,9 +7,9 @@ line_random of bench_lines is the measure: one value for each of the numbers of 
 import math
 import sys
 
-CPUS = (2, 8, 64, 256)
-LINE_NS = (63, 40, 100, 200)  # as measured; one cache for all; several dies; two sockets
-AHEAD_NS = 3  # a line in order of addresses, which is fetched before it is needed
+CPUS = (2, 2, 8, 64, 256)
+LINE_NS = (15, 63, 25, 100, 200)  # both as measured; one cache; several dies; two sockets
+AHEAD = 1 / 20  # of that for a line in order of addresses, fetched before it is needed
 WAKE_NS = 9000  # from a post to the worker that it woke, which then wakes the next
 
 # Of a task: ns on one CPU, lines waited for, lines fetched ahead; for those who post and
@@ -23,7 +23,7 @@ SPAWNS = 317810
 def side(cost, line):
     """Returns the ns of a task on one of two sides."""
     own, waited, ahead = cost
-    return own + waited * line + ahead * AHEAD_NS
+    return own + waited * line + ahead * AHEAD * line
 
 
 def inbox_ns(line):
