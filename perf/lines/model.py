@@ -61,22 +61,27 @@ def row(name, cells):
     return f"| {name} | " + " | ".join(cells) + " |"
 
 
-def main():
-    lines = [float(word) for word in sys.argv[1:]] or LINE_NS
-    pairs = list(zip(CPUS, lines))
-    print(row("CPUs", [str(cpus) for cpus, _ in pairs]))
-    print("|---|" + "---:|" * len(pairs))
-    print(row("a line, ns", [f"{line:g}" for _, line in pairs]))
+def table(pairs):
+    """Returns the rows for pairs of a number of CPUs and the price of a line."""
+    pairs = list(pairs)
+    work = SPAWN_NS * SPAWNS
+    yield row("CPUs", [str(cpus) for cpus, _ in pairs])
+    yield "|---|" + "---:|" * len(pairs)
+    yield row("a line, ns", [f"{line:g}" for _, line in pairs])
     for name, task in (("posted from outside", POST), ("submitted and got", SUBMIT_GET)):
         found = [outside(task, cpus, line) for cpus, line in pairs]
-        print(row(f"{name}, million/s", [f"{1e3 / ns:.1f} ({limit})" for ns, limit in found]))
-    print(row("spawned inside, million/s", [f"{1e3 / inside(cpus):.0f}" for cpus, _ in pairs]))
-    work = SPAWN_NS * SPAWNS
-    print(row("fib(27): times as fast as on one",
-              [f"{work / fork_join(work, cpus):.1f}" for cpus, _ in pairs]))
-    print(row("all woken after, us", [f"{cpus * WAKE_NS / 1e3:.0f}" for cpus, _ in pairs]))
-    print(row("falling asleep, thousand/s",
-              [f"{1e6 / sleep_ns(cpus, line):.0f}" for cpus, line in pairs]))
+        yield row(f"{name}, million/s", [f"{1e3 / ns:.1f} ({limit})" for ns, limit in found])
+    yield row("spawned inside, million/s", [f"{1e3 / inside(cpus):.0f}" for cpus, _ in pairs])
+    yield row("fib(27): times as fast as on one",
+              [f"{work / fork_join(work, cpus):.1f}" for cpus, _ in pairs])
+    yield row("all woken after, us", [f"{cpus * WAKE_NS / 1e3:.0f}" for cpus, _ in pairs])
+    yield row("falling asleep, thousand/s",
+              [f"{1e6 / sleep_ns(cpus, line):.0f}" for cpus, line in pairs])
+
+
+def main():
+    lines = [float(word) for word in sys.argv[1:]] or LINE_NS
+    print(*table(zip(CPUS, lines)), sep="\n")
 
 
 if __name__ == "__main__":

@@ -8,9 +8,11 @@ import tempfile
 import unittest
 
 PERF = sys.argv.pop(1) if len(sys.argv) > 1 else str(pathlib.Path(__file__).parents[2] / "perf")
-sys.path.insert(0, PERF)
+sys.path[:0] = [PERF, PERF + "/lines"]
 
 # pylint: disable=wrong-import-position
+import lines  # noqa: E402
+import model  # noqa: E402
 from score import (charts, comparison, contest, goals, quoted, samples, table,  # noqa: E402
                    tally, workloads)
 from score.budget import Budget  # noqa: E402
@@ -278,6 +280,30 @@ class BudgetTest(unittest.TestCase):
         self.assertEqual((budget.next(), budget.over()), (0, False))
         time = 36
         self.assertTrue(budget.over())
+
+
+class LinesTest(unittest.TestCase):
+    def test_what_everything_is_made_of_is_no_place(self):
+        def at(path, function):
+            return function, f"{lines.ROOT}/{path}"
+
+        chain = [at("src/base/list.h:7", "push"), at("src/core/then.c:13", "make"),
+                 at("src/core/then.c:99", "vow_then")]
+        self.assertEqual(lines.place_of(chain), "core/then.c:13 make")
+        self.assertEqual(lines.place_of(chain[:1]), "base/list.h:7 push")
+
+    def test_the_model_is_what_the_document_shows(self):
+        text = (lines.ROOT / "docs/scaling.md").read_text(encoding="utf-8")
+        for row in model.table(zip(model.CPUS, model.LINE_NS)):
+            self.assertIn(row + "\n", text)
+
+    def test_a_line_that_all_want_is_a_limit(self):
+        self.assertEqual(model.outside(model.POST, 256, 200), (400, "the inbox"))
+        self.assertEqual(model.outside(model.POST, 2, 0)[0], 17)
+
+    def test_all_are_woken_one_after_another(self):
+        self.assertEqual(model.fork_join(2 * model.WAKE_NS, 1), 2.5 * model.WAKE_NS)
+        self.assertEqual(model.fork_join(2 * model.WAKE_NS, 99), 2 * model.WAKE_NS)
 
 
 class ChartsTest(unittest.TestCase):
