@@ -11,6 +11,7 @@
  * Files are read with open and read into the stack: no memory is allocated.
  */
 #include "cpu.h"
+#include "base/sys.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -330,11 +331,13 @@ unsigned
 vow_cpu_count(void)
 {
     int saved = errno;
+    int cancel = vowi_sys_cancel_off();
     unsigned count = vowi_cpu_affinity();
 
     if (count == 0)
         count = online();
     count = smaller(count, vowi_cpu_quota(""));
+    vowi_sys_cancel_back(cancel);
     errno = saved;
     return count;
 }

@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "base/options.h"
+#include "base/sys.h"
 #include "base/warn.h"
 #include "pool_internal.h"
 
@@ -75,7 +76,7 @@ join(vow_executor *self)
 
     vowi_lock_acquire(&p->join_lock);
     if (!p->joined)
-        pthread_join(p->exited, NULL);
+        vowi_sys_join(p->exited);
     p->joined = true;
     vowi_lock_release(&p->join_lock);
 }

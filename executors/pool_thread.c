@@ -145,7 +145,7 @@ exit_pool(struct vowi_pool *p, bool lost)
     last = p->live == 0;
     vowi_lock_release(&p->lock);
     if (has_before)
-        pthread_join(before, NULL);
+        vowi_sys_join(before);
     if (last)
         finish(p);
 }
@@ -226,7 +226,7 @@ begin(struct vowi_worker *w)
     set_thread_name(name);
     vowi_cpus_apply(w->pool);
     if (w->has_predecessor)
-        pthread_join(w->predecessor, NULL);
+        vowi_sys_join(w->predecessor);
     w->has_predecessor = false;
     vowi_self()->worker = w;
     vow_executor_enter(&w->pool->executor);

@@ -28,6 +28,11 @@
  * settles, or in the caller if it has settled (inside a step: right after that
  * step); never under a lock, never deeper on the stack than one step.
  *
+ * Threads: no function of the library is a cancellation point. If pthread_cancel is to
+ * end a thread, the request waits for such a point in code of your own; a function of
+ * yours that the library has called ends there as by pthread_exit. Call nothing of it
+ * while asynchronous cancellation is enabled.
+ *
  * Contexts are pointers (vow_ptr, vow_own) or VOW_NIL. They are dropped after
  * their function returned and before its future settles, or instead of it: what
  * must happen belongs in a context's drop.

@@ -23,6 +23,7 @@
 #include "base/atomic.h"
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/sys.h"
 
 #define MOST      (UINT32_C(1) << 30)
 #define SATURATED (UINT32_C(3) << 30)
@@ -500,6 +501,8 @@ print_one(const vow_error *e, FILE *stream)
 void
 vow_error_print(const vow_error *e, FILE *stream)
 {
+    int cancel = vowi_sys_cancel_off();
+
     flockfile(stream); /* so that a chain stays together */
     if (e == NULL)
         fputs("no error\n", stream);
@@ -509,4 +512,5 @@ vow_error_print(const vow_error *e, FILE *stream)
         before = "  because of ";
     }
     funlockfile(stream);
+    vowi_sys_cancel_back(cancel);
 }

@@ -30,6 +30,15 @@ vowi_sys_thread_create(pthread_t *thread, size_t stack, void *(*main)(void *), v
     return rc;
 }
 
+void
+vowi_sys_join(pthread_t thread)
+{
+    int cancel = vowi_sys_cancel_off();
+
+    pthread_join(thread, NULL);
+    vowi_sys_cancel_back(cancel);
+}
+
 int
 vowi_sys_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void))
 {
@@ -141,7 +150,10 @@ vowi_sys_signalfd(int *fd, const sigset_t *signals)
 void
 vowi_sys_close(int fd)
 {
+    int cancel = vowi_sys_cancel_off();
+
     close(fd);
+    vowi_sys_cancel_back(cancel);
 }
 
 int
@@ -158,11 +170,15 @@ vowi_sys_epoll_ctl(int epoll, int what, int fd, uint32_t events, uint64_t data)
     return epoll_ctl(epoll, what, fd, &event) == 0 ? 0 : errno;
 }
 
+/* How many events a wait brought, or its errno; it ends what the wait began. */
 static int
-take_count(int n, int *count)
+take_count(int n, int *count, int cancel)
 {
+    int rc = n >= 0 ? 0 : errno;
+
     *count = n > 0 ? n : 0;
-    return n >= 0 ? 0 : errno;
+    vowi_sys_cancel_back(cancel);
+    return rc;
 }
 
 /* musl, and glibc before 2.35, do not have it: as with a kernel that does not. */
@@ -176,17 +192,20 @@ vowi_sys_epoll_wait_ns(int epoll, struct epoll_event *events, int most, vow_ns t
                        int *count)
 {
     struct timespec t = vowi_timespec(timeout);
+    int cancel = vowi_sys_cancel_off();
 
     return take_count(
         epoll_pwait2(epoll, events, most, timeout != VOW_FOREVER ? &t : NULL, NULL),
-        count);
+        count, cancel);
 }
 
 int
 vowi_sys_epoll_wait(int epoll, struct epoll_event *events, int most, bool for_ever,
                     int *count)
 {
-    return take_count(epoll_wait(epoll, events, most, for_ever ? -1 : 0), count);
+    int cancel = vowi_sys_cancel_off();
+
+    return take_count(epoll_wait(epoll, events, most, for_ever ? -1 : 0), count, cancel);
 }
 
 int
@@ -203,17 +222,21 @@ vowi_sys_notify(int fd)
 {
     const uint64_t one = 1;
     int before = errno;
+    int cancel = vowi_sys_cancel_off();
 
     if (write(fd, &one, sizeof one) < 0)
         errno = before;
+    vowi_sys_cancel_back(cancel);
 }
 
 int
 vowi_sys_read_signal(int fd, int *number)
 {
     struct signalfd_siginfo info;
+    int cancel = vowi_sys_cancel_off();
     ssize_t n = read(fd, &info, sizeof info);
 
+    vowi_sys_cancel_back(cancel); /* which leaves errno alone */
     if (n != (ssize_t)sizeof info)
         return n < 0 ? errno : EAGAIN;
     *number = (int)info.ssi_signo;
@@ -224,6 +247,8 @@ void
 vowi_sys_nap(void)
 {
     const struct timespec t = {.tv_nsec = 50000};
+    int cancel = vowi_sys_cancel_off();
 
     clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL);
+    vowi_sys_cancel_back(cancel);
 }

@@ -22,6 +22,34 @@
 
 #include "base/atomic.h"
 
+/*
+ * No call of the library is a point where pthread_cancel ends a thread. In a sleep it would
+ * leave a mutex locked and a node queued that is on a stack which is gone, in a write what
+ * it settles half delivered: others would wait for ever. So all that is such a point for
+ * libc (a sleep, a join, what a descriptor, a file or a stream is asked for) stands between
+ * these two, and a request to end waits for the user's own code. For libc each is an atomic
+ * step on a word of the thread's own; what neither sleeps nor asks the kernel has none.
+ */
+static inline int
+vowi_sys_cancel_off(void)
+{
+    int before;
+
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+    return before;
+}
+
+static inline void
+vowi_sys_cancel_back(int before)
+{
+    int off;
+
+    pthread_setcancelstate(before, &off);
+}
+
+/* Waits until a thread has exited. */
+void vowi_sys_join(pthread_t thread);
+
 /* Starts a joinable thread; stack 0 is the system's size. EAGAIN, ENOMEM, EINVAL. */
 int vowi_sys_thread_create(pthread_t *thread, size_t stack, void *(*main)(void *),
                            void *arg);

@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/sys.h"
 #include "base/thread.h"
 #include "base/time.h"
 
@@ -54,6 +55,7 @@ vow_on_warning(vow_warning_fn *hook, void *ctx)
 static void
 warn_by_default(int code, const char *message)
 {
+    int cancel = vowi_sys_cancel_off();
     bool print;
 
     vowi_global_lock(VOWI_GLOBAL_WARNINGS);
@@ -61,6 +63,7 @@ warn_by_default(int code, const char *message)
     vowi_global_unlock(VOWI_GLOBAL_WARNINGS);
     if (print)
         fprintf(stderr, "vow: warning %d: %s\n", code, message);
+    vowi_sys_cancel_back(cancel);
 }
 
 __attribute__((destructor)) static void

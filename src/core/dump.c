@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/sys.h"
 #include "core/block.h"
 #include "core/deadlock.h"
 #include "core/executor.h"
@@ -109,6 +110,7 @@ int
 vow_executor_dump(vow_executor *on, FILE *out)
 {
     struct text t = {0, {0}};
+    int cancel, rc;
 
     if (on == NULL || on == vow_inline())
         return VOW_E_INVALID;
@@ -117,5 +119,8 @@ vow_executor_dump(vow_executor *on, FILE *out)
     vowi_waits_each(on, add_wait, &t);
     if (vowi_executor_op(on, queued) != NULL)
         on->ops->queued(on, add_queued, &t);
-    return fputs(t.of, out) < 0 ? errno : 0;
+    cancel = vowi_sys_cancel_off();
+    rc = fputs(t.of, out) < 0 ? errno : 0;
+    vowi_sys_cancel_back(cancel);
+    return rc;
 }

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sys.h"
 #include "base/thread.h"
 #include "base/warn.h"
 
@@ -56,6 +57,8 @@ print_total(void)
 static void
 print_line(const vow_unhandled *u)
 {
+    int cancel = vowi_sys_cancel_off();
+
     fprintf(stderr, "vow: unhandled error %d: %s%s%s%s%s, in %s%s%s\n",
             vow_error_code(u->error), vow_error_message(u->error),
             vow_error_where(u->error) != NULL ? " (" : "",
@@ -63,6 +66,7 @@ print_line(const vow_unhandled *u)
             vow_error_where(u->error) != NULL ? ")" : "", "",
             u->name != NULL ? u->name : "",
             u->name != NULL ? " made at " : "a future of ", u->site);
+    vowi_sys_cancel_back(cancel);
 }
 
 static void

@@ -20,6 +20,7 @@
 #include "base/atomic.h"
 #include "base/mem.h"
 #include "base/options.h"
+#include "base/sys.h"
 #include "base/warn.h"
 #include "resilience/attempts.h"
 #include "resilience/breaker_internal.h"
@@ -455,6 +456,7 @@ void
 vow_policy_print(const vow_policy *p, FILE *stream)
 {
     vow_policy_metrics m = {.size = sizeof m};
+    int cancel = vowi_sys_cancel_off();
 
     vow_policy_read(p, &m);
     fprintf(stream,
@@ -462,4 +464,5 @@ vow_policy_print(const vow_policy *p, FILE *stream)
             m.calls, m.running, m.attempts);
     for (size_t i = 0; i < m.layers; i++)
         print_layer(&p->layers[i], stream);
+    vowi_sys_cancel_back(cancel);
 }

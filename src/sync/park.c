@@ -43,6 +43,7 @@ sleep_locked(struct vowi_parker *p, vow_ns deadline)
 bool
 vowi_park(struct vowi_parker *p, const bool *woken, vow_ns deadline)
 {
+    int cancel = vowi_sys_cancel_off();
     bool done;
 
     pthread_mutex_lock(&p->mutex);
@@ -50,6 +51,7 @@ vowi_park(struct vowi_parker *p, const bool *woken, vow_ns deadline)
         ;
     done = *woken;
     pthread_mutex_unlock(&p->mutex);
+    vowi_sys_cancel_back(cancel);
     return done;
 }
 
