@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -1054,6 +1055,40 @@ VOW_CASE(timers_of_a_manual_executor_are_disarmed_in_the_child)
     vow_manual_unref(m);
 }
 
+/* In the grandchild, which does not revive it. What the child armed is of another life. */
+static void
+require_disarmed_clean(vow_executor *on, vow_timer *timer)
+{
+    static const vow_timer fresh;
+
+    require(on->ops->disarm(on, timer) == VOW_REMOVED);
+    require(memcmp(timer->task.reserved, fresh.task.reserved,
+                   sizeof timer->task.reserved) == 0);
+}
+
+VOW_CASE(timer_that_a_child_armed_is_a_task_again_in_the_grandchild)
+{
+    vow_manual *m = vow_manual_new();
+    vow_executor *on = vow_manual_executor(m);
+    vow_timer a = {.task.run = run_nothing, .when = 5};
+    pid_t pid, next;
+
+    if (in_child(&pid)) {
+        require(vow_executor_revive(on) == 0);
+        require(on->ops->arm(on, &a) == 0);
+        next = fork_counted();
+        if (next == 0) {
+            alarm(PATIENCE);
+            require_disarmed_clean(on, &a);
+            leave(0);
+        }
+        assert_child_was_fine(next);
+        leave(0);
+    }
+    assert_child_was_fine(pid);
+    vow_manual_unref(m);
+}
+
 VOW_CASE(revive_without_memory_leaves_it_as_it_was)
 {
     vow_executor *pool = pool_new(1);
@@ -1691,6 +1726,7 @@ main(void)
         vow_test(callback_of_a_loop_that_forks_ends_its_run_or_goes_on),
         vow_test(serial_and_manual_are_revived_as_well),
         vow_test(timers_of_a_manual_executor_are_disarmed_in_the_child),
+        vow_test(timer_that_a_child_armed_is_a_task_again_in_the_grandchild),
         vow_test(revive_without_memory_leaves_it_as_it_was),
         vow_test(executor_of_a_user_is_left_behind_and_a_static_one_is_not),
         vow_test(serial_whose_runner_is_queued_on_a_static_executor_waits_for_it),

@@ -312,6 +312,24 @@ VOW_CASE(renewed_wheel_has_nothing_and_takes_again_what_it_had)
     assert_int_equal(vowi_wheel_count(w), 0);
 }
 
+/* They are a task's, which is posted with zeros in them. */
+VOW_CASE(disarmed_one_has_its_reserved_bytes_zero_whatever_life_it_was_of)
+{
+    const vow_timer fresh = {.home = NULL};
+    struct vowi_wheel *w = wheel_at(0);
+    vow_timer earlier = {.home = NULL}, now = {.home = NULL};
+
+    vowi_wheel_renew(w, 0);
+    add(w, &earlier, 100);
+    vowi_wheel_renew(w, 0);
+    add(w, &now, 100);
+    assert_true(earlier.task.reserved[2] != 0 && now.task.reserved[2] != 0);
+    assert_true(vowi_wheel_disarm(w, &earlier));
+    assert_true(vowi_wheel_disarm(w, &now));
+    assert_memory_equal(earlier.task.reserved, fresh.task.reserved, 6);
+    assert_memory_equal(now.task.reserved, fresh.task.reserved, 6);
+}
+
 VOW_CASE(millions_of_random_steps_agree_with_a_sorted_array)
 {
     static struct model m = {.seed = 20231};
@@ -347,6 +365,7 @@ main(void)
         vow_test(list_of_what_is_due_grows_at_its_end_and_disarms_there_too),
         vow_test(list_takes_those_of_one_executor_and_disarms_there_too),
         vow_test(renewed_wheel_has_nothing_and_takes_again_what_it_had),
+        vow_test(disarmed_one_has_its_reserved_bytes_zero_whatever_life_it_was_of),
         vow_test(millions_of_random_steps_agree_with_a_sorted_array),
     };
 

@@ -57,7 +57,7 @@ remove_timer(vow_executor *self, vow_timer *timer)
     bool armed = vowi_timer_is_armed(timer);
 
     (void)self;
-    timer->task.reserved[0] = VOWI_TIMER_IDLE;
+    vowi_timer_forget(timer);
     return armed ? VOW_REMOVED : VOW_RAN;
 }
 

@@ -169,8 +169,7 @@ vowi_wheel_remove(struct vowi_wheel *w, vow_timer *timer)
         vowi_timers_remove(&w->overdue, timer);
     else
         take_out(w, timer);
-    timer->task.reserved[0] = VOWI_TIMER_IDLE;
-    *life_of(timer) = 0;
+    vowi_timer_forget(timer);
     timer->next = NULL;
     timer->prev = NULL;
     w->count--;
@@ -184,7 +183,7 @@ vowi_wheel_disarm(struct vowi_wheel *w, vow_timer *timer)
     if (armed && *life_of(timer) == w->life)
         vowi_wheel_remove(w, timer);
     else if (armed)
-        timer->task.reserved[0] = VOWI_TIMER_IDLE;
+        vowi_timer_forget(timer);
     return armed;
 }
 

@@ -82,6 +82,14 @@ vowi_timer_is_armed(const vow_timer *timer)
     return state == VOWI_TIMER_ARMED || state == VOWI_TIMER_LISTED;
 }
 
+/* Armed no more, and not due: a task with its reserved bytes zero again. */
+static inline void
+vowi_timer_forget(vow_timer *timer)
+{
+    timer->task.reserved[0] = VOWI_TIMER_IDLE;
+    timer->task.reserved[2] = 0;
+}
+
 static inline bool
 vowi_timer_was_taken(const vow_timer *timer)
 {
