@@ -313,6 +313,38 @@ VOW_CASE(error_read_at_the_end_of_a_chain_is_not_reported)
     assert_int_equal(reports.count, 0);
 }
 
+static vow_result
+want_a_turn(vow_value in, void *ctx)
+{
+    (void)in;
+    (void)ctx;
+    return vow_yield_task(); /* as only a task may */
+}
+
+VOW_CASE(error_that_the_result_of_a_step_became_is_reported)
+{
+    vow_promise *p = vow_promise_new();
+
+    vow_unref(vow_then(vow_resolved(VOW_NIL), NULL, want_a_turn, VOW_NIL));
+    assert_int_equal(reports.count, 1);
+    assert_int_equal(reports.code, VOW_E_INVALID);
+    vow_unref(vow_then(vow_promise_future(p), NULL, want_a_turn, VOW_NIL));
+    vow_promise_fulfill(p, VOW_NIL);
+    vow_promise_unref(p);
+
+    assert_int_equal(reports.count, 2);
+}
+
+VOW_CASE(error_that_the_result_of_a_step_became_is_not_reported_once_read)
+{
+    vow_future *f = vow_then(vow_resolved(VOW_NIL), NULL, want_a_turn, VOW_NIL);
+
+    assert_int_equal(code_of(f), VOW_E_INVALID);
+    vow_unref(f);
+
+    assert_int_equal(reports.count, 0);
+}
+
 VOW_CASE(error_that_a_follower_got_is_its_question_now)
 {
     vow_promise *inner = vow_promise_new();
@@ -610,6 +642,8 @@ main(int argc, char **argv)
         unhandled_test(error_of_a_dropped_chain_is_reported_once_not_once_a_link),
         unhandled_test(error_of_a_settled_chain_is_reported_once),
         unhandled_test(error_read_at_the_end_of_a_chain_is_not_reported),
+        unhandled_test(error_that_the_result_of_a_step_became_is_reported),
+        unhandled_test(error_that_the_result_of_a_step_became_is_not_reported_once_read),
         unhandled_test(error_that_a_follower_got_is_its_question_now),
         unhandled_test(error_of_a_dropped_follow_counts_as_handled),
         unhandled_test(error_passed_on_by_a_refused_step_is_reported_once),

@@ -387,10 +387,13 @@ static inline void
 settle_unknown(struct vowi_thread *t, struct turn *turn, const vow_result *r)
 {
     struct vow_state *s = turn->s;
+    uint64_t refs = vowi_load_relaxed(&s->refs) - VOWI_HOLD;
 
     vowi_store_result(s, turn->source, r->value, NULL);
+    if (vowi_unlikely(vowi_error_in(s) != NULL)) /* of a mark that is no step's */
+        refs |= VOWI_REJECTED;
     vowi_store_relaxed(&s->word, VOWI_CLAIMED | VOWI_SETTLED);
-    vowi_store_relaxed(&s->refs, vowi_load_relaxed(&s->refs) - VOWI_HOLD);
+    vowi_store_relaxed(&s->refs, refs);
     vowi_consumer_unref(t, turn->source);
 }
 
