@@ -1300,6 +1300,174 @@ VOW_CASE(task_that_forks_inside_the_wait_of_another_ends_in_the_child)
     pool_free(pool);
 }
 
+/* ---- a waiter that helps since it is alone, and what it runs forks --------------------------- */
+
+/* An executor of a user's with one thread, that which waits, and no other to be had. */
+struct lone {
+    vow_executor executor;
+    vow_task *queue[4];
+    size_t queued;
+    int begins, ends; /* of waits */
+};
+
+static struct lone *
+lone_of(vow_executor *self)
+{
+    return (struct lone *)(void *)self;
+}
+
+static int
+lone_post(vow_executor *self, vow_task *task)
+{
+    struct lone *l = lone_of(self);
+
+    assert_true(l->queued < 4);
+    l->queue[l->queued++] = task;
+    return 0;
+}
+
+static bool
+lone_help(vow_executor *self, vow_task *awaited)
+{
+    struct lone *l = lone_of(self);
+
+    for (size_t i = 0; i < l->queued; i++) {
+        if (l->queue[i] == awaited) {
+            l->queue[i] = l->queue[--l->queued];
+            awaited->run(awaited, 0);
+            return true;
+        }
+    }
+    return false;
+}
+
+static int
+lone_begin(vow_executor *self)
+{
+    lone_of(self)->begins++;
+    return VOW_E_LIMIT;
+}
+
+static void
+lone_end(vow_executor *self)
+{
+    lone_of(self)->ends++;
+}
+
+static int
+lone_revive(vow_executor *self)
+{
+    lone_of(self)->queued = 0;
+    return 0;
+}
+
+static const vow_executor_ops lone_ops = {.size = sizeof(vow_executor_ops),
+                                          .name = "lone",
+                                          .post = lone_post,
+                                          .help = lone_help,
+                                          .block_begin = lone_begin,
+                                          .block_end = lone_end,
+                                          .revive = lone_revive};
+
+/* A task of it that forks in its second turn, and then is what `next` is. */
+struct turns {
+    struct lone lone;
+    vow_promise *promise; /* of next; NULL: that is queued here */
+    vow_future *next;
+    vow_manual *inside; /* it forks in a task of that; NULL: itself */
+    bool revives;       /* in the child */
+    int taken;
+    pid_t pid;
+};
+
+static void *
+fulfill_promise(void *promise)
+{
+    vow_promise_fulfill(promise, vow_i64(7));
+    return NULL;
+}
+
+static void
+fork_now(void *ctx)
+{
+    struct turns *t = ctx;
+    pthread_t thread;
+
+    if (in_child(&t->pid) && t->revives) {
+        require(vow_executor_revive(&t->lone.executor) == 0);
+        require(pthread_create(&thread, NULL, fulfill_promise, t->promise) == 0);
+    } else if (t->promise != NULL) {
+        fulfill_promise(t->promise);
+    }
+}
+
+static vow_result
+fork_in_second_turn(void *ctx)
+{
+    struct turns *t = ctx;
+
+    if (t->taken++ == 0)
+        return vow_yield_task();
+    if (t->inside != NULL) {
+        assert_int_equal(vow_post(vow_manual_executor(t->inside), fork_now, vow_ptr(t)),
+                         0);
+        vow_manual_run(t->inside);
+    } else {
+        fork_now(t);
+    }
+    return vow_follow(vow_ref(t->next));
+}
+
+/* Returns the code of that task; in the child, which ends, it is to be another one. */
+static void
+assert_waiter_survives_fork(struct turns *t, int code_there)
+{
+    vow_executor *on = &t->lone.executor;
+    vow_executor *before;
+    vow_future *f;
+
+    assert_int_equal(vow_executor_init(on, &lone_ops), 0);
+    t->next = t->promise != NULL ? vow_promise_future(t->promise)
+                                 : vow_submit(on, give_seven, VOW_NIL);
+    f = vow_submit(on, fork_in_second_turn, vow_ptr(t));
+    before = vow_executor_enter(on);
+    if (code_of(f) != 0 || t->pid == 0) {
+        require(t->pid == 0 && code_of(f) == code_there);
+        require(t->lone.begins == 1 && t->lone.ends == 1);
+        leave(0);
+    }
+    vow_executor_enter(before);
+    assert_int_equal(vow_get(f).value.as.i64, 7);
+    assert_int_equal(t->lone.begins, t->lone.ends);
+    assert_child_was_fine(t->pid);
+    vow_unref(f);
+    vow_unref(t->next);
+    vow_executor_unref(on);
+}
+
+VOW_CASE(waiter_that_helps_alone_does_not_sleep_for_what_the_parent_has)
+{
+    struct turns t = {.pid = -1};
+
+    assert_waiter_survives_fork(&t, VOW_E_FORKED);
+}
+
+VOW_CASE(waiter_that_helps_alone_waits_on_no_executor_in_the_child)
+{
+    struct turns t = {.pid = -1, .promise = vow_promise_new(), .revives = true};
+
+    assert_waiter_survives_fork(&t, 0);
+    vow_promise_unref(t.promise);
+}
+
+VOW_CASE(waiter_whose_help_forks_further_in_asks_for_no_more_help)
+{
+    struct turns t = {.pid = -1, .inside = vow_manual_new()};
+
+    assert_waiter_survives_fork(&t, VOW_E_FORKED);
+    vow_manual_unref(t.inside);
+}
+
 static vow_result
 fork_and_exit_thread(void *ctx)
 {
@@ -1733,6 +1901,9 @@ main(void)
         vow_test(task_of_a_pool_that_forks_goes_on_in_the_child),
         vow_test(fork_and_exec_need_nothing),
         vow_test(task_that_forks_inside_the_wait_of_another_ends_in_the_child),
+        vow_test(waiter_that_helps_alone_does_not_sleep_for_what_the_parent_has),
+        vow_test(waiter_that_helps_alone_waits_on_no_executor_in_the_child),
+        vow_test(waiter_whose_help_forks_further_in_asks_for_no_more_help),
         vow_test(task_that_forks_may_end_its_thread_in_the_child),
         vow_test(callback_that_forks_wakes_nobody_in_the_child),
         vow_test(task_that_follows_a_promise_is_not_lost_in_the_child),

@@ -199,6 +199,14 @@ help_once(struct vowi_thread *t, struct vow_state *s)
     return helped;
 }
 
+/* Whether what ran meanwhile has forked, and this is the child: there the executor whose
+ * thread this was is left behind, whichever one it thinks it is on by now. */
+static bool
+has_forked(unsigned forks)
+{
+    return vowi_unlikely(vowi_globals.forks != forks);
+}
+
 /*
  * After a turn of a task that wants more the others have theirs, or none would ever end
  * that waits for what is queued behind: another thread goes on. If there is no other, this
@@ -207,6 +215,8 @@ help_once(struct vowi_thread *t, struct vow_state *s)
 static void
 help_until_settled(struct vowi_thread *t, struct vow_state *s, bool alone)
 {
+    unsigned forks = vowi_globals.forks;
+
     if (t->executor->ops->help == NULL || t->helping >= VOWI_HELP_DEPTH)
         return;
     t->helping++;
@@ -218,8 +228,8 @@ help_until_settled(struct vowi_thread *t, struct vow_state *s, bool alone)
             sched_yield();
         }
         vowi_drain_all(t); /* inline steps on what has just run */
-        if (t->executor == NULL)
-            break; /* it forked, and this is the child */
+        if (has_forked(forks))
+            break;
     }
     t->helping--;
 }
@@ -257,10 +267,13 @@ end_block(vow_executor *on)
         on->ops->block_end(on);
 }
 
+static int sleep_somehow(struct vowi_thread *t, struct vow_state *s, vow_ns deadline);
+
 /* Sleeps on a thread of an executor, which is told, and which may refuse. */
 static int
 sleep_on_executor(struct vowi_thread *t, struct vow_state *s, vow_ns deadline)
 {
+    unsigned forks = vowi_globals.forks;
     vow_executor *on = t->executor;
     int rc = begin_block(on);
 
@@ -269,6 +282,8 @@ sleep_on_executor(struct vowi_thread *t, struct vow_state *s, vow_ns deadline)
         help_until_settled(t, s, true);
         if (vowi_settled(s))
             return 0;
+        if (has_forked(forks))
+            return sleep_somehow(t, s, deadline);
         rc = begin_block(on);
     }
     if (rc == VOW_E_DEADLOCK)
