@@ -432,6 +432,32 @@ VOW_CASE(cancel_after_all_is_done_drops_the_value_once)
     vow_manual_unref(m);
 }
 
+static vow_source *stop;
+
+static vow_result
+map_last_and_stop(size_t first, size_t end, void *c)
+{
+    if (end == 10)
+        vow_source_cancel(stop, NULL);
+    return map_span(first, end, c);
+}
+
+/* The lane sees the token before it sees that there is nothing left. */
+VOW_CASE(token_that_fires_as_the_last_value_is_made_is_too_late)
+{
+    vow_token *token;
+    vow_future *f;
+
+    begin();
+    stop = vow_source_new();
+    token = vow_source_token(stop);
+    f = vow_parallel_reduce(NULL, &VOW_RANGE_OPTIONS(.token = token), 0, 10,
+                            map_last_and_stop, fold_spans, ctx());
+    assert_span(f, 0, 10);
+    vow_token_unref(token);
+    vow_source_unref(stop);
+}
+
 VOW_CASE(close_that_cancels_ends_a_range_half_way)
 {
     for (int steps = 0; steps < 30; steps++) {
@@ -951,6 +977,7 @@ main(void)
         vow_test(what_is_no_value_is_refused),
         vow_test(cancelled_range_drops_what_it_has),
         vow_test(cancel_after_all_is_done_drops_the_value_once),
+        vow_test(token_that_fires_as_the_last_value_is_made_is_too_late),
         vow_test(close_that_cancels_ends_a_range_half_way),
         vow_test(lane_that_ends_with_a_value_in_hand_fails_the_range),
         vow_test(items_are_reduced_in_order_on_every_executor),

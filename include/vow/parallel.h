@@ -126,8 +126,8 @@ typedef vow_result vow_reduce_fn(size_t first, size_t end, void *ctx);
  * into another; how many there are at a time depends on the threads alone.
  *
  * Errors of @p map and @p fold, cancelling, refusals and when the result settles: all as
- * for vow_parallel_for. Of one that is rejected, because it was cancelled as the last fold
- * returned, say, the value of all may be dropped just after the result has settled.
+ * for vow_parallel_for. Of one that is rejected every value has been dropped before it
+ * settles.
  *
  * @param on     as for vow_parallel_for
  * @param opt    borrowed for the call; NULL is the defaults

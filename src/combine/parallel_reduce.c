@@ -4,7 +4,9 @@
  *
  * A lane folds what its pieces give into one run as long as they follow each other, which
  * takes no lock. Before it steals elsewhere it puts that run where its neighbours are. Who
- * has all of it in hand is the last to put, and its future is the outcome.
+ * has all of it in hand is the last to put, and that is the outcome, if there is a value at
+ * all. It stays in that hand and does not go into the lane's future: others may hold that for a
+ * moment after all have settled, and a result that is rejected has dropped everything.
  */
 #include <vow/parallel.h>
 
@@ -24,7 +26,6 @@ struct reducer {
     struct vowi_lane lane;
     struct vowi_hand hand;
     struct vowi_slot slot;
-    bool has_all; /* its future has */
 };
 
 static struct reduction *
@@ -73,24 +74,30 @@ used_up(struct vowi_lane *lane)
     return vowi_fold_put(&reduction_of(lane->range)->fold, hand, all);
 }
 
-static vow_value
-result(struct vowi_lane *lane)
+/* Asked when no lane runs any more. NULL: nobody has. */
+static struct vowi_hand *
+hand_with_all(struct vowi_range *r)
 {
-    struct reducer *own = reducer_of(lane);
-    vow_value v = own->hand.own.value;
+    for (unsigned i = 0; i < r->width; i++) {
+        struct vowi_hand *hand = &reducer_of(vowi_range_lane(r, i))->hand;
 
-    if (own->hand.own.count == 0)
-        return VOW_NIL;
-    own->has_all = true;
-    own->hand.own.value = VOW_NIL;
-    return v;
+        if (hand->own.count == indices(r))
+            return hand;
+    }
+    return NULL;
 }
 
 static void
 gone(struct vowi_range *r)
 {
-    for (unsigned i = 0; i < r->width; i++)
-        vowi_hand_drop(&reducer_of(vowi_range_lane(r, i))->hand);
+    const struct vowi_hand *all = hand_with_all(r);
+
+    for (unsigned i = 0; i < r->width; i++) {
+        struct vowi_hand *hand = &reducer_of(vowi_range_lane(r, i))->hand;
+
+        if (hand != all)
+            vowi_hand_drop(hand);
+    }
     vowi_fold_fini(&reduction_of(r)->fold);
     vow_value_drop(r->ctx);
 }
@@ -98,12 +105,22 @@ gone(struct vowi_range *r)
 static bool
 fulfill(struct vowi_range *r)
 {
-    for (unsigned i = 0; i < r->width; i++)
-        if (reducer_of(vowi_range_lane(r, i))->has_all) {
-            vowi_join_pass(r->join, i);
-            return true;
-        }
-    return false;
+    struct vowi_hand *all = hand_with_all(r);
+
+    if (all == NULL)
+        return false;
+    vowi_join_fulfill(r->join, all->own.value);
+    all->own.value = VOW_NIL;
+    return true;
+}
+
+static void
+unwanted(struct vowi_range *r)
+{
+    struct vowi_hand *all = hand_with_all(r);
+
+    if (all != NULL)
+        vowi_hand_drop(all);
 }
 
 static const struct vowi_range_kind reduction_kind = {
@@ -111,9 +128,9 @@ static const struct vowi_range_kind reduction_kind = {
     .lane = sizeof(struct reducer),
     .call = call,
     .used_up = used_up,
-    .result = result,
     .gone = gone,
     .fulfill = fulfill,
+    .unwanted = unwanted,
 };
 
 static bool

@@ -254,7 +254,7 @@ run_lane(void *ctx)
             return vow_yield_task();
     }
     lane->calling = false;
-    return vow_ok(r->kind->result != NULL ? r->kind->result(lane) : VOW_NIL);
+    return vow_ok(VOW_NIL);
 }
 
 static void
@@ -337,6 +337,15 @@ conclude(struct vowi_join *j, size_t by)
     return true;
 }
 
+static void
+swept(struct vowi_join *j)
+{
+    struct vowi_range *r = range_of(j);
+
+    if (r->kind->unwanted != NULL)
+        r->kind->unwanted(r);
+}
+
 /* ---- making one ------------------------------------------------------------------------------ */
 
 static size_t
@@ -398,7 +407,7 @@ struct vowi_range *
 vowi_range_new(const struct vowi_range_kind *kind, const struct vowi_range_plan *plan)
 {
     static const struct vowi_join_kind join_kind = {
-        .needs_all = true, .counts = counts, .conclude = conclude};
+        .needs_all = true, .counts = counts, .conclude = conclude, .swept = swept};
     const struct vowi_join_options options = {.flags = VOWI_WAIT, .site = plan->site};
     struct vowi_range whole = {.kind = kind, .begin = plan->begin, .end = plan->end};
     size_t own = rounded(kind->own);

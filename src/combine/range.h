@@ -39,14 +39,17 @@ struct vowi_range_kind {
     /* What the lane had is done, it looks for more elsewhere; NULL: nothing to do. */
     vow_error *(*used_up)(struct vowi_lane *lane);
 
-    /* There is nothing left: what the lane's future is fulfilled with; NULL: nothing. */
-    vow_value (*result)(struct vowi_lane *lane);
-
-    /* No lane runs any more, and none will: drops what is left. May run user code. */
+    /* No lane runs any more, and none will: drops what is left but for what may be the
+     * outcome. May run user code. */
     void (*gone)(struct vowi_range *r);
 
-    /* All calls are made: says what the outcome is. False: some lane did not see to it. */
+    /* After that. All calls are made: says what the outcome is. False: some lane did not
+     * see to it. */
     bool (*fulfill)(struct vowi_range *r);
+
+    /* Or this, if the outcome is an error all the same, and is about to settle: drops what
+     * might have been it. NULL: nothing to do. May run user code. */
+    void (*unwanted)(struct vowi_range *r);
 };
 
 struct vowi_range {

@@ -352,6 +352,8 @@ sweep(struct vowi_thread *t, struct vowi_join *j)
         if (f != NULL)
             vowi_give_up(t, vowi_state(f), NULL);
     }
+    if (j->kind->swept != NULL)
+        j->kind->swept(j);
     if (j->flags & VOWI_WAIT)
         vowi_settle_held(t, &j->state);
     release(t, j, j->kept ? HOLD : 2 * HOLD);

@@ -51,6 +51,10 @@ struct vowi_join_kind {
      * whether the outcome lies in the block, which then stays until vowi_join_release.
      * `by` is the input that decided, or VOWI_ALL. Runs no user code. */
     bool (*conclude)(struct vowi_join *j, size_t by);
+
+    /* NULL, or called once if it was cut: by a request to stop, or since an input decided.
+     * All inputs have settled then; with VOWI_WAIT the result has not. May run user code. */
+    void (*swept)(struct vowi_join *j);
 };
 
 struct vowi_join_options {

@@ -290,6 +290,36 @@ SCENARIO(reduction_cancelled, 0, "a reduction is cancelled as its last lane ends
     tell_of_reduction();
 }
 
+/* Nothing that was made is there any more when a result is an error. */
+static void
+expects_none(vow_view result, void *unused)
+{
+    for (int i = 0; i < 8 && result.error != NULL; i++)
+        require(span[i].dropped == (span[i].end != 0));
+    require(unused == NULL && dropped == 1);
+}
+
+/* One lane, which gets to have all of it. */
+static void
+make_watched(void)
+{
+    f = vow_parallel_reduce(&keeper, &VOW_RANGE_OPTIONS(.width = 1), 0, 1, make_span,
+                            join_spans, vow_own(&dropped, drop));
+    require(vow_on_settled(vow_ref(f), NULL, expects_none, VOW_NIL));
+}
+
+SCENARIO(reduction_cancelled_clean, 0,
+         "a reduction is cancelled as its lane ends, and leaves nothing",
+         EXPECTED("code 0, up to 1, 1 made", "too late"),
+         EXPECTED("code 4096, up to 0, 1 made",
+                  "its value was dropped before it settled"),
+         EXPECTED("code 4096, up to 0, 0 made", "cancelled first"))
+{
+    make_watched();
+    run_threads(runs_one, cancels);
+    tell_of_reduction();
+}
+
 /* ---- items whose values come later --------------------------------------------------------- */
 
 static vow_promise *later[2];
