@@ -486,6 +486,40 @@ VOW_CASE(unref_of_the_last_from_an_own_task_works)
 
 /* Closing. */
 
+/* What a task finds of the executor that it runs on, whose last handle has gone. */
+static vow_result
+take_handles_anew(void *lane)
+{
+    struct lane *l = lane;
+    vow_executor *serial;
+
+    vow_executor_unref(&l->base);
+    for (int i = 0; i < 3; i++) {
+        vow_executor *me = vow_executor_ref(vow_executor_current());
+
+        vow_executor_unref(vow_executor_ref(me));
+        vow_executor_unref(me);
+    }
+    serial = vow_serial_new(&l->base); /* which takes one as well */
+    vow_executor_unref(serial);
+    return vow_ok(vow_i64(l->destroys));
+}
+
+VOW_CASE(ref_by_a_task_after_the_last_handle_keeps_what_runs)
+{
+    struct lane l;
+    vow_future *f;
+
+    lane_init(&l, &plain_ops);
+    f = vow_submit(&l.base, take_handles_anew, vow_ptr(&l));
+    assert_true(lane_step(&l));
+
+    assert_int_equal(vow_get(f).value.as.i64, 0);
+    assert_int_equal(l.closes, 1);
+    assert_int_equal(l.destroys, 1);
+    vow_unref(f);
+}
+
 VOW_CASE(close_settles_when_the_executor_says_it_is_finished)
 {
     struct lane l;
@@ -1254,6 +1288,7 @@ main(void)
         vow_test(executor_outlives_the_steps_that_were_cancelled),
         vow_test(executor_outlives_the_cancel_hook_that_names_it),
         vow_test(unref_of_the_last_from_an_own_task_works),
+        vow_test(ref_by_a_task_after_the_last_handle_keeps_what_runs),
         vow_test(close_settles_when_the_executor_says_it_is_finished),
         vow_test(close_again_after_it_settled_gives_a_settled_future),
         vow_test(close_drains_what_is_queued),

@@ -225,7 +225,8 @@ vow_executor *vow_executor_current(void);
 void vow_executor_finished(vow_executor *self);
 
 /**
- * Takes another reference to an executor.
+ * Takes another reference to an executor. A task may do that for the one that it runs on
+ * although the last reference has gone: that one stays closed, and has a reference again.
  *
  * @param on  borrowed; may be NULL
  * @return    owned; @p on itself

@@ -7,6 +7,13 @@
  * finished, and one for each pending step that names it. Without holds it is
  * destroyed.
  *
+ * What still runs there may take a handle when there are none. Each end of all handles
+ * gives back one hold, so each beginning takes one: of the thread that gave up the last
+ * and is about to give back its hold, and the one that takes the first anew, neither
+ * waits for the other. What runs is a hold by itself meanwhile, and until the new one is
+ * taken the count of handles, which is not zero, cannot come to zero again, for the
+ * handle is not given to anybody yet.
+ *
  * A hold for each step, on one line that all threads share, would cost more than
  * the step. So a thread takes CREDIT holds at once and spends them by itself; it
  * gives back what is left when it turns to another executor, sleeps, lets go of
@@ -228,9 +235,10 @@ vow_executor_ref(vow_executor *on)
 {
     struct home *home = home_of(on);
 
-    /* relaxed: the caller has a reference, and with it an order */
-    if (home != NULL && vowi_load_relaxed(&home->handles) < HANDLES_MANY)
-        vowi_add_relaxed(&home->handles, 1);
+    /* relaxed: the caller has a reference, or runs there: an order */
+    if (home != NULL && vowi_load_relaxed(&home->handles) < HANDLES_MANY &&
+        vowi_add_relaxed(&home->handles, 1) == 0)
+        take_hold(on); /* who gave up the last handle gives back another */
     return on;
 }
 

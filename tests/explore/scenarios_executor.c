@@ -245,6 +245,42 @@ SCENARIO(two_closes, 0, "two threads close an executor that settles at once",
     outcome("closed");
 }
 
+/* Finishes when it says so, and not as it is closed. */
+static void
+goes_on(vow_executor *self, vow_close_mode mode)
+{
+    (void)self;
+    (void)mode;
+}
+
+static const vow_executor_ops lasting_ops = {.size = sizeof lasting_ops,
+                                             .name = "lasting",
+                                             .post = mine_post,
+                                             .close = goes_on,
+                                             .destroy = mine_destroy};
+
+static vow_result
+takes_handles(void *ctx)
+{
+    (void)ctx;
+    vow_executor_unref(vow_executor_ref(vow_executor_current()));
+    vow_executor_unref(vow_executor_ref(vow_executor_current()));
+    require(atomic_load_explicit(&destroyed, memory_order_relaxed) == 0);
+    ran++;
+    return vow_ok(VOW_NIL);
+}
+
+SCENARIO(ref_again, 0, "a task takes a handle of its executor as the last one goes",
+         EXPECTED("ran 1, destroyed 1", "it lasts until it has finished"))
+{
+    require(vow_executor_init(&mine, &lasting_ops) == 0);
+    vow_unref(vow_submit(&mine, takes_handles, VOW_NIL));
+    run_threads(runs_posted, drops_mine);
+    require(destroyed == 0);
+    vow_executor_finished(&mine);
+    outcome("ran %d, destroyed %d", ran, destroyed);
+}
+
 /* ---- jobs ------------------------------------------------------------------------------------------ */
 
 static vow_result
