@@ -31,15 +31,13 @@ struct vowi_globals vowi_globals = {
         [VOWI_GLOBAL_DEPOT] = PTHREAD_MUTEX_INITIALIZER,
     }};
 
-/* relaxed: set once, before the first hold, by the thread that takes it. */
+/* Until nothing is left: what that destroys may attach a step to another executor.
+ * relaxed: set once, before the first hold, by the thread that takes it. */
 static void
 release_credit(struct vowi_thread *t)
 {
-    void (*release)(struct vowi_thread *) =
-        vowi_load_relaxed(&vowi_globals.release_credit);
-
-    if (release != NULL && t->credit_of != NULL)
-        release(t);
+    while (t->credit_of != NULL)
+        vowi_load_relaxed (&vowi_globals.release_credit)(t);
 }
 
 static void

@@ -125,7 +125,7 @@ take_credit(struct vowi_thread *t, vow_executor *on)
 {
     struct home *home = on->library;
 
-    if (t->credit_of != NULL)
+    while (t->credit_of != NULL) /* its destroy, say, may attach steps elsewhere */
         release_credit(t);
     vowi_store_relaxed(&vowi_globals.release_credit, release_credit);
     vowi_add_relaxed(&home->holds, VOWI_CREDIT);
