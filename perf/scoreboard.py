@@ -33,7 +33,7 @@ def arguments():
     parser.add_argument("--programs", required=True, type=pathlib.Path, help=argparse.SUPPRESS)
     parser.add_argument("--build", required=True, type=pathlib.Path, help=argparse.SUPPRESS)
     parser.add_argument("--quick", action="store_true", help="smaller rounds, and fewer")
-    parser.add_argument("--seconds", type=float, help="to measure; default 460, quick 80")
+    parser.add_argument("--seconds", type=float, help="to measure; default 450, quick 80")
     parser.add_argument("--only", default="", help="the peers to measure, with commas")
     parser.add_argument("--json", type=pathlib.Path, help="where all samples go as well")
     parser.add_argument("--compare", type=pathlib.Path, help="JSON of another time")
@@ -127,8 +127,9 @@ class Scoreboard:
                 yield from self.theirs(peer, workload, more, under)
 
     def hold(self, workload, budget, condition="", only=(), more=(), under=None):
-        """Holds a contest, and keeps its results."""
+        """Holds a contest, and keeps its results; with a condition of half the size."""
         divide = workload.quick if self.options.quick else workload.divide
+        divide *= 2 if condition else 1
         more = [*more, *(["--divide", str(divide)] if divide > 1 else [])]
         where = f", {condition}" if condition else ""
         one = contest.Contest(workload, self.contestants(workload, only, more, under),
@@ -153,12 +154,12 @@ class Scoreboard:
             self.hold(workloads.BY_NAME[name], budget, f"{threads} threads", SCALED_WITH,
                       ["--threads", str(threads)])
 
-    def pressed(self, condition, under, seconds):
+    def pressed(self, names, condition, under, seconds):
         """CPUs are scarce."""
-        budget = Budget(seconds, len(workloads.PRESSED))
+        budget = Budget(seconds, len(names))
         try:
             with under:
-                for name in workloads.PRESSED:
+                for name in names:
                     self.hold(workloads.BY_NAME[name], budget, condition, SCALED_WITH,
                               under=under)
         except OSError as error:
@@ -178,9 +179,9 @@ def measure(board, names, seconds):
         board.plain(names, seconds)
         return
     board.plain([one.name for one in workloads.ALL], seconds * 0.78)
-    board.scaled(seconds * 0.12)
-    board.pressed("a hog beside", pressure.Hog(), seconds * 0.05)
-    board.pressed("quota of 1 CPU", pressure.Quota(1), seconds * 0.05)
+    board.scaled(seconds * 0.14)
+    board.pressed(workloads.BESIDE_A_HOG, "a hog beside", pressure.Hog(), seconds * 0.04)
+    board.pressed(workloads.UNDER_A_QUOTA, "quota of 1 CPU", pressure.Quota(1), seconds * 0.04)
 
 
 def entry_of(one):
@@ -211,8 +212,10 @@ def report(board, about, where):
     lines = table.table_of(board.shown())
     closing = tally.as_lines(tally.count(board.shown()))
     head = (f"{about['cpu']}, {about['cpus']} CPUs, {about['system']}, {about['when']}, "
-            f"{about['rounds']} rounds; load average {about['load']:.1f}; a cache line from the "
-        f"other CPU: {about['line_before']} ns before, {about['line_after']} ns after")
+            f"{about['rounds']} rounds; load average {about['load']:.1f}")
+    if about.get("line_before"):
+        head += (f"; a cache line from the other CPU {about['line_before']} ns before, "
+                 f"{about['line_after']} ns after")
     (where / "scoreboard.md").write_text(
         f"# vow and its peers\n\n{head}\n\n{table.as_markdown(lines)}\n"
         + "".join(f"- {line}\n" for line in closing), encoding="utf-8")
@@ -249,7 +252,7 @@ def main():
     about = {**machine.describe(), "rounds": "quick" if options.quick else "full",
              "line_before": line_price(options.programs)}
     complain(f"built in {time.monotonic() - start:.0f} s")
-    measure(board, options.workloads, options.seconds or (80 if options.quick else 460))
+    measure(board, options.workloads, options.seconds or (80 if options.quick else 450))
     about["line_after"] = line_price(options.programs)
     whole = not options.workloads and not options.quick
     where = options.report or (HERE / "report" if whole else HERE.parent / "build/report")

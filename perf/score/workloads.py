@@ -27,7 +27,7 @@ def latencies(name, *quantiles, **more):
 ALL = [
     plain("post"),
     plain("post_contended"),
-    plain("submit_get"),
+    plain("submit_get", divide=2),
     plain("ready_then"),
     plain("chain_inline"),
     plain("chain_pool"),
@@ -43,9 +43,9 @@ ALL = [
     Workload("parallel_for", ("parallel_for", "parallel_for_uneven", "parallel_for_bytes",
                               "parallel_for_two"), quick=5),
     Workload("map_reduce", ("map_reduce", "map_reduce_histogram"), quick=5),
-    plain("channel", quick=5),
-    plain("pipeline", quick=5),
-    plain("echo", quick=2, lasts=True),
+    plain("channel", divide=5, quick=20),
+    plain("pipeline", divide=5, quick=20),
+    plain("echo", divide=2, quick=4, lasts=True),
     latencies("burst", "p50", "p99", "p99.9", quick=4, lasts=True),
     latencies("fairness", "p50", "p99", divide=2, quick=5, lasts=True),
     plain("churn", divide=2, quick=10),
@@ -75,4 +75,6 @@ def is_nearest(library, figure):
 
 THREADS = (1, 2, 4, 16, 64)  # of the rows that show how it scales
 SCALED = ("post", "submit_get", "batch")
-PRESSED = ("post", "submit_get", "batch", "wake")  # beside a hog, and under a quota
+BESIDE_A_HOG = ("post", "submit_get", "batch", "wake")
+# Not batch: the loop that it is compared with is now held up by the quota, and now not.
+UNDER_A_QUOTA = ("post", "submit_get", "wake")
