@@ -7,7 +7,8 @@ from . import samples, table, workloads
 COLOURS = {"vow": "#1b6ca8", "java": "#d9822b", "tbb": "#5a9367", "go": "#8c6bb1",
            "asio": "#b5485d", "std_pool": "#7a7a7a", "libuv": "#c2a83e", "tokio": "#3d3d3d",
            "glib": "#68b0ab", "boost": "#e4a5a0", "libevent": "#a0522d", "node": "#4caf50",
-           "std_async": "#bbbbbb", "rayon": "#222288", "openmp": "#2e8b8b", "epoll": "#000000"}
+           "std_async": "#bbbbbb", "rayon": "#222288", "fiber": "#c77cba",
+           "openmp": "#2e8b8b", "epoll": "#000000"}
 STYLE = """set terminal svg size {width},{height} font "sans-serif,13" background "white"
 set output "{file}"
 set border 3 lc rgb "#555555"

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 
 HERE = pathlib.Path(__file__).resolve().parent.parent / "peers"
+HEADERS = ("peers/peer.h", "peers/pools.hh", "measure.h", "traffic.h", "ranges.h")
 BUILD_SECONDS = 240
 OPTIMISED = ["-O3", "-DNDEBUG", "-pthread", "-D_GNU_SOURCE"]
 C = ["gcc", "-std=gnu11", *OPTIMISED, "-Wall", "-Wextra"]
@@ -52,7 +53,7 @@ class Peer:
         return build / self.name
 
     def sources(self):
-        headers = ("peers/peer.h", "peers/pools.hh", "measure.h", "traffic.h", "ranges.h") if self.native else ()
+        headers = HEADERS if self.native else ()
         return [HERE / self.source, *(HERE.parent / header for header in headers)]
 
     def build(self, build):
@@ -132,6 +133,8 @@ ALL = [
     native("asio", "asio.cc", "libasio-dev", echoes=True),
     native("boost", "boost_future.cc", "libboost-thread-dev", "-lboost_thread",
            "-lboost_chrono", "-lboost_system"),
+    native("fiber", "boost_fiber.cc", "libboost-fiber-dev", "-lboost_fiber",
+           "-lboost_context"),
     native("openmp", "openmp.c", "gcc", "-fopenmp"),
     Java("java", "Completable.java", "openjdk-17-jdk-headless", warmups=3, echoes=True),
     Go("go", "goroutines.go", "golang-go", echoes=True),

@@ -61,6 +61,7 @@ NEAREST = {
     "go": {"submit_get", "chain_pool", "fib", "pingpong", "loop_post", "mem", "channel",
            "pipeline"},
     "tokio": {"pipeline"},
+    "fiber": {"pipeline"},
     "node": {"submit_get", "wake", "loop_post", "batch"},
     "java": {"loop_post"},
     "rayon": {"fib"},
