@@ -41,6 +41,23 @@ VOW_CASE(time_before_the_zero_of_the_clock_is_its_zero)
     assert_int_equal(t.tv_nsec, 500000000);
 }
 
+/* In a time_t of 32 bits there is no room for it. */
+VOW_CASE(time_far_from_the_zero_of_the_clock_is_as_far_as_it_can_be_said)
+{
+    static const int64_t years_of[] = {68, 69, 100, 136, 137, 272, 292};
+
+    for (size_t i = 0; i < sizeof years_of / sizeof *years_of; i++) {
+        int64_t seconds = years_of[i] * 31557600;
+        struct timespec t = vowi_timespec(vow_seconds(seconds));
+
+        if (sizeof t.tv_sec >= sizeof seconds || seconds <= INT32_MAX)
+            assert_true(t.tv_sec == seconds);
+        else
+            assert_true(t.tv_sec == INT32_MAX);
+    }
+    assert_true(vowi_timespec(VOW_FOREVER).tv_sec >= INT32_MAX);
+}
+
 VOW_CASE(monotonic_time_never_goes_back)
 {
     vow_ns before = vowi_monotonic_now();
@@ -57,6 +74,7 @@ main(void)
         vow_test(sums_saturate_at_both_ends),
         vow_test(differences_saturate_at_both_ends),
         vow_test(time_before_the_zero_of_the_clock_is_its_zero),
+        vow_test(time_far_from_the_zero_of_the_clock_is_as_far_as_it_can_be_said),
         vow_test(monotonic_time_never_goes_back),
     };
 

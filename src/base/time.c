@@ -7,6 +7,9 @@
 
 #define SECOND INT64_C(1000000000)
 
+/* Of a time_t, which may have 32 bits. */
+#define LAST_SECOND (sizeof(time_t) < sizeof(int64_t) ? (int64_t)INT32_MAX : INT64_MAX)
+
 vow_ns
 vowi_monotonic_now(void)
 {
@@ -21,7 +24,7 @@ vowi_timespec(vow_ns t)
     struct timespec ts = {0, 0};
 
     if (t > 0) {
-        ts.tv_sec = (time_t)(t / SECOND);
+        ts.tv_sec = (time_t)(t / SECOND < LAST_SECOND ? t / SECOND : LAST_SECOND);
         ts.tv_nsec = (long)(t % SECOND);
     }
     return ts;

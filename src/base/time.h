@@ -67,7 +67,8 @@ void vowi_timer_thread_stop(void);
 void vowi_timer_thread_before_fork(void);
 void vowi_timer_thread_after_fork(bool in_child);
 
-/* A time on the monotonic clock, not before its zero, as the kernel wants it. */
+/* A time on the monotonic clock, not before its zero, as the kernel wants it; if that has no
+ * word for it, the last it has a word for, 68 years after the zero. */
 struct timespec vowi_timespec(vow_ns t);
 
 #endif
