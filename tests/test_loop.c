@@ -773,7 +773,8 @@ VOW_CASE(run_once_waits_no_longer_than_told)
 
     assert_int_equal(vow_loop_run_once(loop, vow_ms(2)), VOW_E_TIMEDOUT);
     assert_true(vow_clock_now(NULL) >= before + vow_ms(2)); /* never early */
-    assert_int_equal(stats().sleeps >= 1, 1);
+    while (stats().sleeps == 0) /* a turn that began too late does not sleep */
+        assert_int_equal(vow_loop_run_once(loop, vow_ms(2)), VOW_E_TIMEDOUT);
 }
 
 VOW_CASE(on_the_real_clock_it_sleeps_until_a_timer_and_not_less)
