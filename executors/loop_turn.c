@@ -13,6 +13,7 @@
 #include <pthread.h>
 
 #include "loop_internal.h"
+#include "sync/spin.h"
 
 /* ---- callbacks ---------------------------------------------------------------------------- */
 
@@ -252,9 +253,9 @@ vow_loop_run_once(vow_loop *l, vow_ns timeout)
 
 struct notice {
     vow_notice notice; /* first: all that its call gets */
-    vow_future *f;
     struct vow_loop *loop;
-    atomic_bool called; /* the last touch of who calls it */
+    struct vowi_awaited here; /* for a child, which has to take it off */
+    atomic_bool called;       /* the last touch of who calls it */
 };
 
 static void
@@ -267,20 +268,37 @@ settled(vow_notice *notice)
     vowi_store_release(&n->called, true); /* [notice] */
 }
 
-/* If it is too late for that, whoever settled it is about to call, or has. */
+/* The child finds it noted, or it does not hang yet. */
+static bool
+attach(struct notice *n)
+{
+    struct vowi_thread *t = vowi_self();
+
+    vowi_thread_register(t);
+    n->here.notice = &n->notice;
+    n->here.outer = vowi_load_relaxed(&t->awaited); /* relaxed: this thread's own */
+    vowi_store_release(&t->awaited, &n->here);      /* [awaited] */
+    if (vow_notice_attach(n->here.f, &n->notice))
+        return true;
+    vowi_store_release(&t->awaited, n->here.outer); /* [awaited] */
+    return false;
+}
+
+/*
+ * If it is too late for that, whoever settled it is about to call, or has; unless that was
+ * a thread which fork left behind.
+ */
 static void
 call_off(void *arg)
 {
     struct notice *n = arg;
     unsigned round = 0;
 
-    if (vow_notice_detach(n->f, &n->notice))
-        return;
-    while (!vowi_load_acquire(&n->called)) /* [notice] */
-        if (++round < 64)
-            vowi_relax();
-        else
-            vowi_sys_nap();
+    if (!vow_notice_detach(n->here.f, &n->notice))
+        while (!vowi_load_acquire(&n->called) && /* [notice] */
+               vowi_spin_wait(&round))
+            ;
+    vowi_store_release(&vowi_self()->awaited, n->here.outer); /* [awaited] */
 }
 
 /* Whether it is this loop's close future, which waits for the callback that asks. */
@@ -320,18 +338,20 @@ turns_until_settled(struct vow_loop *l, vow_future *f, vow_ns until)
             break;
         turn(l, until);
     }
+    if (rc == 0 && vow_future_status(f) == VOW_PENDING)
+        return VOW_E_FORKED; /* nothing will come of it, which ends a wait as well */
     return rc;
 }
 
 static int
 turns_with_notice(struct vow_loop *l, vow_future *f, vow_ns until)
 {
-    struct notice n = {.f = f, .loop = l};
+    struct notice n = {.loop = l, .here.f = f};
     int rc;
 
     n.notice.settled = settled;
     atomic_init(&n.called, false);
-    if (!vow_notice_attach(f, &n.notice))
+    if (f == NULL || !attach(&n))
         return 0;
     pthread_cleanup_push(call_off, &n);
     rc = turns_until_settled(l, f, until);

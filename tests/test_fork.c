@@ -10,94 +10,19 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "../executors/loop_internal.h"
 #include "base/mem.h"
 #include "combine/channel.h"
 #include "core/state.h"
 #include "core/word.h"
-#include "support/coverage.h"
+#include "support/child.h"
 #include "support/drops.h"
 #include "sync/spin.h"
 
-#if defined(__SANITIZE_THREAD__)
-#define UNDER_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define UNDER_TSAN 1
-#endif
-#endif
-#ifndef UNDER_TSAN
-#define UNDER_TSAN 0
-#endif
-
-enum {
-    PATIENCE = 60, /* seconds that a child may take */
-    FORKS = 20
-};
-
-static pid_t parent;
-
-/* ThreadSanitizer lets a child have threads only if it is told so. It does not survive
- * that the thread which forked ends there: those cases are left out under it. */
-const char *__tsan_default_options(void);
-const char *
-__tsan_default_options(void)
-{
-    return "die_after_fork=0";
-}
-
-/* In a child that ends by the end of its last thread, what the stacks of the parent's
- * threads point to looks like leaks. */
-int __lsan_is_turned_off(void);
-int
-__lsan_is_turned_off(void)
-{
-    return getpid() != parent;
-}
-
-static void
-leave(int status)
-{
-    coverage_write();
-    _exit(status);
-}
-
-/* In the child. */
-#define require(condition)                                                               \
-    do {                                                                                 \
-        if (!(condition)) {                                                              \
-            fprintf(stderr, "child, line %d: %s\n", __LINE__, #condition);               \
-            leave(1);                                                                    \
-        }                                                                                \
-    } while (0)
-
-/* Returns in the child alone true. */
-static bool
-in_child(pid_t *pid)
-{
-    *pid = fork_counted();
-    assert_true(*pid >= 0);
-    if (*pid != 0)
-        return false;
-    alarm(PATIENCE);
-    return true;
-}
-
-static void
-assert_child_was_fine(pid_t pid)
-{
-    int status = -1;
-
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_int_equal(status, 0);
-}
+enum { FORKS = 20 };
 
 /* ---- work --------------------------------------------------------------------------------- */
 
@@ -359,33 +284,6 @@ sleep_for(void *ctx)
     atomic_fetch_add(&s->awake, 1);
     assert_int_equal(vow_get(s->f).value.as.i64, 5);
     return NULL;
-}
-
-/* Whether so many nodes hang on a state: then they sleep, or are about to. */
-static void
-await_nodes(vow_future *f, int n)
-{
-    int found;
-
-    do {
-        uintptr_t word = vowi_lock_word(vowi_state(f));
-        struct vowi_node *node = vowi_first_node(word);
-
-        for (found = 0; node != NULL; found++)
-            node = node->next;
-        vowi_unlock_word(vowi_state(f));
-        sched_yield();
-    } while (found < n);
-}
-
-static void *
-dirty_the_stack(void *ctx)
-{
-    volatile unsigned char rubbish[32768];
-
-    for (size_t i = 0; i < sizeof rubbish; i++)
-        rubbish[i] = 0xa5;
-    return rubbish[1] == 0xa5 ? ctx : NULL;
 }
 
 VOW_CASE(child_takes_the_sleepers_of_the_parent_off_a_future)

@@ -154,7 +154,8 @@ int vow_loop_run_once(vow_loop *l, vow_ns timeout);
  *            loop was stopped first; VOW_E_CLOSED: the loop was closed first, and
  *            nothing can run on it any more; VOW_E_DEADLOCK: it is the close future
  *            of this loop, inside a callback of it, or the caller is between
- *            vow_defer_begin and its end
+ *            vow_defer_begin and its end; VOW_E_FORKED: fork left the loop behind, or
+ *            what would settle it
  * @contract  the owner; blocks; frees; runs callbacks and steps
  */
 int vow_loop_run_until(vow_loop *l, vow_future *f);

@@ -27,6 +27,8 @@
 struct vowi_node;
 struct vowi_frame;
 struct vowi_worker;
+struct vow_future;
+struct vow_notice;
 struct vow_state;
 struct vow_token;
 
@@ -47,6 +49,13 @@ struct vowi_parker {
     pthread_mutex_t mutex;
     pthread_cond_t cond;
     bool ready; /* mutex and cond are initialised */
+};
+
+/* On the stack of a thread that works until a notice of its own is called. They nest. */
+struct vowi_awaited {
+    struct vow_future *f;
+    struct vow_notice *notice;
+    struct vowi_awaited *outer;
 };
 
 struct vowi_thread {
@@ -108,6 +117,7 @@ struct vowi_thread {
     /* core/fork.c: what a child must take off a state, since its stack is gone there. */
     struct vowi_node *sleeper; /* of this thread, which sleeps; NULL: none */
     struct vow_state *sleeps_for;
+    _Atomic(struct vowi_awaited *) awaited; /* the innermost; likewise */
 
     unsigned ranks;  /* sync/lock.c: locks held, a bit each; debug builds only */
     bool registered; /* the exit hook will run for this thread */

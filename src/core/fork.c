@@ -10,7 +10,11 @@
  *
  * A thread that slept at the fork has a node on its stack, on the state that it waits
  * for. The child may give that stack to a thread of its own, so the handler takes the
- * nodes off. Each sleeper noted where it hangs, and threads that sleep are listed.
+ * nodes off. Each sleeper noted where it hangs, and threads that sleep are listed. So
+ * does a thread that runs a loop until a future has settled, whose notice hangs on that.
+ *
+ * Edge:
+ *     [awaited]  what a thread noted of its notice, to a fork while it is there
  */
 #include "core/fork.h"
 
@@ -18,6 +22,7 @@
 #include "core/deadlock.h"
 #include "core/executor.h"
 #include "core/follow.h"
+#include "core/notice.h"
 #include "core/refs.h"
 #include "core/timer.h"
 #include "core/token.h"
@@ -73,13 +78,23 @@ const vow_executor_ops vowi_forked_ops = {
 /* ---- in the child ---------------------------------------------------------------------------- */
 
 static void
-unhang_sleeper(const struct vowi_thread *t)
+unhang(struct vow_state *s, struct vowi_node *n)
 {
-    if (t->sleeper == NULL)
-        return;
-    vowi_take_over_word(t->sleeps_for); /* whether somebody had it or not */
-    vowi_unlock_word(t->sleeps_for);
-    (void)vowi_detach_if_there(t->sleeps_for, t->sleeper);
+    vowi_take_over_word(s); /* whether somebody had it or not */
+    vowi_unlock_word(s);
+    (void)vowi_detach_if_there(s, n);
+}
+
+/* What hangs somewhere and lies on the stack of a thread that is no more. */
+static void
+unhang_all_of(struct vowi_thread *t)
+{
+    struct vowi_awaited *a = vowi_load_acquire(&t->awaited); /* [awaited] */
+
+    if (t->sleeper != NULL)
+        unhang(t->sleeps_for, t->sleeper);
+    for (; a != NULL; a = a->outer)
+        unhang(vowi_state(a->f), vowi_notice_node(a->notice));
 }
 
 static void
@@ -87,9 +102,9 @@ in_child(void)
 {
     const struct vowi_thread *self = vowi_self();
 
-    for (const struct vowi_thread *t = vowi_globals.threads; t != NULL; t = t->next)
+    for (struct vowi_thread *t = vowi_globals.threads; t != NULL; t = t->next)
         if (t != self)
-            unhang_sleeper(t);
+            unhang_all_of(t);
     vowi_waits_in_child();
     vowi_removals_in_child();
     vowi_timers_in_child();

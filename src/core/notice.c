@@ -44,8 +44,8 @@ vowi_call_notice(struct vowi_node *n)
     run_notice(&task_of(n)->task, 0);
 }
 
-static struct vowi_node *
-node_of(vow_notice *notice)
+struct vowi_node *
+vowi_notice_node(vow_notice *notice)
 {
     return &vowi_container_of(&notice->task, union vowi_task, task)->node;
 }
@@ -53,7 +53,7 @@ node_of(vow_notice *notice)
 bool
 vow_notice_attach(vow_future *f, vow_notice *notice)
 {
-    struct vowi_node *n = node_of(notice);
+    struct vowi_node *n = vowi_notice_node(notice);
 
     if (f == NULL)
         return false;
@@ -65,5 +65,5 @@ vow_notice_attach(vow_future *f, vow_notice *notice)
 bool
 vow_notice_detach(vow_future *f, vow_notice *notice)
 {
-    return f != NULL && vowi_detach_node(vowi_state(f), node_of(notice));
+    return f != NULL && vowi_detach_node(vowi_state(f), vowi_notice_node(notice));
 }
