@@ -5,7 +5,10 @@
  */
 #include "support/vow_test.h"
 
+#include "core/arrive.h"
 #include "core/deadlock.h"
+#include "core/trampoline.h"
+#include "core/word.h"
 #include "support/drops.h"
 
 static vow_result
@@ -134,6 +137,196 @@ VOW_CASE(chain_of_more_than_a_million_steps_is_not_walked_to_its_end)
     vow_manual_unref(m);
 }
 
+/* ---- joins ------------------------------------------------------------------------------ */
+
+/* Of a wait for f, consumed, on an executor whose only thread waits. */
+static int
+begin_alone(const struct scene *s, vow_future *f)
+{
+    struct vowi_wait w = wait_for(f, s->on, true);
+    int rc = vowi_wait_begin(&w);
+
+    if (rc == 0)
+        vowi_wait_end(&w);
+    vow_ignore(f);
+    return rc;
+}
+
+static vow_future *
+task_of(const struct scene *s)
+{
+    return vow_ref(s->task);
+}
+
+static vow_future *
+outside_of(const struct scene *s)
+{
+    return vow_ref(s->outside);
+}
+
+VOW_CASE(join_of_what_never_runs_never_settles)
+{
+    struct scene s = scene_new();
+
+    assert_int_equal(begin_alone(&s, vow_when_all(VOW_FUTURES(task_of(&s)))),
+                     VOW_E_DEADLOCK);
+    assert_int_equal(begin_alone(&s, vow_race(VOW_FUTURES(task_of(&s), task_of(&s)))),
+                     VOW_E_DEADLOCK);
+    assert_int_equal(
+        begin_alone(&s, vow_then(vow_any(VOW_FUTURES(task_of(&s))), NULL, pass, VOW_NIL)),
+        VOW_E_DEADLOCK);
+    scene_free(&s);
+}
+
+VOW_CASE(join_whose_other_inputs_have_settled_waits_for_those_that_have_not)
+{
+    struct scene s = scene_new();
+    vow_future *all =
+        vow_when_all(VOW_FUTURES(vow_resolved(VOW_NIL), task_of(&s), NULL, task_of(&s)));
+    vow_future *settled = vow_when_all_settled(
+        VOW_FUTURES(vow_resolved(VOW_NIL), task_of(&s), NULL, task_of(&s)));
+
+    assert_int_equal(code_of(all), VOW_E_NOMEM);
+    vow_unref(all);
+    assert_int_equal(begin_alone(&s, settled), VOW_E_DEADLOCK);
+    scene_free(&s);
+}
+
+/* That it would take both to fulfill it is not looked at: one may fail. */
+VOW_CASE(join_one_of_whose_inputs_may_settle_may)
+{
+    struct scene s = scene_new();
+
+    assert_int_equal(
+        begin_alone(&s, vow_when_all(VOW_FUTURES(task_of(&s), outside_of(&s)))), 0);
+    assert_int_equal(begin_alone(&s, vow_race(VOW_FUTURES(outside_of(&s), task_of(&s)))),
+                     0);
+    scene_free(&s);
+}
+
+/* One has failed; the join settles with that when the other has ended. */
+VOW_CASE(join_that_is_decided_and_waits_is_given_the_benefit_of_the_doubt)
+{
+    struct scene s = scene_new();
+    vow_future *failed = vow_rejected(vow_error_of(VOW_E_CANCELLED));
+
+    assert_int_equal(
+        begin_alone(&s, vow_when_all_with(
+                            &VOW_COMBINE_OPTIONS(.flags = VOW_WAIT | VOW_KEEP_OTHERS),
+                            VOW_FUTURES(failed, task_of(&s)))),
+        0);
+    scene_free(&s);
+}
+
+VOW_CASE(join_that_a_token_may_stop_may_settle)
+{
+    struct scene s = scene_new();
+    vow_source *source = vow_source_new();
+    vow_token *token = vow_source_token(source);
+
+    assert_int_equal(
+        begin_alone(&s, vow_when_all_with(&VOW_COMBINE_OPTIONS(.token = token),
+                                          VOW_FUTURES(task_of(&s)))),
+        0);
+    vow_token_unref(token);
+    vow_source_unref(source);
+    scene_free(&s);
+}
+
+VOW_CASE(joins_inside_each_other_are_asked_as_far_as_sixteen_deep)
+{
+    struct scene s = scene_new();
+
+    for (int depth = 15; depth <= 17; depth++) {
+        vow_future *f = task_of(&s);
+
+        for (int i = 0; i < depth; i++)
+            f = vow_when_all(&f, 1);
+        assert_int_equal(begin_alone(&s, f), depth <= 16 ? VOW_E_DEADLOCK : 0);
+    }
+    scene_free(&s);
+}
+
+VOW_CASE(join_of_more_than_a_thousand_is_not_asked)
+{
+    struct scene s = scene_new();
+    vow_future *inputs[1001];
+
+    for (size_t n = 1000; n <= 1001; n++) {
+        for (size_t i = 0; i < n; i++)
+            inputs[i] = task_of(&s);
+        assert_int_equal(begin_alone(&s, vow_when_all(inputs, n)),
+                         n <= 1000 ? VOW_E_DEADLOCK : 0);
+    }
+    scene_free(&s);
+}
+
+/* Two, each of which has the one before twice: more ways than there is time. */
+VOW_CASE(more_than_a_thousand_joins_are_not_asked)
+{
+    struct scene s = scene_new();
+    vow_future *f = task_of(&s);
+
+    for (int i = 0; i < 12; i++) {
+        vow_future *twice[] = {vow_ref(f), f};
+
+        f = vow_when_all(twice, 2);
+    }
+    assert_int_equal(begin_alone(&s, f), 0);
+    scene_free(&s);
+}
+
+/* What a join was asked by, and what settles meanwhile. */
+static vow_promise *meanwhile;
+
+static bool
+settle_meanwhile(struct vow_state *input)
+{
+    (void)input;
+    vow_promise_fulfill(meanwhile, VOW_NIL);
+    return false;
+}
+
+VOW_CASE(join_whose_last_input_settles_as_it_is_asked_settles_after_that)
+{
+    struct vowi_thread *t = vowi_self();
+    vow_future *all;
+
+    meanwhile = vow_promise_new();
+    all = vow_when_all(VOW_FUTURES(vow_promise_future(meanwhile)));
+    vowi_lock_word(vowi_state(all));
+    assert_true(vowi_join_may_end(t, vowi_state(all), settle_meanwhile));
+    assert_int_equal(vow_future_status(all), VOW_PENDING);
+    vowi_drain_all(t);
+    assert_int_equal(vow_future_status(all), VOW_FULFILLED);
+    vow_unref(all);
+    vow_promise_unref(meanwhile);
+}
+
+static void
+nothing(void *ctx)
+{
+    (void)ctx;
+}
+
+/* As if a join had been left to be done while others were asked. */
+VOW_CASE(what_waits_on_the_trampoline_is_done_before_anybody_sleeps)
+{
+    struct vowi_thread *t = vowi_self();
+    struct scene s = scene_new();
+    struct vowi_wait w = wait_for(s.task, s.on, true);
+    vow_future *f = vow_finally(outside_of(&s), NULL, nothing, VOW_NIL);
+    bool outermost = vowi_enter(t);
+
+    vow_promise_fulfill(s.promise, VOW_NIL);
+    assert_int_equal(vow_future_status(f), VOW_PENDING);
+    assert_int_equal(vowi_wait_begin(&w), VOW_E_DEADLOCK);
+    assert_int_equal(vow_future_status(f), VOW_FULFILLED);
+    vowi_leave(t, outermost);
+    vow_unref(f);
+    scene_free(&s);
+}
+
 int
 main(void)
 {
@@ -143,6 +336,16 @@ main(void)
         vow_test(task_queued_where_no_thread_is_left_or_wakes_never_runs),
         vow_test(wait_that_ends_leaves_its_executor_a_thread),
         vow_test(chain_of_more_than_a_million_steps_is_not_walked_to_its_end),
+        vow_test(join_of_what_never_runs_never_settles),
+        vow_test(join_whose_other_inputs_have_settled_waits_for_those_that_have_not),
+        vow_test(join_one_of_whose_inputs_may_settle_may),
+        vow_test(join_that_is_decided_and_waits_is_given_the_benefit_of_the_doubt),
+        vow_test(join_that_a_token_may_stop_may_settle),
+        vow_test(joins_inside_each_other_are_asked_as_far_as_sixteen_deep),
+        vow_test(join_of_more_than_a_thousand_is_not_asked),
+        vow_test(more_than_a_thousand_joins_are_not_asked),
+        vow_test(join_whose_last_input_settles_as_it_is_asked_settles_after_that),
+        vow_test(what_waits_on_the_trampoline_is_done_before_anybody_sleeps),
     };
 
     return vow_test_run(cases);

@@ -1004,6 +1004,52 @@ VOW_CASE(wait_of_two_tasks_on_two_pools_for_each_other_is_a_deadlock)
     pool_free(two);
 }
 
+/* A combinator over what waits for it is one as well. */
+VOW_CASE(wait_of_a_task_for_a_join_of_itself_and_others_is_a_deadlock)
+{
+    vow_executor *pool = pool_new(2);
+
+    for (int i = 0; i < 2; i++) {
+        struct waiter w = {0};
+        vow_future *f = vow_submit(pool, wait_for_slot, vow_ptr(&w));
+        vow_future *both[] = {vow_resolved(VOW_NIL), vow_ref(f)};
+        vow_future *join = i == 0 ? vow_when_all(both, 2) : vow_any(both + 1, 1);
+
+        if (i != 0)
+            vow_unref(both[0]);
+        atomic_store(&w.awaited, join);
+        assert_int_equal(code_of(f), VOW_E_DEADLOCK);
+        assert_true(vow_wait(join, VOW_FOREVER));
+        vow_ignore(join);
+        vow_unref(f);
+    }
+    pool_free(pool);
+}
+
+/* Two tasks, each of which waits for a join that has the other one. */
+VOW_CASE(wait_of_two_tasks_for_joins_of_each_other_is_a_deadlock)
+{
+    vow_executor *pool = pool_new(2);
+
+    for (int i = 0; i < 20; i++) {
+        struct waiter w[2] = {0};
+        vow_future *f = vow_submit(pool, wait_for_slot, vow_ptr(&w[0]));
+        vow_future *g = vow_submit(pool, wait_for_slot, vow_ptr(&w[1]));
+        vow_future *all[] = {vow_when_all(VOW_FUTURES(vow_ref(f))),
+                             vow_when_all(VOW_FUTURES(vow_ref(g)))};
+
+        atomic_store(&w[0].awaited, all[1]);
+        atomic_store(&w[1].awaited, all[0]);
+        assert_int_equal(code_of(f), VOW_E_DEADLOCK);
+        assert_int_equal(code_of(g), VOW_E_DEADLOCK);
+        vow_unref(f);
+        vow_unref(g);
+        vow_ignore(all[0]);
+        vow_ignore(all[1]);
+    }
+    pool_free(pool);
+}
+
 /* Awaiting a step on one's own result closes a ring as well. */
 VOW_CASE(wait_of_a_task_for_a_step_on_itself_is_a_deadlock)
 {
@@ -1519,6 +1565,8 @@ main(void)
         vow_test(wait_of_a_task_for_itself_is_a_deadlock),
         vow_test(wait_of_two_tasks_for_each_other_is_a_deadlock),
         vow_test(wait_of_two_tasks_on_two_pools_for_each_other_is_a_deadlock),
+        vow_test(wait_of_a_task_for_a_join_of_itself_and_others_is_a_deadlock),
+        vow_test(wait_of_two_tasks_for_joins_of_each_other_is_a_deadlock),
         vow_test(wait_of_a_task_for_a_step_on_itself_is_a_deadlock),
         vow_test(wait_with_a_timeout_on_a_worker_times_out),
         vow_test(tasks_from_outside_run_in_order_on_one_worker),

@@ -32,6 +32,15 @@ void vowi_join_stop(struct vowi_thread *t, struct vow_state *s, const vow_error 
 struct vowi_visit vowi_join_needs(struct vowi_thread *t, struct vow_state *s);
 void vowi_join_skip(struct vow_state *s);
 
+/*
+ * Whether anything may yet settle a pending join: one of its inputs, each of which is asked
+ * by `may_end`, or something of its own that is under way. Gives up the lock bit of s, which
+ * the caller has. What is asked must not settle; what it may leave to be done, if inputs
+ * settle meanwhile, waits on the trampoline.
+ */
+bool vowi_join_may_end(struct vowi_thread *t, struct vow_state *s,
+                       bool (*may_end)(struct vow_state *input));
+
 /* Nobody refers to its state any more. */
 void vowi_join_free(struct vowi_thread *t, struct vow_state *s);
 

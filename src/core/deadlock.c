@@ -12,6 +12,9 @@
  *       queued on an executor       live unless that executor has no thread left;
  *                                   then, if one of its threads sleeps for
  *                                   something live
+ *       a join                      live if one of its inputs is, or if something that
+ *                                   has settled is still on its way to it, or if a
+ *                                   token may stop it
  *
  * Marks spread until nothing changes. If the newcomer is not marked, every edge from
  * it ends in threads of the list that wait for one another: only it is told, and by
@@ -22,15 +25,20 @@
  */
 #include "core/deadlock.h"
 
+#include "core/arrive.h"
 #include "core/block.h"
 #include "core/follow.h"
 #include "core/frame.h"
+#include "core/trampoline.h"
 #include "core/word.h"
 
-#define MAX_HOPS 1000000
+#define MAX_HOPS  1000000
+#define MAX_DEPTH 16   /* joins inside each other */
+#define MAX_JOINS 1000 /* in one check */
 
 static struct {
     struct vowi_wait *first; /* guarded by VOWI_GLOBAL_WAITS */
+    unsigned depth, joins;   /* guarded as well: in so many is the walk, and was it */
 } waits;
 
 static bool
@@ -77,11 +85,31 @@ is_live(struct vow_state *s, uintptr_t word)
     return vowi_kind(s) != VOWI_TASK || is_executor_live(vowi_job(s)->on);
 }
 
+static bool may_end(struct vow_state *s);
+
+/* A pending join, whose lock bit is held, and given up here. */
+static bool
+is_join_live(struct vow_state *s)
+{
+    bool live;
+
+    if (waits.depth == MAX_DEPTH || waits.joins == MAX_JOINS) {
+        vowi_unlock_word(s);
+        return true;
+    }
+    waits.depth++;
+    waits.joins++;
+    live = vowi_join_may_end(vowi_self(), s, may_end);
+    waits.depth--;
+    return live;
+}
+
 /*
  * Walks upstream to its end and asks that. Each state is locked before the one
  * below is let go, so that no reference is needed, and none that turns out to be
  * the last runs a user's drop under our lock. Only one thread at a time walks like
- * this, and nobody else waits for one lock bit while holding another.
+ * this, and nobody else waits for one lock bit while holding another. A join keeps
+ * its inputs while it is asked.
  */
 static bool
 may_end(struct vow_state *s)
@@ -92,6 +120,8 @@ may_end(struct vow_state *s)
     for (unsigned hops = 0; hops < MAX_HOPS; hops++) {
         struct vow_state *up = vowi_upstream_locked(s, word);
 
+        if (up == NULL && (word & VOWI_SETTLED) == 0 && vowi_kind(s) == VOWI_JOIN)
+            return is_join_live(s);
         if (up == NULL) {
             live = is_live(s, word);
             break;
@@ -104,13 +134,15 @@ may_end(struct vow_state *s)
     return live;
 }
 
-/* Marks what has become live; returns whether anything has. */
+/* Marks what has become live, as long as the newcomer has not; returns whether anything
+ * has. */
 static bool
 spread(void)
 {
     bool changed = false;
 
-    for (struct vowi_wait *w = waits.first; w != NULL; w = w->next) {
+    for (struct vowi_wait *w = waits.first; w != NULL && !waits.first->live;
+         w = w->next) {
         if (w->live)
             continue;
         w->live = may_end(w->awaited);
@@ -140,22 +172,39 @@ unlink_wait(struct vowi_wait *w)
         waits.first = w->next;
 }
 
-int
-vowi_wait_begin(struct vowi_wait *w)
+/* Whether it may end; if so it is noted. */
+static bool
+note(struct vowi_wait *w)
 {
     bool live;
 
     vowi_global_lock(VOWI_GLOBAL_WAITS);
     link_wait(w);
+    waits.joins = 0;
     for (struct vowi_wait *each = waits.first; each != NULL; each = each->next)
         each->live = false;
     while (!w->live && spread())
         ;
-    live = w->live;
+    live = w->live && vowi_self()->fifo_head == NULL;
     if (!live)
         unlink_wait(w);
     vowi_global_unlock(VOWI_GLOBAL_WAITS);
-    return live ? 0 : VOW_E_DEADLOCK;
+    return live;
+}
+
+/* Joins that were asked while their last inputs settled are this thread's to settle: that
+ * may run anything, so this does not count as asleep meanwhile, and asks again. */
+int
+vowi_wait_begin(struct vowi_wait *w)
+{
+    struct vowi_thread *t = vowi_self();
+
+    while (!note(w)) {
+        if (t->fifo_head == NULL)
+            return VOW_E_DEADLOCK;
+        vowi_drain_all(t);
+    }
+    return 0;
 }
 
 void

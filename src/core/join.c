@@ -690,6 +690,70 @@ vowi_join_needs(struct vowi_thread *t, struct vow_state *s)
     return found;
 }
 
+/* ---- whether it can end --------------------------------------------------------------------- */
+
+enum { MOST_ASKED = 1000 }; /* of more inputs one may always settle */
+
+/*
+ * The same as help_end, where nothing of a user's may run: what follows waits on the
+ * trampoline. The first entry takes it there, since all have arrived. Nobody has decided:
+ * who does is OUT, and waits for those that ask.
+ */
+static void
+ask_end(struct vowi_thread *t, struct vowi_join *j)
+{
+    uint64_t left = vowi_sub_acq_rel(&j->left, HELPER + OUT); /* [left] */
+
+    if ((left & OUTS) != OUT)
+        return;
+    vowi_assert((left & DECIDED) == 0);
+    later(t, &j->entries[0], run_complete, 0);
+}
+
+/* Whether more is OUT than the helpers and so many inputs: something is under way. relaxed:
+ * those inputs have not settled, and what else changes the word makes it greater. */
+static bool
+is_moving(struct vowi_join *j, size_t pending)
+{
+    uint64_t left = vowi_load_relaxed(&j->left);
+
+    return (left & DECIDED) != 0 ||
+           (left & OUTS) / OUT - (left & HELPERS) / HELPER != pending;
+}
+
+static bool
+inputs_may_end(struct vowi_join *j, bool (*may_end)(struct vow_state *input))
+{
+    size_t pending = 0;
+
+    for (size_t i = 0; i < j->n; i++) {
+        vow_future *f = j->inputs[i];
+
+        if (f == NULL || vowi_settled(vowi_state(f)))
+            continue;
+        if (may_end(vowi_state(f)))
+            return true;
+        pending++;
+    }
+    return is_moving(j, pending);
+}
+
+bool
+vowi_join_may_end(struct vowi_thread *t, struct vow_state *s,
+                  bool (*may_end)(struct vow_state *input))
+{
+    struct vowi_join *j = join_of(s);
+    bool asks = !has_token(s) && j->n <= MOST_ASKED && help_begin(j);
+    bool live;
+
+    vowi_unlock_word(s);
+    if (!asks)
+        return true;
+    live = inputs_may_end(j, may_end);
+    ask_end(t, j);
+    return live;
+}
+
 /* relaxed: a hint, which another thread's may replace. */
 void
 vowi_join_skip(struct vow_state *s)

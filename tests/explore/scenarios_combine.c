@@ -673,3 +673,101 @@ SCENARIO(map_fail_progress, 0, "an item fails as the other one ends",
     vow_unref(f);
     require(dropped == 1);
 }
+
+/* ---- a join of those who wait for it ---------------------------------------------------------- */
+
+/* An executor that keeps its tasks: each is run by a thread of the scenario. */
+static vow_task *waiting[2];
+static int waiting_count;
+
+static int
+takes_task(vow_executor *self, vow_task *task)
+{
+    (void)self;
+    waiting[waiting_count++] = task;
+    return 0;
+}
+
+static const vow_executor_ops keeper_ops = {
+    .size = sizeof keeper_ops, .name = "keeper", .post = takes_task};
+static vow_executor keeper = {.ops = &keeper_ops};
+
+static vow_future *task[2], *join[2];
+
+/* Fails as that which it waits for. */
+static vow_result
+waits_for_join(void *awaited)
+{
+    const vow_error *error = vow_get(*(vow_future **)awaited).error;
+
+    return error != NULL ? vow_err(vow_error_ref(error)) : vow_ok(VOW_NIL);
+}
+
+static void
+make_tasks(int n)
+{
+    for (int i = 0; i < n; i++)
+        task[i] = vow_submit(&keeper, waits_for_join, vow_ptr(&join[i]));
+}
+
+static void
+runs_task(void)
+{
+    waiting[0]->run(waiting[0], 0);
+}
+
+static void
+runs_other(void)
+{
+    waiting[1]->run(waiting[1], 0);
+}
+
+static int
+code_of_task(int i)
+{
+    int code = vow_error_code(vow_peek(task[i]).error);
+
+    require(vow_future_status(task[i]) != VOW_PENDING);
+    vow_unref(task[i]);
+    return code;
+}
+
+SCENARIO(join_of_waiters, 0, "two tasks wait for a join each, which has the other task",
+         EXPECTED("deadlock, deadlock", "one is told so, and the other fails with it"))
+{
+    make_tasks(2);
+    join[0] = vow_when_all(&(vow_future *){vow_ref(task[1])}, 1);
+    join[1] = vow_race(&(vow_future *){vow_ref(task[0])}, 1);
+    run_threads(runs_task, runs_other);
+    outcome("%s, %s", code_of_task(0) == VOW_E_DEADLOCK ? "deadlock" : "another code",
+            code_of_task(1) == VOW_E_DEADLOCK ? "deadlock" : "another code");
+    vow_ignore(join[0]);
+    vow_ignore(join[1]);
+}
+
+SCENARIO(join_of_waiter_and_promise, 0,
+         "a task waits for a join of itself and of a promise that is rejected meanwhile",
+         EXPECTED("code 5", "however far that had come"))
+{
+    make_tasks(1);
+    p = vow_promise_new();
+    join[0] = vow_when_all(VOW_FUTURES(vow_ref(task[0]), vow_promise_future(p)));
+    run_threads(runs_task, rejects_p);
+    outcome("code %d", code_of_task(0));
+    vow_ignore(join[0]);
+}
+
+SCENARIO(join_asked_as_it_settles, 0,
+         "a task is about to sleep for a join whose last input settles",
+         EXPECTED("code 0", "it is not the only one who may end it"))
+{
+    make();
+    make_tasks(1);
+    join[0] = vow_when_all(pair, 2);
+    fulfills_q();
+    run_threads(runs_task, fulfills_p);
+    outcome("code %d", code_of_task(0));
+    vow_unref(join[0]);
+    check_drops(2);
+    require(dropped == 2);
+}
