@@ -118,6 +118,34 @@ VOW_CASE(wait_that_ends_leaves_its_executor_a_thread)
     scene_free(&s);
 }
 
+/* A token's deadline may come before anything else. */
+VOW_CASE(what_a_token_may_stop_may_end)
+{
+    struct scene s = scene_new();
+    vow_source *source = vow_source_new();
+    vow_token *token = vow_source_token(source);
+    vow_future *queued =
+        vow_submit_with(s.on, &VOW_SUBMIT_OPTIONS(.token = token), seven, VOW_NIL);
+    vow_future *guarded = vow_with_token(vow_ref(s.task), token);
+    vow_future *f[] = {queued, guarded, vow_then(vow_ref(queued), NULL, pass, VOW_NIL),
+                       vow_then(vow_ref(guarded), NULL, pass, VOW_NIL)};
+
+    for (int i = 0; i < 4; i++) {
+        struct vowi_wait w = wait_for(f[i], s.on, true);
+
+        assert_int_equal(vowi_wait_begin(&w), 0);
+        vowi_wait_end(&w);
+    }
+    vow_manual_run(s.manual);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(vow_get(f[i]).value.as.i64, 7);
+        vow_unref(f[i]);
+    }
+    vow_token_unref(token);
+    vow_source_unref(source);
+    scene_free(&s);
+}
+
 /* Chains longer than it walks are given the benefit of the doubt. */
 VOW_CASE(chain_of_more_than_a_million_steps_is_not_walked_to_its_end)
 {
@@ -335,6 +363,7 @@ main(void)
         vow_test(task_queued_where_no_thread_is_left_may_run_once_one_wakes),
         vow_test(task_queued_where_no_thread_is_left_or_wakes_never_runs),
         vow_test(wait_that_ends_leaves_its_executor_a_thread),
+        vow_test(what_a_token_may_stop_may_end),
         vow_test(chain_of_more_than_a_million_steps_is_not_walked_to_its_end),
         vow_test(join_of_what_never_runs_never_settles),
         vow_test(join_whose_other_inputs_have_settled_waits_for_those_that_have_not),

@@ -13,8 +13,9 @@
  *                                   then, if one of its threads sleeps for
  *                                   something live
  *       a join                      live if one of its inputs is, or if something that
- *                                   has settled is still on its way to it, or if a
- *                                   token may stop it
+ *                                   has settled is still on its way to it
+ *
+ *     and whatever of this a token may settle is live; what runs it can but ask to stop.
  *
  * Marks spread until nothing changes. If the newcomer is not marked, every edge from
  * it ends in threads of the list that wait for one another: only it is told, and by
@@ -27,6 +28,7 @@
 
 #include "core/arrive.h"
 #include "core/block.h"
+#include "core/bound.h"
 #include "core/follow.h"
 #include "core/frame.h"
 #include "core/trampoline.h"
@@ -85,6 +87,17 @@ is_live(struct vow_state *s, uintptr_t word)
     return vowi_kind(s) != VOWI_TASK || is_executor_live(vowi_job(s)->on);
 }
 
+/* Whether a token may settle it, whose deadline may be a millisecond away. What runs is only
+ * asked to stop, and what follows passes that on. */
+static bool
+has_token(struct vow_state *s, uintptr_t word)
+{
+    bool runs = (word & (VOWI_CLAIMED | VOWI_FOLLOWING)) == VOWI_CLAIMED;
+
+    return (word & VOWI_SETTLED) == 0 && (!runs || vowi_kind(s) == VOWI_JOIN) &&
+           vowi_bound_to(s) != NULL;
+}
+
 static bool may_end(struct vow_state *s);
 
 /* A pending join, whose lock bit is held, and given up here. */
@@ -115,11 +128,13 @@ static bool
 may_end(struct vow_state *s)
 {
     uintptr_t word = vowi_lock_word(s);
-    bool live = true; /* a ring that somebody is about to break */
+    bool live = true; /* also a ring that somebody is about to break */
 
     for (unsigned hops = 0; hops < MAX_HOPS; hops++) {
         struct vow_state *up = vowi_upstream_locked(s, word);
 
+        if (has_token(s, word))
+            break;
         if (up == NULL && (word & VOWI_SETTLED) == 0 && vowi_kind(s) == VOWI_JOIN)
             return is_join_live(s);
         if (up == NULL) {

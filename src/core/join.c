@@ -743,7 +743,7 @@ vowi_join_may_end(struct vowi_thread *t, struct vow_state *s,
                   bool (*may_end)(struct vow_state *input))
 {
     struct vowi_join *j = join_of(s);
-    bool asks = !has_token(s) && j->n <= MOST_ASKED && help_begin(j);
+    bool asks = j->n <= MOST_ASKED && help_begin(j);
     bool live;
 
     vowi_unlock_word(s);
