@@ -120,10 +120,8 @@ vowi_loop_sleep(struct vow_loop *l, vow_ns until)
         timeout = 0;
     if (timeout > 0 && vowi_load_seq_cst(&l->woken)) /* [woken] */
         timeout = 0;
-    if (timeout > 0) {
+    if (timeout > 0)
         vowi_loop_count(&l->sleeps);
-        vowi_thread_idle(vowi_self());
-    }
     poll_events(l, timeout > 0 ? timeout : 0);
     vowi_loop_stay_awake(l);
 }

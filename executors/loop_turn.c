@@ -122,6 +122,21 @@ take_wake(struct vow_loop *l)
                : 0;
 }
 
+/* What this thread gives back may settle something, post here, or arm a timer: only then
+ * one sees whether there is something to do. What is awaited may settle without a post. */
+static bool
+has_nothing_to_do(struct vow_loop *l)
+{
+    if (has_work(l))
+        return false;
+    if (l->awaited != NULL)
+        vowi_thread_unload(vowi_self()); /* as in drain_trampoline */
+    else
+        vowi_thread_idle(vowi_self());
+    return !has_work(l) &&
+           (l->awaited == NULL || vow_future_status(l->awaited) == VOW_PENDING);
+}
+
 /* Sleeps first if there is nothing to do, until a monotonic time. */
 static void
 turn(struct vow_loop *l, vow_ns until)
@@ -129,7 +144,7 @@ turn(struct vow_loop *l, vow_ns until)
     l->turn_steps = VOWI_LOOP_TURN_STEPS;
     l->ran = false;
     l->polled = false;
-    if (!has_work(l))
+    if (has_nothing_to_do(l))
         vowi_loop_sleep(l, until);
     if (take_wake(l) & VOWI_LOOP_ASKED)
         l->ran = true;

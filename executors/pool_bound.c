@@ -158,16 +158,15 @@ post_or_hang(struct vowi_pool *p, struct vowi_poster *me, struct vowi_fifo *drop
     return rc;
 }
 
-/* What this thread has put off runs first: others may wait for that. */
+/* What this thread has put off, or keeps, goes first: others may wait for that. */
 static int
 wait_for_room(struct vowi_pool *p, struct vowi_poster *me)
 {
     struct vowi_thread *t = vowi_self();
     int rc;
 
-    vowi_thread_drain(t);
+    vowi_thread_unload(t);
     vowi_thread_register(t);
-    vowi_thread_idle(t);
     if (vowi_parker_init(&t->parker) == 0)
         me->parker = &t->parker;
     for (;;) {

@@ -182,6 +182,251 @@ VOW_CASE(thread_that_exits_gives_back_what_that_counts)
     end_steps();
 }
 
+/* ---- an end that matters to whoever is about to sleep ------------------------------------ */
+
+static vow_promise *told; /* fulfilled by the end of a room */
+static struct room leaving;
+
+static void
+tell(void *unused)
+{
+    (void)unused;
+    vow_promise_fulfill(told, vow_i64(7));
+}
+
+/* A room whose memory only this thread keeps, until it is about to sleep. */
+static void
+keep_a_room(void (*leaves)(void *ctx), void *ctx)
+{
+    room_init(&leaving, leaves, ctx);
+    count_in_advance(&leaving);
+    vow_manual_run(steps);
+    let_go_elsewhere(&leaving);
+    assert_int_equal(leaving.destroys, 0);
+}
+
+static void
+begin_told(void)
+{
+    begin_steps();
+    told = vow_promise_new();
+}
+
+static void
+end_told(void)
+{
+    assert_int_equal(leaving.destroys, 1);
+    vow_promise_unref(told);
+    end_steps();
+}
+
+/* Runs a function inside an inline step: there such steps wait for its end. */
+static void
+run_in_step(vow_then_fn *fn)
+{
+    vow_future *f = vow_then(vow_resolved(VOW_NIL), NULL, fn, VOW_NIL);
+
+    assert_int_equal(vow_get(f).value.as.i64, 7);
+    vow_unref(f);
+}
+
+static vow_result
+wait_for_told(vow_value in, void *ctx)
+{
+    vow_future *f = vow_then(vow_promise_future(told), NULL, forward, VOW_NIL);
+
+    (void)in;
+    (void)ctx;
+    keep_a_room(tell, NULL);
+    return vow_follow(vow_wait(f, VOW_FOREVER) ? f : NULL);
+}
+
+VOW_CASE(wait_inside_a_step_runs_what_its_sleep_settles)
+{
+    begin_told();
+    run_in_step(wait_for_told);
+    end_told();
+}
+
+VOW_CASE(wait_outside_sees_what_its_sleep_settles)
+{
+    vow_future *f;
+
+    begin_told();
+    f = vow_promise_future(told);
+    keep_a_room(tell, NULL);
+    assert_int_equal(vow_get(f).value.as.i64, 7);
+    vow_unref(f);
+    end_told();
+}
+
+/* What ends when the step on `told` has run. */
+static atomic_int begun, released;
+
+static vow_result
+release(vow_value in, void *ctx)
+{
+    (void)ctx;
+    atomic_store(&released, 1);
+    return vow_ok(in);
+}
+
+static void
+stay_until_released(void *ctx)
+{
+    (void)ctx;
+    atomic_store(&begun, 1);
+    await_flag(&released, 1);
+}
+
+static void *
+fire(void *source)
+{
+    vow_source_cancel(source, NULL);
+    return NULL;
+}
+
+static vow_result
+remove_while_it_runs(vow_value in, void *ctx)
+{
+    vow_future *f = vow_then(vow_promise_future(told), NULL, release, VOW_NIL);
+    vow_source *source = vow_source_new();
+    vow_token *token = vow_source_token(source);
+    vow_registration *r = vow_token_on_cancel(token, NULL, stay_until_released, VOW_NIL);
+    pthread_t thread;
+
+    (void)in;
+    (void)ctx;
+    keep_a_room(tell, NULL);
+    assert_int_equal(pthread_create(&thread, NULL, fire, source), 0);
+    await_flag(&begun, 1);
+    assert_int_equal(vow_registration_remove_wait(r), VOW_RAN);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    vow_token_unref(token);
+    vow_source_unref(source);
+    return vow_follow(f);
+}
+
+VOW_CASE(removal_that_waits_inside_a_step_runs_what_its_sleep_settles)
+{
+    atomic_store(&begun, 0);
+    atomic_store(&released, 0);
+    begin_told();
+    run_in_step(remove_while_it_runs);
+    end_told();
+}
+
+static void
+occupy(void *unused)
+{
+    (void)unused;
+    atomic_store(&begun, 1);
+    await_flag(&released, 1);
+}
+
+static void
+do_nothing(void *unused)
+{
+    (void)unused;
+}
+
+static vow_result
+post_into_a_full_pool(vow_value in, void *ctx)
+{
+    vow_future *f = vow_then(vow_promise_future(told), NULL, release, VOW_NIL);
+    vow_executor *pool = ctx;
+
+    (void)in;
+    assert_int_equal(vow_post(pool, occupy, VOW_NIL), 0);
+    await_flag(&begun, 1);
+    assert_int_equal(vow_post(pool, do_nothing, VOW_NIL), 0);
+    keep_a_room(tell, NULL);
+    assert_int_equal(vow_post(pool, do_nothing, VOW_NIL), 0);
+    return vow_follow(f);
+}
+
+VOW_CASE(post_that_waits_inside_a_step_runs_what_its_sleep_settles)
+{
+    vow_executor *pool = vow_pool_new(
+        &VOW_POOL_OPTIONS(.threads = 1, .queue_limit = 1, .when_full = VOW_FULL_BLOCK));
+    vow_future *f;
+
+    assert_non_null(pool);
+    atomic_store(&begun, 0);
+    atomic_store(&released, 0);
+    begin_told();
+    f = vow_then(vow_resolved(VOW_NIL), NULL, post_into_a_full_pool, vow_ptr(pool));
+    assert_int_equal(vow_get(f).value.as.i64, 7);
+    vow_unref(f);
+    end_told();
+    vow_unref(vow_executor_close(pool, VOW_DRAIN));
+    assert_int_equal(vow_executor_join(pool), 0);
+    vow_executor_unref(pool);
+}
+
+/* ---- a loop that is about to sleep ------------------------------------------------------- */
+
+static void
+stop_loop(void *loop)
+{
+    vow_loop_stop(loop);
+}
+
+static void
+post_the_end(void *loop)
+{
+    assert_int_equal(vow_post(vow_loop_executor(loop), stop_loop, vow_ptr(loop)), 0);
+}
+
+VOW_CASE(loop_does_what_its_sleep_posts)
+{
+    vow_loop *loop = vow_loop_new(NULL);
+
+    begin_told();
+    keep_a_room(post_the_end, loop);
+    assert_int_equal(vow_loop_run(loop), 0);
+    vow_loop_unref(loop);
+    end_told();
+}
+
+static vow_result
+turn_until_told(vow_value in, void *loop)
+{
+    vow_future *f = vow_then(vow_promise_future(told), NULL, forward, VOW_NIL);
+
+    (void)in;
+    keep_a_room(tell, NULL);
+    assert_int_equal(vow_loop_run_until(loop, f), 0);
+    return vow_follow(f);
+}
+
+VOW_CASE(loop_inside_a_step_runs_what_its_sleep_settles)
+{
+    vow_loop *loop = vow_loop_new(NULL);
+    vow_future *f;
+
+    begin_told();
+    f = vow_then(vow_resolved(VOW_NIL), NULL, turn_until_told, vow_ptr(loop));
+    assert_int_equal(vow_get(f).value.as.i64, 7);
+    vow_unref(f);
+    vow_loop_unref(loop);
+    end_told();
+}
+
+VOW_CASE(loop_outside_sees_what_its_sleep_settles)
+{
+    vow_loop *loop = vow_loop_new(NULL);
+    vow_future *f;
+
+    begin_told();
+    f = vow_promise_future(told);
+    keep_a_room(tell, NULL);
+    assert_int_equal(vow_loop_run_until(loop, f), 0);
+    vow_unref(f);
+    vow_loop_unref(loop);
+    end_told();
+}
+
 int
 main(void)
 {
@@ -189,6 +434,13 @@ main(void)
         vow_test(turning_to_another_executor_gives_back_what_that_counts),
         vow_test(trim_gives_back_what_that_counts),
         vow_test(thread_that_exits_gives_back_what_that_counts),
+        vow_test(wait_inside_a_step_runs_what_its_sleep_settles),
+        vow_test(wait_outside_sees_what_its_sleep_settles),
+        vow_test(removal_that_waits_inside_a_step_runs_what_its_sleep_settles),
+        vow_test(post_that_waits_inside_a_step_runs_what_its_sleep_settles),
+        vow_test(loop_does_what_its_sleep_posts),
+        vow_test(loop_inside_a_step_runs_what_its_sleep_settles),
+        vow_test(loop_outside_sees_what_its_sleep_settles),
     };
 
     return vow_test_run(cases);

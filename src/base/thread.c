@@ -107,14 +107,17 @@ vowi_thread_idle(struct vowi_thread *t)
     release_credit(t);
 }
 
-/* relaxed: set before there was an executor on which to wait. */
+/* relaxed: set before there was an executor. */
 void
-vowi_thread_drain(struct vowi_thread *t)
+vowi_thread_unload(struct vowi_thread *t)
 {
     void (*drain)(struct vowi_thread *) = vowi_load_relaxed(&vowi_globals.drain);
 
-    if (drain != NULL && t->fifo_head != NULL)
-        drain(t);
+    do {
+        release_credit(t);
+        if (drain != NULL)
+            drain(t);
+    } while (t->credit_of != NULL);
 }
 
 _Noreturn void

@@ -143,11 +143,19 @@ vowi_self(void)
  * not be, for want of a key or of memory: then it must keep nothing. */
 bool vowi_thread_register(struct vowi_thread *t);
 
-/* Gives back what this thread keeps for others: called before it sleeps long. */
+/*
+ * Gives back what this thread keeps for others: called before it sleeps long, and before
+ * it looks whether it may. It can be the end of an executor, which runs user code here.
+ */
 void vowi_thread_idle(struct vowi_thread *t);
 
-/* Runs the inline steps that wait on this thread: called before it sleeps long. */
-void vowi_thread_drain(struct vowi_thread *t);
+/*
+ * The same, and runs the inline steps that wait on this thread, if there ever was an
+ * executor: others may wait for those. Each may bring more of the other, and nothing is
+ * left of either.
+ */
+void vowi_thread_unload(struct vowi_thread *t);
+
 /*
  * The mutexes that are no part of an object. All of them are here, so that fork finds
  * them (base/fork.c). A thread that holds one takes only later ones.

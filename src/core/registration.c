@@ -449,7 +449,6 @@ sleep_until_ended(struct vowi_thread *t, struct callback *cb)
         return;
     }
     vowi_thread_register(t);
-    vowi_thread_idle(t);
     if (begin_wait(cb, &w))
         vowi_park(w.parker, &w.woken, VOW_FOREVER);
 }
@@ -463,6 +462,7 @@ wait_for_end(struct vowi_thread *t, struct callback *cb)
     if (t->deferred != 0)
         return;
     vowi_drain_all(t);
+    vowi_thread_unload(t);
     if (on == NULL || (on->ops->is_current == NULL && on->ops->block_begin == NULL)) {
         sleep_until_ended(t, cb);
         return;

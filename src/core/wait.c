@@ -94,7 +94,6 @@ sleep_until_settled(struct vowi_thread *t, struct vow_state *s, vow_ns deadline)
     if (vowi_parker_init(&t->parker) != 0)
         return poll_until(s, deadline);
     vowi_thread_register(t);
-    vowi_thread_idle(t);
     vowi_fork_watch_core();
     t->sleeps_for = s;
     t->sleeper = &r.node;
@@ -280,6 +279,7 @@ sleep_on_executor(struct vowi_thread *t, struct vow_state *s, vow_ns deadline)
     if (rc == VOW_E_LIMIT && on->ops->help != NULL && deadline == VOW_FOREVER) {
         end_block(on);
         help_until_settled(t, s, true);
+        vowi_thread_unload(t);
         if (vowi_settled(s))
             return 0;
         if (has_forked(forks))
@@ -301,17 +301,28 @@ is_forbidden(const vow_executor *on, const struct vow_state *s)
            vowi_executor_closes(on, s);
 }
 
+/* A wait inside nothing, which may last, naps first. */
+static bool
+may_nap(const struct vowi_thread *t, vow_ns deadline)
+{
+    return t->executor == NULL && t->frames == NULL && deadline == VOW_FOREVER;
+}
+
+/* What this thread gives back may settle s, or queue here what is to settle it. */
 static int
 sleep_somehow(struct vowi_thread *t, struct vow_state *s, vow_ns deadline)
 {
+    if (may_nap(t, deadline) && vowi_nap(t, s))
+        return 0;
+    vowi_thread_unload(t);
+    if (vowi_settled(s))
+        return 0;
     if (vowi_is_lost(t, s))
         return VOW_E_FORKED;
     if (t->executor != NULL)
         return sleep_on_executor(t, s, deadline);
     if (t->frames != NULL)
         return sleep_noted(t, s, deadline, false);
-    if (deadline == VOW_FOREVER && vowi_nap(t, s))
-        return 0;
     return sleep_until_settled(t, s, deadline);
 }
 
