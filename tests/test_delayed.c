@@ -1182,6 +1182,52 @@ VOW_CASE(turn_whose_future_fails_ends_it_all)
     beat_end(&b, VOW_E_BROKEN);
 }
 
+static void *
+cancels_future(void *future)
+{
+    vow_future_cancel(future, NULL);
+    return NULL;
+}
+
+/* The drop of a context: another thread cancels meanwhile. */
+static void
+cancel_elsewhere(void *future)
+{
+    vow_future *const *f = future;
+    pthread_t thread;
+
+    if (pthread_create(&thread, NULL, cancels_future, *f) == 0)
+        pthread_join(thread, NULL);
+}
+
+static vow_promise *endless;
+
+static vow_result
+wait_for_endless(void *ctx)
+{
+    (void)ctx;
+    return vow_follow(vow_promise_future(endless));
+}
+
+VOW_CASE(cancel_as_the_context_goes_finds_the_executor_that_has_gone)
+{
+    vow_manual *m = vow_manual_new();
+    vow_future *f = NULL;
+
+    endless = vow_promise_new();
+    f = vow_submit_every(vow_manual_executor(m), 10, VOW_MISSED_SKIP, wait_for_endless,
+                         vow_own(&f, cancel_elsewhere));
+    vow_manual_advance(m, 10);
+    vow_manual_unref(m);
+    vow_trim();
+    vow_promise_fulfill(endless, VOW_NIL); /* the turn ends, and so does it all */
+    vow_promise_unref(endless);
+
+    assert_int_equal(vow_error_code(vow_peek(f).error), VOW_E_CLOSED);
+    vow_unref(f);
+    vow_trim();
+}
+
 VOW_CASE(turn_whose_future_is_abandoned_ends_it_all)
 {
     struct beat b = {.waits = 1, .p = vow_promise_new()};
@@ -1563,6 +1609,7 @@ main(void)
         vow_test(turn_that_closes_its_executor_is_the_last),
         vow_test(turn_that_returns_a_future_lasts_until_it_settles),
         vow_test(turn_whose_future_fails_ends_it_all),
+        vow_test(cancel_as_the_context_goes_finds_the_executor_that_has_gone),
         vow_test(turn_whose_future_is_abandoned_ends_it_all),
         vow_test(cancel_is_passed_on_to_what_a_turn_returned),
         vow_test(periodic_work_without_a_period_is_invalid),

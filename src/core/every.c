@@ -11,7 +11,9 @@
  * only one disarm says VOW_REMOVED. What a turn waits for is found in the same way
  * [stopped].
  *
- * Two references: that of the promise's hook, and that of whoever has the timer.
+ * Two references: that of the promise's hook, and that of whoever has the timer. As long as
+ * there is one, its executor and its home are held: a cancel that comes as it ends goes to
+ * home to disarm.
  *
  * Edges:
  *     [stopped]  of a cancel and a turn one sees the other, or what it left
@@ -47,10 +49,13 @@ struct every {
 static void
 every_unref(void *every)
 {
+    struct vowi_thread *t = vowi_self();
     struct every *e = every;
 
     if (vowi_sub_acq_rel(&e->refs, 1) != 1) /* [release] */
         return;
+    vowi_executor_release(t, e->timer.on);
+    vowi_executor_release(t, e->timer.home);
     vow_error_unref(e->reason);
     vowi_free(e, sizeof *e);
 }
@@ -61,13 +66,9 @@ every_unref(void *every)
 static void
 end(struct every *e, vow_error *error)
 {
-    struct vowi_thread *t = vowi_self();
     vow_promise *p = e->promise;
-    vow_value ctx = e->ctx;
 
-    vowi_executor_release(t, e->timer.on);
-    vowi_executor_release(t, e->timer.home);
-    vow_value_drop(ctx);
+    vow_value_drop(e->ctx);
     vow_promise_reject(p, error);
     vow_promise_unref(p);
     every_unref(e);

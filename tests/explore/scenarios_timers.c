@@ -444,3 +444,27 @@ SCENARIO(every_waits_or_is_cancelled, 0,
     vow_manual_unref(m);
     outcome("ran=%d", ran);
 }
+
+static void
+fulfills_turn(void)
+{
+    vow_promise_fulfill(p, VOW_NIL);
+    vow_promise_unref(p);
+}
+
+SCENARIO(every_ends_or_is_cancelled, 0,
+         "periodic work is cancelled as its turn ends, when its executor has gone",
+         EXPECTED("code=4096", "cancelled before"),
+         EXPECTED("code=4099", "refused before"))
+{
+    m = vow_manual_new();
+    f = vow_submit_every(vow_manual_executor(m), 5, VOW_MISSED_SKIP, beats_and_waits,
+                         VOW_NIL);
+    advances();
+    require(ran == 1);
+    vow_manual_unref(m);
+    vow_trim();
+    run_threads(fulfills_turn, cancels);
+    outcome("code=%d", vow_error_code(vow_peek(f).error));
+    vow_unref(f);
+}
