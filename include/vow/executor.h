@@ -131,7 +131,8 @@ struct vow_executor_ops {
     /**
      * Begins to stop, once for each stricter mode; must not block. When nothing
      * runs or is queued any more, call vow_executor_finished. NULL: close settles
-     * at once.
+     * at once. When two threads close at once both may be in here, and the weaker mode
+     * may come last, even after the end: then it must change nothing.
      */
     void (*close)(vow_executor *self, vow_close_mode mode);
     /** Blocks until its threads have exited; after its close future settled. */
