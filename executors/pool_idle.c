@@ -194,6 +194,24 @@ search(struct vowi_pool *p, struct vowi_worker *w)
     return NULL;
 }
 
+/*
+ * Gives back what this thread keeps for other executors. It can be the end of one, which
+ * runs user code here: that is no search, and it may post. What the thread keeps for its
+ * own pool stays: that lasts until the thread has exited.
+ */
+static bool
+gives_back(struct vowi_pool *p, struct vowi_worker *w)
+{
+    struct vowi_thread *t = vowi_self();
+
+    if (t->credit_of == NULL || t->credit_of == &p->executor)
+        return false;
+    if (w->searching)
+        vowi_worker_stop_searching(p, w);
+    vowi_thread_idle(t);
+    return true;
+}
+
 /* Of one that searches, or has found nothing at its first look. NULL: exit. */
 VOWI_NOINLINE static vow_task *
 search_or_sleep(struct vowi_pool *p, struct vowi_worker *w, vow_task *task)
@@ -210,6 +228,8 @@ search_or_sleep(struct vowi_pool *p, struct vowi_worker *w, vow_task *task)
         }
         if (woken)
             vowi_count(&w->wakes_for_nothing);
+        if (gives_back(p, w) && (task = vowi_worker_pick(p, w)) != NULL)
+            return task;
         if (!vowi_worker_rest(p, w) || !sleep_for_work(p, w))
             return NULL;
         task = vowi_worker_pick(p, w);

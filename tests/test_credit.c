@@ -279,6 +279,13 @@ stay_until_released(void *ctx)
     await_flag(&released, 1);
 }
 
+static void
+release_all(void *unused)
+{
+    (void)unused;
+    atomic_store(&released, 1);
+}
+
 static void *
 fire(void *source)
 {
@@ -364,6 +371,56 @@ VOW_CASE(post_that_waits_inside_a_step_runs_what_its_sleep_settles)
     vow_executor_unref(pool);
 }
 
+/* ---- a worker that is about to sleep ------------------------------------------------------ */
+
+static vow_executor *guests_pool;
+
+static int
+guest_post(vow_executor *self, vow_task *task)
+{
+    (void)self;
+    return vow_post_task(guests_pool, task);
+}
+
+static const vow_executor_ops guest_ops = {.size = sizeof(vow_executor_ops),
+                                           .name = "guest",
+                                           .post = guest_post,
+                                           .destroy = room_destroy};
+
+static void
+post_a_release(void *unused)
+{
+    (void)unused;
+    assert_int_equal(vow_post(guests_pool, release_all, VOW_NIL), 0);
+}
+
+static vow_result
+count_on_worker(void *room)
+{
+    count_in_advance(room);
+    return vow_ok(VOW_NIL);
+}
+
+VOW_CASE(worker_that_sleeps_gives_back_and_does_what_that_posts)
+{
+    struct room guest = {.leaves = post_a_release};
+    vow_future *f;
+
+    guests_pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 1));
+    assert_non_null(guests_pool);
+    assert_int_equal(vow_executor_init(&guest.base, &guest_ops), 0);
+    f = vow_submit(guests_pool, count_on_worker, vow_ptr(&guest));
+    vow_get(f);
+    vow_unref(f);
+    atomic_store(&released, 0);
+    vow_executor_unref(&guest.base);
+    await_flag(&released, 1);
+    assert_int_equal(guest.destroys, 1);
+    vow_unref(vow_executor_close(guests_pool, VOW_DRAIN));
+    assert_int_equal(vow_executor_join(guests_pool), 0);
+    vow_executor_unref(guests_pool);
+}
+
 /* ---- a loop that is about to sleep ------------------------------------------------------- */
 
 static void
@@ -438,6 +495,7 @@ main(void)
         vow_test(wait_outside_sees_what_its_sleep_settles),
         vow_test(removal_that_waits_inside_a_step_runs_what_its_sleep_settles),
         vow_test(post_that_waits_inside_a_step_runs_what_its_sleep_settles),
+        vow_test(worker_that_sleeps_gives_back_and_does_what_that_posts),
         vow_test(loop_does_what_its_sleep_posts),
         vow_test(loop_inside_a_step_runs_what_its_sleep_settles),
         vow_test(loop_outside_sees_what_its_sleep_settles),

@@ -124,12 +124,16 @@ release_source(struct vowi_thread *t, const struct turn *turn)
         vowi_consumer_unref(t, turn->source);
 }
 
-/* Settles the step's result, its context having been dropped. */
+/*
+ * Settles the step's result, its context having been dropped. That is the last but to
+ * let go of the source, where a value that somebody has to free may run user code: it
+ * may wait for the step that is posted now, and then others must know of that.
+ */
 static inline void
 conclude(struct vowi_thread *t, struct turn *turn, const vow_result *r)
 {
     if (turn->s != NULL) {
-        t->returning = true;
+        t->returning = turn->source->outcome.as.other.kind == NULL;
         vowi_finish(t, turn->s, turn->source, r);
     } else {
         vowi_free_on(t, turn->hook, sizeof(struct vowi_watch));

@@ -445,6 +445,116 @@ SCENARIO(pool_leapfrog, 0, "a worker runs what the thief of its job left behind"
     outcome("got %d", got);
 }
 
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
+static bool last_ran;
+
+/* The drop of a value, which waits for a step in a way that the library does not see. */
+static void
+waits_for_last(void *ptr)
+{
+    (void)ptr;
+    pthread_mutex_lock(&mutex);
+    while (!last_ran)
+        pthread_cond_wait(&cond, &mutex);
+    pthread_mutex_unlock(&mutex);
+}
+
+static vow_result
+gives_a_waiting_value(void *ctx)
+{
+    (void)ctx;
+    return vow_ok(vow_own(&last_ran, waits_for_last));
+}
+
+static vow_result
+gives_three(vow_value in, void *ctx)
+{
+    (void)in;
+    (void)ctx;
+    return vow_ok(vow_i64(3));
+}
+
+static vow_result
+is_the_last(vow_value in, void *ctx)
+{
+    (void)ctx;
+    pthread_mutex_lock(&mutex);
+    last_ran = true;
+    pthread_cond_signal(&cond);
+    pthread_mutex_unlock(&mutex);
+    return vow_ok(in);
+}
+
+SCENARIO(pool_drop_waits, 0,
+         "what a step has read is dropped, which waits for the next step",
+         EXPECTED("got 3", "another worker runs that"))
+{
+    explore_calmly(make_2);
+    f = vow_submit(pool, gives_a_waiting_value, VOW_NIL);
+    f = vow_then(f, pool, gives_three, VOW_NIL);
+    f = vow_then(f, pool, is_the_last, VOW_NIL);
+    got = (int)vow_get(f).value.as.i64;
+    vow_unref(f);
+    explore_calmly(closes_and_joins);
+    outcome("got %d", got);
+}
+
+/* An executor on top of the pool, whose end posts to that. */
+static vow_executor guest;
+static vow_promise *gone;
+
+static int
+guest_post(vow_executor *self, vow_task *task)
+{
+    (void)self;
+    return vow_post_task(pool, task);
+}
+
+static void
+guest_destroy(vow_executor *self)
+{
+    (void)self;
+    posts();
+    vow_promise_fulfill(gone, VOW_NIL);
+    vow_promise_unref(gone);
+}
+
+static const vow_executor_ops guest_ops = {.size = sizeof guest_ops,
+                                           .name = "guest",
+                                           .post = guest_post,
+                                           .destroy = guest_destroy};
+
+static vow_result
+attaches_to_guest(void *ctx)
+{
+    vow_promise *settled = vow_promise_new();
+
+    (void)ctx;
+    vow_unref(vow_then(vow_promise_future(settled), &guest, adds_one, VOW_NIL));
+    vow_promise_fulfill(settled, vow_i64(1));
+    vow_promise_unref(settled);
+    return vow_ok(VOW_NIL);
+}
+
+SCENARIO(pool_gives_back, 0,
+         "a worker goes to sleep with holds of what another lets go of",
+         EXPECTED("ran 2, refused 0", "it gives them back, and does what that posts"))
+{
+    explore_calmly(make_1);
+    require(vow_executor_init(&guest, &guest_ops) == 0);
+    gone = vow_promise_new();
+    g = vow_promise_future(gone);
+    f = vow_submit(pool, attaches_to_guest, VOW_NIL);
+    vow_get(f);
+    vow_unref(f);
+    vow_executor_unref(&guest);
+    vow_get(g);
+    vow_unref(g);
+    explore_calmly(closes_and_joins);
+    outcome("ran %d, refused %d", ran, refused);
+}
+
 static vow_result
 gets_g(void *ctx)
 {
@@ -671,8 +781,6 @@ SCENARIO(pool_close_in_task, 0, "a task closes its own pool while another is pos
     outcome("ran %d, refused %d", ran, refused);
 }
 
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
 static int told;
 
 /* Keeps its pool from being idle until the other thread has fulfilled. */
