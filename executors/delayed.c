@@ -17,11 +17,21 @@
 
 #include <vow/pool.h>
 
+#include "base/list.h"
 #include "base/sys.h"
 #include "base/thread.h"
 #include "base/time.h"
 #include "queue/wheel.h"
 #include "sync/lock.h"
+
+/*
+ * Timers that a close is about to end, on the stack of who closes. In a child that is used
+ * again, and so these are armed there as before.
+ */
+struct closing {
+    struct vowi_link link;
+    vow_timer list;
+};
 
 static struct {
     struct vowi_lock lock;
@@ -31,7 +41,9 @@ static struct {
     bool stops;          /* it has been told to end */
     vow_ns sleeps_until; /* INT64_MIN: it is awake, and looks before it sleeps */
     struct vowi_wheel wheel;
-} timers = {.lock = VOWI_LOCK_INIT(VOWI_RANK_TIMERS)};
+    struct vowi_list closing;
+} timers = {.lock = VOWI_LOCK_INIT(VOWI_RANK_TIMERS),
+            .closing = {{&timers.closing.head, &timers.closing.head}}};
 
 /* ---- the thread ---------------------------------------------------------- */
 
@@ -149,6 +161,103 @@ vowi_timer_thread_stop(void)
     vowi_lock_release(&timers.lock);
 }
 
+/* ---- arming -------------------------------------------------------------- */
+
+/* Returns whether the thread has to be woken. */
+static bool
+add_locked(vow_timer *timer)
+{
+    vowi_wheel_add(&timers.wheel, timer);
+    if (timer->when >= timers.sleeps_until)
+        return false;
+    timers.sleeps_until = timer->when; /* later ones need not wake it again */
+    return true;
+}
+
+static void
+release_and_wake(bool wake)
+{
+    vowi_lock_release(&timers.lock);
+    if (wake)
+        pthread_cond_signal(&timers.cond);
+}
+
+/* ---- closing ------------------------------------------------------------- */
+
+static void
+list_those_of_locked(struct closing *c, const vow_executor *on)
+{
+    vowi_wheel_list(&timers.wheel, on, &c->list);
+    vowi_list_push(&timers.closing, &c->link);
+}
+
+/* Makes the caller the one who ends it, if it returns one. */
+static vow_timer *
+unlist(struct closing *c)
+{
+    vow_timer *timer;
+
+    vowi_lock_acquire(&timers.lock);
+    timer = vowi_wheel_unlist(&timers.wheel, &c->list);
+    vowi_lock_release(&timers.lock);
+    return timer;
+}
+
+/* Returns whether the thread has to be woken. */
+static bool
+arm_again_locked(struct closing *c)
+{
+    bool wake = false;
+    vow_timer *timer;
+
+    while ((timer = vowi_wheel_unlist(&timers.wheel, &c->list)) != NULL)
+        wake = add_locked(timer) || wake;
+    return wake;
+}
+
+/* All of them have ended, or its thread exits inside one. */
+static void
+end_closing(void *closing)
+{
+    struct closing *c = closing;
+    bool wake;
+
+    vowi_lock_acquire(&timers.lock);
+    wake = arm_again_locked(c);
+    vowi_list_remove(&c->link);
+    release_and_wake(wake);
+}
+
+static void
+end_those_of(vow_executor *self, vow_executor *on)
+{
+    struct closing c;
+    vow_timer *timer;
+
+    (void)self;
+    vowi_lock_acquire(&timers.lock);
+    list_those_of_locked(&c, on);
+    vowi_lock_release(&timers.lock);
+    pthread_cleanup_push(end_closing, &c);
+    while ((timer = unlist(&c)) != NULL)
+        vow_timer_fire(timer, VOW_E_CLOSED);
+    pthread_cleanup_pop(1);
+}
+
+/* ---- fork ------------------------------------------------------------------ */
+
+/* One that this thread is about goes on with an empty list. */
+static void
+forget_closing_locked(void)
+{
+    struct vowi_link *link;
+
+    while ((link = vowi_list_pop(&timers.closing)) != NULL) {
+        (void)arm_again_locked(vowi_container_of(link, struct closing, link));
+        link->next = link->prev = link;
+    }
+}
+
 void
 vowi_timer_thread_before_fork(void)
 {
@@ -161,6 +270,7 @@ vowi_timer_thread_after_fork(bool in_child)
     if (in_child) {
         timers.runs = false;
         timers.has_cond = false; /* it has sleepers that are no more: a new one */
+        forget_closing_locked();
     }
     vowi_lock_release(&timers.lock);
 }
@@ -174,17 +284,6 @@ post(vow_executor *self, vow_task *task)
 
     (void)self;
     return pool != NULL ? pool->ops->post(pool, task) : VOW_E_NOMEM;
-}
-
-/* Returns whether the thread has to be woken. */
-static bool
-add_locked(vow_timer *timer)
-{
-    vowi_wheel_add(&timers.wheel, timer);
-    if (timer->when >= timers.sleeps_until)
-        return false;
-    timers.sleeps_until = timer->when; /* later ones need not wake it again */
-    return true;
 }
 
 static int
@@ -201,9 +300,7 @@ arm(vow_executor *self, vow_timer *timer)
         rc = VOW_E_CLOSED;
     if (rc == 0)
         wake = add_locked(timer);
-    vowi_lock_release(&timers.lock);
-    if (wake)
-        pthread_cond_signal(&timers.cond);
+    release_and_wake(wake);
     return rc;
 }
 
@@ -218,31 +315,6 @@ disarm(vow_executor *self, vow_timer *timer)
         removal = vowi_timer_was_taken(timer) ? VOW_RUNNING : VOW_RAN;
     vowi_lock_release(&timers.lock);
     return removal;
-}
-
-static vow_timer *
-unlist(vow_timer *list)
-{
-    vow_timer *timer;
-
-    vowi_lock_acquire(&timers.lock);
-    timer = vowi_wheel_unlist(&timers.wheel, list);
-    vowi_lock_release(&timers.lock);
-    return timer;
-}
-
-static void
-end_those_of(vow_executor *self, vow_executor *on)
-{
-    vow_timer list;
-    vow_timer *timer;
-
-    (void)self;
-    vowi_lock_acquire(&timers.lock);
-    vowi_wheel_list(&timers.wheel, on, &list);
-    vowi_lock_release(&timers.lock);
-    while ((timer = unlist(&list)) != NULL)
-        vow_timer_fire(timer, VOW_E_CLOSED);
 }
 
 static const vow_executor_ops ops = {

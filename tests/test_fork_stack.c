@@ -5,6 +5,10 @@
  */
 #include "support/vow_test.h"
 
+#include <vow/delayed.h>
+#include <vow/manual.h>
+
+#include "queue/wheel.h"
 #include "support/child.h"
 #include "support/drops.h"
 
@@ -174,6 +178,239 @@ VOW_CASE(loop_that_is_run_until_what_was_left_behind_says_so)
     vow_loop_unref(l);
 }
 
+/* ---- timers -------------------------------------------------------------------------------- */
+
+/* An executor without timers, whose tasks whoever wants runs. */
+static vow_clock *clock_of_those;
+
+static int
+keep(vow_executor *self, vow_task *task)
+{
+    (void)self;
+    (void)task;
+    return 0;
+}
+
+static vow_clock *
+that_clock(vow_executor *self)
+{
+    (void)self;
+    return clock_of_those;
+}
+
+static const vow_executor_ops keeping_ops = {.size = sizeof(vow_executor_ops),
+                                             .name = "keeping",
+                                             .post = keep,
+                                             .clock = that_clock};
+
+struct timer {
+    vow_timer timer;
+    atomic_int entered, open;
+    int why;
+    bool forks, exits;
+    struct timer *meanwhile; /* run elsewhere, before the fork */
+    pthread_t thread;
+    pid_t pid;
+};
+
+static void *
+run_its_task(void *ctx)
+{
+    struct timer *t = ctx;
+
+    t->timer.task.run(&t->timer.task, 0);
+    return NULL;
+}
+
+static void
+begin_elsewhere(struct timer *t)
+{
+    assert_int_equal(pthread_create(&t->thread, NULL, run_its_task, t), 0);
+    await_flag(&t->entered, 1);
+}
+
+static void
+wait_or_fork(vow_task *task, int why)
+{
+    struct timer *t = (struct timer *)(void *)task;
+
+    t->why = why;
+    atomic_store(&t->entered, 1);
+    if (t->exits)
+        pthread_exit(NULL);
+    if (t->meanwhile != NULL)
+        begin_elsewhere(t->meanwhile);
+    if (t->forks)
+        (void)in_child(&t->pid);
+    else
+        await_flag(&t->open, 1);
+}
+
+/* The two are neighbours in the list of what runs; one is on a stack that is no more. */
+VOW_CASE(timer_that_forks_as_another_runs_leaves_nothing_of_that_in_the_child)
+{
+    vow_manual *m = vow_manual_new();
+    vow_executor own;
+    struct timer other = {.timer.task.run = wait_or_fork};
+    struct timer forks = {
+        .timer.task.run = wait_or_fork, .forks = true, .meanwhile = &other};
+
+    clock_of_those = vow_manual_clock(m);
+    assert_int_equal(vow_executor_init(&own, &keeping_ops), 0);
+    assert_int_equal(vow_timer_arm(&own, &other.timer, 5), 0);
+    assert_int_equal(vow_timer_arm(&own, &forks.timer, 6), 0);
+    assert_int_equal(vow_manual_advance(m, 10), 2); /* posted, and kept */
+    run_its_task(&forks);
+    if (forks.pid == 0) {
+        require(vow_executor_revive(vow_manual_executor(m)) == 0);
+        require(vow_timer_disarm(&other.timer) == VOW_RAN);
+        require(vow_timer_disarm(&forks.timer) == VOW_RAN);
+        leave(0);
+    }
+    assert_int_equal(vow_timer_disarm(&other.timer), VOW_RUNNING);
+    assert_int_equal(vow_timer_disarm(&forks.timer), VOW_RAN);
+    atomic_store(&other.open, 1);
+    pthread_join(other.thread, NULL);
+    assert_child_was_fine(forks.pid);
+    vow_executor_unref(&own);
+    vow_manual_unref(m);
+}
+
+static atomic_int posted;
+
+static int
+run_now(vow_executor *self, vow_task *task)
+{
+    (void)self;
+    task->run(task, 0);
+    atomic_store(&posted, 1);
+    return 0;
+}
+
+static const vow_executor_ops running_ops = {
+    .size = sizeof(vow_executor_ops), .name = "running", .post = run_now};
+
+static void
+run_nothing(vow_task *task, int why)
+{
+    (void)task;
+    (void)why;
+}
+
+/* A sanitizer takes locks as a thread begins: the timer thread has when this returns. */
+static void
+begin_timer_thread(vow_executor *on)
+{
+    vow_timer now = {.task.run = run_nothing};
+
+    atomic_store(&posted, 0);
+    assert_int_equal(vow_timer_arm(on, &now, vow_now()), 0);
+    await_flag(&posted, 1);
+    while (vow_timer_disarm(&now) != VOW_RAN)
+        sched_yield();
+}
+
+static void *
+close_it(void *on)
+{
+    vow_unref(vow_executor_close(on, VOW_DRAIN));
+    return NULL;
+}
+
+static bool
+is_listed(const struct timer *t)
+{
+    return t->timer.task.reserved[0] == VOWI_TIMER_LISTED;
+}
+
+static void
+arm_late(vow_executor *on, struct timer *t)
+{
+    t->timer.task.run = wait_or_fork;
+    assert_int_equal(vow_timer_arm(on, &t->timer, vow_now() + vow_seconds(1000)), 0);
+}
+
+/* They hang on the stack of who closes. */
+VOW_CASE(timers_that_a_close_of_the_parent_was_about_to_end_stay_armed_in_the_child)
+{
+    vow_executor own;
+    struct timer a = {.why = -1}, b = {.why = -1}, c = {.why = -1};
+    pthread_t thread;
+    pid_t pid;
+
+    assert_int_equal(vow_executor_init(&own, &running_ops), 0);
+    begin_timer_thread(&own);
+    arm_late(&own, &a);
+    arm_late(&own, &b);
+    arm_late(&own, &c);
+    assert_int_equal(pthread_create(&thread, NULL, close_it, &own), 0);
+    await_flag(&a.entered, 1);
+    if (in_child(&pid)) {
+        require(!is_listed(&b) && !is_listed(&c));
+        dirty_all_stacks();
+        require(vow_timer_disarm(&a.timer) == VOW_RAN); /* nothing runs it here */
+        require(vow_timer_disarm(&b.timer) == VOW_REMOVED);
+        require(vow_timer_disarm(&c.timer) == VOW_REMOVED);
+        require(vow_timer_disarm(&c.timer) == VOW_RAN);
+        leave(0);
+    }
+    assert_child_was_fine(pid);
+    assert_true(is_listed(&b) && is_listed(&c));
+    atomic_store(&b.open, 1);
+    atomic_store(&c.open, 1);
+    atomic_store(&a.open, 1);
+    pthread_join(thread, NULL);
+    assert_int_equal(b.why, VOW_E_CLOSED);
+    assert_int_equal(c.why, VOW_E_CLOSED);
+    vow_executor_finished(&own);
+    vow_executor_unref(&own);
+}
+
+VOW_CASE(close_that_forks_ends_no_more_timers_in_the_child)
+{
+    vow_executor own;
+    struct timer a = {.forks = true}, b = {.why = -1, .open = 1};
+
+    assert_int_equal(vow_executor_init(&own, &running_ops), 0);
+    begin_timer_thread(&own);
+    arm_late(&own, &a);
+    arm_late(&own, &b);
+    close_it(&own);
+    if (a.pid == 0) {
+        require(b.why == -1);
+        require(vow_timer_disarm(&b.timer) == VOW_REMOVED);
+        leave(0);
+    }
+    assert_child_was_fine(a.pid);
+    assert_int_equal(b.why, VOW_E_CLOSED);
+    vow_executor_finished(&own);
+    vow_executor_unref(&own);
+}
+
+/* In a child, since what that was about stays so for ever. */
+VOW_CASE(thread_that_ends_inside_a_close_leaves_the_timers_armed)
+{
+    pid_t pid;
+
+    if (in_child(&pid)) {
+        vow_executor own;
+        struct timer a = {.exits = true}, b = {.why = -1};
+        pthread_t thread;
+
+        require(vow_executor_init(&own, &running_ops) == 0);
+        arm_late(&own, &a);
+        arm_late(&own, &b);
+        require(pthread_create(&thread, NULL, close_it, &own) == 0);
+        pthread_join(thread, NULL);
+        require(a.why == VOW_E_CLOSED && b.why == -1);
+        require(!is_listed(&b));
+        dirty_all_stacks();
+        require(vow_timer_disarm(&b.timer) == VOW_REMOVED);
+        leave(0);
+    }
+    assert_child_was_fine(pid);
+}
+
 int
 main(void)
 {
@@ -181,6 +418,11 @@ main(void)
         vow_test(child_takes_the_notices_of_the_parent_off_their_futures),
         vow_test(loop_waits_in_the_child_for_no_call_of_a_thread_that_is_no_more),
         vow_test(loop_that_is_run_until_what_was_left_behind_says_so),
+        vow_test(timer_that_forks_as_another_runs_leaves_nothing_of_that_in_the_child),
+        vow_test(
+            timers_that_a_close_of_the_parent_was_about_to_end_stay_armed_in_the_child),
+        vow_test(close_that_forks_ends_no_more_timers_in_the_child),
+        vow_test(thread_that_ends_inside_a_close_leaves_the_timers_armed),
     };
 
     parent = getpid();

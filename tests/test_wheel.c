@@ -312,6 +312,20 @@ VOW_CASE(renewed_wheel_has_nothing_and_takes_again_what_it_had)
     assert_int_equal(vowi_wheel_count(w), 0);
 }
 
+VOW_CASE(list_of_another_life_is_empty)
+{
+    struct vowi_wheel *w = wheel_at(0);
+    vow_timer list, listed = {.home = NULL};
+
+    vowi_wheel_list_init(&list);
+    add(w, &listed, 100);
+    vowi_wheel_list_due(w, 100, &list);
+    vowi_wheel_renew(w, 0);
+    assert_null(vowi_wheel_unlist(w, &list));
+    assert_int_equal(vowi_wheel_count(w), 0);
+    assert_true(vowi_wheel_disarm(w, &listed));
+}
+
 /* They are a task's, which is posted with zeros in them. */
 VOW_CASE(disarmed_one_has_its_reserved_bytes_zero_whatever_life_it_was_of)
 {
@@ -365,6 +379,7 @@ main(void)
         vow_test(list_of_what_is_due_grows_at_its_end_and_disarms_there_too),
         vow_test(list_takes_those_of_one_executor_and_disarms_there_too),
         vow_test(renewed_wheel_has_nothing_and_takes_again_what_it_had),
+        vow_test(list_of_another_life_is_empty),
         vow_test(disarmed_one_has_its_reserved_bytes_zero_whatever_life_it_was_of),
         vow_test(millions_of_random_steps_agree_with_a_sorted_array),
     };

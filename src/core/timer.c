@@ -32,6 +32,7 @@
 struct running {
     struct vowi_link link;
     const vow_timer *timer;
+    unsigned forks; /* before it: in a child it is in no list */
 };
 
 /* guarded by VOWI_GLOBAL_RUNNING, like the away byte of each timer */
@@ -211,7 +212,8 @@ has_run(void *arg)
     struct running *r = arg;
 
     vowi_global_lock(VOWI_GLOBAL_RUNNING);
-    vowi_list_remove(&r->link);
+    if (r->forks == vowi_globals.forks)
+        vowi_list_remove(&r->link);
     vowi_global_unlock(VOWI_GLOBAL_RUNNING);
 }
 
@@ -220,7 +222,7 @@ static void
 run_away(vow_task *task, int why)
 {
     vow_timer *timer = timer_of(task);
-    struct running r = {.timer = timer};
+    struct running r = {.timer = timer, .forks = vowi_globals.forks};
 
     task->run = (vowi_run_fn *)(uintptr_t)timer->prev;
     vowi_global_lock(VOWI_GLOBAL_RUNNING);

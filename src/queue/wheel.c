@@ -357,7 +357,7 @@ vowi_wheel_unlist(struct vowi_wheel *w, vow_timer *list)
 {
     vow_timer *first = list->next;
 
-    if (first == list)
+    if (first == list || *life_of(first) != w->life)
         return NULL;
     vowi_wheel_take(w, first);
     return first;

@@ -115,7 +115,7 @@ void vowi_wheel_list(struct vowi_wheel *w, const vow_executor *on, vow_timer *li
 /* Moves what is due to the end of a list, in its order. */
 void vowi_wheel_list_due(struct vowi_wheel *w, vow_ns now, vow_timer *list);
 
-/* Takes the first off a list; NULL: it is empty. */
+/* Takes the first off a list; NULL: it is empty, or of another life. */
 vow_timer *vowi_wheel_unlist(struct vowi_wheel *w, vow_timer *list);
 
 #endif
