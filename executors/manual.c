@@ -14,10 +14,14 @@
  * and it is closed, it has finished, and whoever saw that says so. Saying so is the
  * last touch: the memory may be gone then.
  *
- * A timer that runs is in `firing`, in a record on the stack of whoever runs it,
- * since its own memory may be gone before its run returns. A close settles timers
- * one by one, so that at any moment each is either armed or firing or has run: what
- * disarm answers is exact.
+ * A timer that runs is in `firing`, in the record of whoever runs it, since its own
+ * memory may be gone before its run returns. A close settles timers one by one, so
+ * that at any moment each is either armed or firing or has run: what disarm answers
+ * is exact.
+ *
+ * Whoever is busy has a record on its stack, and the records of a thread are a chain: it
+ * may step inside a step. In a forked child those of the thread that forked are left, of
+ * which each will be over, and the timers that they run.
  */
 #include <vow/manual.h>
 
@@ -29,6 +33,7 @@
 #include "base/error.h"
 #include "base/list.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "base/time.h"
 #include "queue/wheel.h"
 #include "sync/lock.h"
@@ -54,10 +59,12 @@ struct vow_manual {
     struct vowi_wheel timers; /* what is armed here */
 };
 
-/* On the stack of the thread that runs a timer. */
-struct firing {
-    struct vowi_link link;
-    const vow_timer *timer;
+/* On the stack of a thread that is busy. */
+struct vowi_stay {
+    struct vowi_stay *outer; /* of the same thread, here or at another one */
+    vow_manual *at;
+    const vow_timer *timer; /* that it runs; NULL: none */
+    struct vowi_link link;  /* if it runs one */
 };
 
 static vow_manual *
@@ -68,15 +75,30 @@ manual_of(vow_executor *self)
 
 /* ---- being busy ---------------------------------------------------------- */
 
-/* The last touch of a thread that was busy; with its record, if it ran a timer. */
 static void
-leave(vow_manual *m, struct firing *f)
+stay_locked(vow_manual *m, struct vowi_stay *s, const vow_timer *timer)
+{
+    struct vowi_thread *t = vowi_self();
+
+    s->at = m;
+    s->timer = timer;
+    if (timer != NULL)
+        vowi_list_push(&m->firing, &s->link);
+    s->outer = t->stay;
+    t->stay = s;
+    m->busy++;
+}
+
+/* The last touch of a thread that was busy. */
+static void
+leave(vow_manual *m, struct vowi_stay *s)
 {
     bool finished;
 
+    vowi_self()->stay = s->outer;
     vowi_lock_acquire(&m->lock);
-    if (f != NULL)
-        vowi_list_remove(&f->link);
+    if (s->timer != NULL)
+        vowi_list_remove(&s->link);
     m->busy--;
     finished = m->busy == 0 && m->first == NULL &&
                (m->life == DRAINING || m->life == CANCELLING);
@@ -151,7 +173,7 @@ manual_post_many(vow_executor *self, vow_task *first, size_t n)
 
 /* Makes the caller busy if it returns a task. */
 static vow_task *
-take_task(vow_manual *m)
+take_task(vow_manual *m, struct vowi_stay *s)
 {
     vow_task *task;
 
@@ -161,7 +183,7 @@ take_task(vow_manual *m)
         m->first = task->next;
         if (m->first == NULL)
             m->end = &m->first;
-        m->busy++;
+        stay_locked(m, s, NULL);
     }
     vowi_lock_release(&m->lock);
     return task;
@@ -170,12 +192,13 @@ take_task(vow_manual *m)
 bool
 vow_manual_step(vow_manual *m)
 {
-    vow_task *task = take_task(m);
+    struct vowi_stay s;
+    vow_task *task = take_task(m, &s);
 
     if (task == NULL)
         return false;
     run_here(m, task);
-    leave(m, NULL);
+    leave(m, &s);
     return true;
 }
 
@@ -212,7 +235,7 @@ static bool
 is_firing_locked(const vow_manual *m, const vow_timer *timer)
 {
     vowi_list_each (link, &m->firing)
-        if (vowi_container_of(link, struct firing, link)->timer == timer)
+        if (vowi_container_of(link, struct vowi_stay, link)->timer == timer)
             return true;
     return false;
 }
@@ -251,24 +274,16 @@ move_clock(vow_manual *m, vow_ns to)
         vowi_store_relaxed(&m->clock.time, to);
 }
 
-static void
-fires_locked(vow_manual *m, struct firing *f, const vow_timer *timer)
-{
-    f->timer = timer;
-    vowi_list_push(&m->firing, &f->link);
-    m->busy++;
-}
-
 /* Makes the caller busy if it returns a timer, which is then listed as firing. */
 static vow_timer *
-take_timer(vow_manual *m, struct firing *f, vow_ns due)
+take_timer(vow_manual *m, struct vowi_stay *s, vow_ns due)
 {
     vow_timer *timer;
 
     vowi_lock_acquire(&m->lock);
     timer = vowi_wheel_take_due(&m->timers, due);
     if (timer != NULL)
-        fires_locked(m, f, timer);
+        stay_locked(m, s, timer);
     vowi_lock_release(&m->lock);
     return timer;
 }
@@ -285,14 +300,14 @@ fire_here(vow_manual *m, vow_timer *timer)
 static bool
 fire_due(vow_manual *m, vow_ns due)
 {
-    struct firing f;
-    vow_timer *timer = take_timer(m, &f, due);
+    struct vowi_stay s;
+    vow_timer *timer = take_timer(m, &s, due);
 
     if (timer == NULL)
         return false;
     move_clock(m, timer->when);
     fire_here(m, timer);
-    leave(m, &f);
+    leave(m, &s);
     return true;
 }
 
@@ -320,13 +335,13 @@ read_clock(const vow_clock *self)
 
 /* Makes the caller busy. Returns what it has to refuse. */
 static vow_task *
-begin_close(vow_manual *m, vow_close_mode mode)
+begin_close(vow_manual *m, struct vowi_stay *s, vow_close_mode mode)
 {
     vow_task *refused = NULL;
     enum life life = mode == VOW_DRAIN ? DRAINING : CANCELLING;
 
     vowi_lock_acquire(&m->lock);
-    m->busy++;
+    stay_locked(m, s, NULL);
     if (life > m->life)
         m->life = life;
     if (m->life == CANCELLING) {
@@ -342,8 +357,8 @@ static void
 manual_close(vow_executor *self, vow_close_mode mode)
 {
     vow_manual *m = manual_of(self);
-    vow_task *refused = begin_close(m, mode);
-    struct firing f;
+    struct vowi_stay closes, s;
+    vow_task *refused = begin_close(m, &closes, mode);
     vow_timer *timer;
 
     while (refused != NULL) {
@@ -352,23 +367,23 @@ manual_close(vow_executor *self, vow_close_mode mode)
         refused->run(refused, VOW_E_CLOSED);
         refused = next;
     }
-    while ((timer = take_timer(m, &f, VOW_FOREVER)) != NULL) {
+    while ((timer = take_timer(m, &s, VOW_FOREVER)) != NULL) {
         vow_timer_fire(timer, VOW_E_CLOSED);
-        leave(m, &f);
+        leave(m, &s);
     }
-    leave(m, NULL);
+    leave(m, &closes);
 }
 
 /* Makes the caller busy if it returns a timer. */
 static vow_timer *
-unlist_timer(vow_manual *m, struct firing *f, vow_timer *list)
+unlist_timer(vow_manual *m, struct vowi_stay *s, vow_timer *list)
 {
     vow_timer *timer;
 
     vowi_lock_acquire(&m->lock);
     timer = vowi_wheel_unlist(&m->timers, list);
     if (timer != NULL)
-        fires_locked(m, f, timer);
+        stay_locked(m, s, timer);
     vowi_lock_release(&m->lock);
     return timer;
 }
@@ -377,16 +392,16 @@ static void
 manual_revoke(vow_executor *self, vow_executor *on)
 {
     vow_manual *m = manual_of(self);
-    struct firing f;
+    struct vowi_stay s;
     vow_timer list;
     vow_timer *timer;
 
     vowi_lock_acquire(&m->lock);
     vowi_wheel_list(&m->timers, on, &list);
     vowi_lock_release(&m->lock);
-    while ((timer = unlist_timer(m, &f, &list)) != NULL) {
+    while ((timer = unlist_timer(m, &s, &list)) != NULL) {
         vow_timer_fire(timer, VOW_E_CLOSED);
-        leave(m, &f);
+        leave(m, &s);
     }
 }
 
@@ -448,18 +463,25 @@ manual_queued(vow_executor *self, bool (*each)(const vow_task *task, void *ctx),
 
 /* ---- in a forked child ----------------------------------------------------- */
 
-/* What was queued or armed is the parent's. */
+/* What was queued or armed is the parent's; what this thread is about is the child's. */
 static void
 manual_forked(vow_executor *self)
 {
     vow_manual *m = manual_of(self);
+    struct vowi_stay *s = vowi_self()->stay;
 
     (void)vowi_lock_inherit(&m->lock);
     vowi_wheel_renew(&m->timers, time_of(m));
     vowi_list_init(&m->firing);
     m->first = NULL;
     m->end = &m->first;
-    m->busy = manual_is_current(self) ? 1 : 0; /* the task that forked */
+    m->busy = 0;
+    for (; s != NULL; s = s->outer)
+        if (s->at == m) {
+            m->busy++;
+            if (s->timer != NULL)
+                vowi_list_push(&m->firing, &s->link);
+        }
 }
 
 static int

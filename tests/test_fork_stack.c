@@ -411,6 +411,80 @@ VOW_CASE(thread_that_ends_inside_a_close_leaves_the_timers_armed)
     assert_child_was_fine(pid);
 }
 
+/* ---- a manual executor ------------------------------------------------------------------------ */
+
+struct nest {
+    vow_timer timer;
+    vow_manual *m;
+    int depth;
+    vow_future *closed;
+    pid_t pid;
+};
+
+/* A task that steps its executor, until the innermost forks. */
+static void
+step_or_fork(void *ctx)
+{
+    struct nest *n = ctx;
+
+    if (--n->depth > 0)
+        vow_manual_step(n->m);
+    else if (in_child(&n->pid))
+        require(vow_executor_revive(vow_manual_executor(n->m)) == 0);
+}
+
+/* In the child what steps goes on: each is counted, and no more. */
+VOW_CASE(manual_executor_whose_inner_step_forks_ends_after_the_outermost)
+{
+    struct nest n = {.m = vow_manual_new(), .depth = 3};
+    vow_executor *on = vow_manual_executor(n.m);
+
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(vow_post(on, step_or_fork, vow_ptr(&n)), 0);
+    vow_manual_step(n.m);
+    n.closed = vow_executor_close(on, VOW_DRAIN);
+    if (n.pid == 0) {
+        require(vow_future_status(n.closed) == VOW_FULFILLED);
+        leave(0);
+    }
+    assert_int_equal(code_of(n.closed), 0);
+    assert_child_was_fine(n.pid);
+    vow_unref(n.closed);
+    vow_manual_unref(n.m);
+}
+
+static void
+step_inside_timer(vow_task *task, int why)
+{
+    struct nest *n = (struct nest *)(void *)task;
+    vow_executor *on = vow_manual_executor(n->m);
+
+    assert_int_equal(why, 0);
+    assert_int_equal(vow_post(on, step_or_fork, vow_ptr(n)), 0);
+    vow_manual_step(n->m);
+    if (n->pid == 0) {
+        n->closed = vow_executor_close(on, VOW_DRAIN);
+        require(vow_future_status(n->closed) == VOW_PENDING); /* this is not over */
+        require(vow_timer_disarm(&n->timer) == VOW_RUNNING);
+    }
+}
+
+VOW_CASE(manual_executor_whose_timer_forks_knows_in_the_child_that_it_runs)
+{
+    struct nest n = {.timer.task.run = step_inside_timer, .m = vow_manual_new()};
+    vow_executor *on = vow_manual_executor(n.m);
+
+    assert_int_equal(vow_timer_arm(on, &n.timer, 5), 0);
+    assert_int_equal(vow_manual_advance(n.m, 5), 1);
+    if (n.pid == 0) {
+        require(vow_timer_disarm(&n.timer) == VOW_RAN);
+        require(vow_future_status(n.closed) == VOW_FULFILLED);
+        leave(0);
+    }
+    assert_child_was_fine(n.pid);
+    vow_manual_unref(n.m);
+}
+
 int
 main(void)
 {
@@ -423,6 +497,8 @@ main(void)
             timers_that_a_close_of_the_parent_was_about_to_end_stay_armed_in_the_child),
         vow_test(close_that_forks_ends_no_more_timers_in_the_child),
         vow_test(thread_that_ends_inside_a_close_leaves_the_timers_armed),
+        vow_test(manual_executor_whose_inner_step_forks_ends_after_the_outermost),
+        vow_test(manual_executor_whose_timer_forks_knows_in_the_child_that_it_runs),
     };
 
     parent = getpid();

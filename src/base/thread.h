@@ -27,6 +27,7 @@
 struct vowi_node;
 struct vowi_frame;
 struct vowi_worker;
+struct vowi_stay;
 struct vow_future;
 struct vow_notice;
 struct vow_state;
@@ -110,6 +111,9 @@ struct vowi_thread {
     struct vowi_worker *worker;
     vow_executor *ending; /* the pool whose last thread this is, on its way out */
     bool returning; /* set by core: the task's function has returned, one step to post */
+
+    /* executors/manual.c: what keeps one busy, innermost first. */
+    struct vowi_stay *stay;
 
     /* base/mem.c */
     struct vowi_blocks blocks[VOWI_BLOCK_CLASSES];
