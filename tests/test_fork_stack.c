@@ -8,6 +8,7 @@
 #include <vow/delayed.h>
 #include <vow/manual.h>
 
+#include "core/arrive.h"
 #include "queue/wheel.h"
 #include "support/child.h"
 #include "support/drops.h"
@@ -485,6 +486,100 @@ VOW_CASE(manual_executor_whose_timer_forks_knows_in_the_child_that_it_runs)
     vow_manual_unref(n.m);
 }
 
+/* ---- a thread that looks for what it may run ------------------------------------------------ */
+
+struct helper {
+    vow_future *all;
+    bool noted;
+    atomic_int there, over;
+};
+
+static void *
+look_at_it(void *ctx)
+{
+    struct helper *h = ctx;
+    struct vowi_thread *t = vowi_self();
+
+    assert_true(vowi_join_help_begin(t, vowi_state(h->all)));
+    if (!h->noted) /* as if there had been no memory to list the thread */
+        atomic_store(&t->helps, NULL);
+    atomic_store(&h->there, 1);
+    await_flag(&h->over, 1);
+    vowi_join_help_end(t, vowi_state(h->all));
+    return NULL;
+}
+
+static void
+require_completes(vow_promise *p[2], vow_future *all)
+{
+    vow_promise_fulfill(p[0], VOW_NIL);
+    require(vow_future_status(all) == VOW_PENDING);
+    vow_promise_fulfill(p[1], VOW_NIL);
+    require(vow_future_status(all) == VOW_FULFILLED);
+    leave(0);
+}
+
+static void
+require_stops(vow_future *all)
+{
+    vow_future_cancel(all, NULL);
+    require(code_of(all) == VOW_E_CANCELLED);
+    leave(0);
+}
+
+static void
+assert_children_fine(struct helper *h, vow_promise *p[2])
+{
+    pid_t pid;
+
+    if (h->noted) {
+        if (in_child(&pid))
+            require_completes(p, h->all);
+        assert_child_was_fine(pid);
+    }
+    if (in_child(&pid))
+        require_stops(h->all);
+    assert_child_was_fine(pid);
+}
+
+/* All have arrived, and only the helper keeps it from its end: it would be completed by that. */
+static void
+assert_stops_when_all_are_there(struct helper *h, vow_promise *p[2])
+{
+    pid_t pid;
+
+    vow_promise_fulfill(p[0], VOW_NIL);
+    vow_promise_fulfill(p[1], VOW_NIL);
+    assert_int_equal(vow_future_status(h->all), VOW_PENDING);
+    if (in_child(&pid))
+        require_stops(h->all);
+    assert_child_was_fine(pid);
+}
+
+VOW_CASE(join_ends_in_the_child_though_another_thread_looked_at_it)
+{
+    vow_manual *m = vow_manual_new(); /* so that fork is watched */
+
+    for (int noted = 0; noted < 2; noted++) {
+        vow_promise *p[2] = {vow_promise_new(), vow_promise_new()};
+        vow_future *f[2] = {vow_promise_future(p[0]), vow_promise_future(p[1])};
+        struct helper h = {.all = vow_when_all(f, 2), .noted = noted != 0};
+        pthread_t thread;
+
+        assert_int_equal(pthread_create(&thread, NULL, look_at_it, &h), 0);
+        await_flag(&h.there, 1);
+        assert_children_fine(&h, p);
+        assert_stops_when_all_are_there(&h, p);
+        atomic_store(&h.over, 1);
+        pthread_join(thread, NULL);
+        assert_int_equal(code_of(h.all), 0);
+        vow_promise_unref(p[0]);
+        vow_promise_unref(p[1]);
+        vow_unref(h.all);
+    }
+    vow_manual_unref(m);
+}
+
 int
 main(void)
 {
@@ -499,6 +594,7 @@ main(void)
         vow_test(thread_that_ends_inside_a_close_leaves_the_timers_armed),
         vow_test(manual_executor_whose_inner_step_forks_ends_after_the_outermost),
         vow_test(manual_executor_whose_timer_forks_knows_in_the_child_that_it_runs),
+        vow_test(join_ends_in_the_child_though_another_thread_looked_at_it),
     };
 
     parent = getpid();

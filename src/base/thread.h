@@ -122,6 +122,8 @@ struct vowi_thread {
     struct vowi_node *sleeper; /* of this thread, which sleeps; NULL: none */
     struct vow_state *sleeps_for;
     _Atomic(struct vowi_awaited *) awaited; /* the innermost; likewise */
+    _Atomic(struct vow_state *)
+        helps; /* a join that it looks at, as core/join.c has it */
 
     unsigned ranks;  /* sync/lock.c: locks held, a bit each; debug builds only */
     bool registered; /* the exit hook will run for this thread */

@@ -41,6 +41,14 @@ void vowi_join_skip(struct vow_state *s);
 bool vowi_join_may_end(struct vowi_thread *t, struct vow_state *s,
                        bool (*may_end)(struct vow_state *input));
 
+/* While a thread looks at the inputs of a join nothing ends it. False: nobody may, since it
+ * is about to end. The caller holds its memory. */
+bool vowi_join_help_begin(struct vowi_thread *t, struct vow_state *s);
+void vowi_join_help_end(struct vowi_thread *t, struct vow_state *s);
+
+/* In a forked child, while there is one thread: nobody looks at it any more. */
+void vowi_join_lose_helpers(struct vow_state *s);
+
 /* Nobody refers to its state any more. */
 void vowi_join_free(struct vowi_thread *t, struct vow_state *s);
 

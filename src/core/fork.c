@@ -11,13 +11,15 @@
  * A thread that slept at the fork has a node on its stack, on the state that it waits
  * for. The child may give that stack to a thread of its own, so the handler takes the
  * nodes off. Each sleeper noted where it hangs, and threads that sleep are listed. So
- * does a thread that runs a loop until a future has settled, whose notice hangs on that.
+ * does a thread that runs a loop until a future has settled, whose notice hangs on that;
+ * and one that looks at a join, which it keeps from its end meanwhile.
  *
  * Edge:
- *     [awaited]  what a thread noted of its notice, to a fork while it is there
+ *     [awaited]  what a thread noted of its notice or of a join, to a fork meanwhile
  */
 #include "core/fork.h"
 
+#include "core/arrive.h"
 #include "core/block.h"
 #include "core/deadlock.h"
 #include "core/executor.h"
@@ -85,12 +87,15 @@ unhang(struct vow_state *s, struct vowi_node *n)
     (void)vowi_detach_if_there(s, n);
 }
 
-/* What hangs somewhere and lies on the stack of a thread that is no more. */
+/* A thread that is no more: what of its stack hangs somewhere, and where it is counted. */
 static void
-unhang_all_of(struct vowi_thread *t)
+take_out(struct vowi_thread *t)
 {
     struct vowi_awaited *a = vowi_load_acquire(&t->awaited); /* [awaited] */
+    struct vow_state *join = vowi_load_acquire(&t->helps);   /* [awaited] */
 
+    if (join != NULL)
+        vowi_join_lose_helpers(join);
     if (t->sleeper != NULL)
         unhang(t->sleeps_for, t->sleeper);
     for (; a != NULL; a = a->outer)
@@ -104,7 +109,7 @@ in_child(void)
 
     for (struct vowi_thread *t = vowi_globals.threads; t != NULL; t = t->next)
         if (t != self)
-            unhang_all_of(t);
+            take_out(t);
     vowi_waits_in_child();
     vowi_removals_in_child();
     vowi_timers_in_child();

@@ -37,7 +37,8 @@
  *
  * A thread that waits for all inputs may run them. It looks at the inputs as a HELPER;
  * while there is one nothing completes, and who cuts the join waits, since it looks at
- * no more than a few at a time. Once DECIDED is set there are no new ones.
+ * no more than a few at a time. Once DECIDED is set there are no new ones. A forked child
+ * is told of those that it has not.
  *
  * Edges:
  *     [left]   what each thread did with the join, to the one that ends it, and what
@@ -45,7 +46,6 @@
  */
 #include "core/join.h"
 
-#include <sched.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -58,6 +58,7 @@
 #include "core/step.h"
 #include "core/trampoline.h"
 #include "core/word.h"
+#include "sync/spin.h"
 
 #define OUT     ((uint64_t)1)
 #define HELPER  ((uint64_t)1 << 48)
@@ -391,15 +392,15 @@ cut(struct vowi_thread *t, struct vowi_join *j)
     leave_all(t);
 }
 
+/* A child gives up on one that it was not told of. */
 static void
 wait_for_helpers(struct vowi_join *j)
 {
-    for (unsigned round = 1; vowi_load_acquire(&j->left) & HELPERS;
-         round++) { /* [left] */
-        vowi_relax();
-        if (round % 64 == 0)
-            sched_yield();
-    }
+    unsigned round = 0;
+
+    while ((vowi_load_acquire(&j->left) & HELPERS) && /* [left] */
+           vowi_spin_wait(&round))
+        ;
 }
 
 /* Says the outcome of a join that is decided, and cuts it. */
@@ -631,7 +632,7 @@ enum { LOOKS = 64 }; /* at so many inputs does a helper look at a time */
 
 /* relaxed: as in claim. While it is OUT nobody changes what it looks at. */
 static bool
-help_begin(struct vowi_join *j)
+count_helper(struct vowi_join *j)
 {
     uint64_t left = vowi_load_relaxed(&j->left);
 
@@ -643,12 +644,25 @@ help_begin(struct vowi_join *j)
     return true;
 }
 
-static void
-help_end(struct vowi_thread *t, struct vowi_join *j)
+bool
+vowi_join_help_begin(struct vowi_thread *t, struct vow_state *s)
 {
+    vowi_thread_register(t);
+    vowi_store_release(&t->helps, s); /* [awaited] */
+    if (count_helper(join_of(s)))
+        return true;
+    vowi_store_release(&t->helps, NULL); /* [awaited] */
+    return false;
+}
+
+void
+vowi_join_help_end(struct vowi_thread *t, struct vow_state *s)
+{
+    struct vowi_join *j = join_of(s);
     uint64_t left = vowi_sub_acq_rel(&j->left, HELPER + OUT); /* [left] */
     bool outermost;
 
+    vowi_store_release(&t->helps, NULL); /* [awaited] */
     if ((left & OUTS) != OUT)
         return;
     outermost = vowi_enter(t);
@@ -657,6 +671,18 @@ help_end(struct vowi_thread *t, struct vowi_join *j)
     else
         complete(t, j);
     vowi_leave(t, outermost);
+}
+
+/* One that nobody else is OUT of may still be asked to stop. relaxed: there is one thread. */
+void
+vowi_join_lose_helpers(struct vow_state *s)
+{
+    struct vowi_join *j = join_of(s);
+    uint64_t left = vowi_load_relaxed(&j->left);
+    uint64_t helpers = (left & HELPERS) / HELPER;
+    uint64_t outs = (left & OUTS) == helpers && helpers != 0 ? helpers - 1 : helpers;
+
+    vowi_store_relaxed(&j->left, left - helpers * HELPER - outs * OUT);
 }
 
 /* relaxed: where to look is a hint. Returns an input that is pending. */
@@ -683,9 +709,10 @@ vowi_join_needs(struct vowi_thread *t, struct vow_state *s)
     if (!j->kind->needs_all)
         return found;
     /* relaxed: a hint */
-    while (found.state == NULL && vowi_load_relaxed(&j->helped) < j->n && help_begin(j)) {
+    while (found.state == NULL && vowi_load_relaxed(&j->helped) < j->n &&
+           vowi_join_help_begin(t, s)) {
         found = look(j);
-        help_end(t, j);
+        vowi_join_help_end(t, s);
     }
     return found;
 }
@@ -695,9 +722,10 @@ vowi_join_needs(struct vowi_thread *t, struct vow_state *s)
 enum { MOST_ASKED = 1000 }; /* of more inputs one may always settle */
 
 /*
- * The same as help_end, where nothing of a user's may run: what follows waits on the
+ * The same as vowi_join_help_end, where nothing of a user's may run: what follows waits on the
  * trampoline. The first entry takes it there, since all have arrived. Nobody has decided:
- * who does is OUT, and waits for those that ask.
+ * who does is OUT, and waits for those that ask. Not noted, since the lock under which it is
+ * asked is one that a fork takes.
  */
 static void
 ask_end(struct vowi_thread *t, struct vowi_join *j)
@@ -743,7 +771,7 @@ vowi_join_may_end(struct vowi_thread *t, struct vow_state *s,
                   bool (*may_end)(struct vow_state *input))
 {
     struct vowi_join *j = join_of(s);
-    bool asks = j->n <= MOST_ASKED && help_begin(j);
+    bool asks = j->n <= MOST_ASKED && count_helper(j);
     bool live;
 
     vowi_unlock_word(s);
