@@ -189,6 +189,36 @@ SCENARIO(breaker_call_cancel, 0, "a call is run by another thread as it is stopp
     end_breaker();
 }
 
+/* The first time it follows p, then q. */
+static vow_result
+begins(void *ctx)
+{
+    (void)ctx;
+    return vow_follow(vow_promise_future(ran++ == 0 ? p : q));
+}
+
+static void
+fulfills_first(void)
+{
+    vow_promise_fulfill(p, vow_i64(1));
+}
+
+/* The job lets go of the call in one thread, the step behind p in the other one. */
+SCENARIO(breaker_call_follow, 0, "a call returns a future that another thread settles",
+         EXPECTED("code 0, 1 counts", "told once, whoever of the two is the last"))
+{
+    make_breaker();
+    m = vow_manual_new();
+    p = vow_promise_new();
+    f = vow_breaker_call(breaker, vow_manual_executor(m), begins, VOW_NIL);
+    run_threads(runs_all, fulfills_first);
+    outcome("code %d, %d counts", code_of(f), (int)what_it_saw().successes);
+    vow_unref(f);
+    vow_promise_unref(p);
+    vow_manual_unref(m);
+    end_breaker();
+}
+
 /* ---- a bulkhead --------------------------------------------------------------------------- */
 
 static vow_bulkhead *bulkhead;
@@ -292,20 +322,6 @@ SCENARIO(singleflight_join, 0, "two call for one key",
 }
 
 static vow_cache *cache;
-
-/* The first time it follows p, then q. */
-static vow_result
-begins(void *ctx)
-{
-    (void)ctx;
-    return vow_follow(vow_promise_future(ran++ == 0 ? p : q));
-}
-
-static void
-fulfills_first(void)
-{
-    vow_promise_fulfill(p, vow_i64(1));
-}
 
 static void
 fulfills_second(void)

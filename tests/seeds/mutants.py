@@ -6,10 +6,11 @@
 
 One build has all of them: in a copy of the sources each ordered operation asks the
 explorer, at run time, whether it is the one to be weaker now. A first run without a
-mutant notes which scenarios reach which operation; then each mutant is explored by those,
-until one of them fails: first in a tenth of the time, which is enough for nearly all that
-can be killed; what survives that and is not listed, in all of it. WORDs choose mutants by
-what their names contain, -l those that are known to survive.
+mutant notes which scenarios reach which operation, and is left out next time if nothing
+has changed; then each mutant is explored by those, until one of them fails: first in a
+tenth of the time, which is enough for nearly all that can be killed; what survives that
+and is not listed, in all of it. WORDs choose mutants by what their names contain, such as
+a file; -l those that are known to survive.
 
 A mutant that nobody kills must be in mutants.txt, with the reason why that is all right.
 The exit status is 1 if one is not, or if a scenario fails without a mutant.
@@ -17,6 +18,8 @@ The exit status is 1 if one is not, or if a scenario fails without a mutant.
 import argparse
 import collections
 import concurrent.futures
+import hashlib
+import json
 import os
 import pathlib
 import re
@@ -204,6 +207,20 @@ def reach(program, seconds, scenarios, jobs):
     return {scenario: sites for scenario, sites in reached.items() if sites}
 
 
+def reach_once(program, seconds, scenarios, jobs, kept):
+    """As reach; what was found for this very program is kept in a file, if none failed."""
+    key = hashlib.sha256(program.read_bytes()).hexdigest() + f" {seconds}"
+    if kept.exists():
+        was = json.loads(kept.read_text())
+        if was["of"] == key:
+            return {scenario: set(sites) for scenario, sites in was["reached"].items()}
+    reached = reach(program, seconds, scenarios, jobs)
+    if len(reached) == len(scenarios):
+        kept.write_text(json.dumps({"of": key,
+                                    "reached": {k: sorted(v) for k, v in reached.items()}}))
+    return reached
+
+
 def kill(program, seconds, mutant, reached, last):
     """Returns by which scenario, in which schedule and how; None if it survives."""
     candidates = [s for s, sites in reached.items() if mutant.site.number in sites]
@@ -243,6 +260,10 @@ def read_survivors(path):
     return survivors
 
 
+def told(counts):
+    return ", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items()))
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("-s", "--seconds", type=float, default=2)
@@ -274,8 +295,10 @@ def main():
 
     start = time.monotonic()
     scenarios = scenarios_of(program)
-    reached = reach(program, REACH_SECONDS, scenarios, options.jobs)
+    reached = reach_once(program, REACH_SECONDS, scenarios, options.jobs,
+                         variant.folder / "reached.json")
     counts = collections.Counter()
+    of_file = collections.defaultdict(collections.Counter)
     last = {}
 
     def one(mutant):
@@ -291,13 +314,16 @@ def main():
             some = any(mutant.site.number in sites for sites in reached.values())
             by = "" if some else "no scenario reaches it"
         counts[verdict] += 1
+        of_file[mutant.site.file][verdict] += 1
         print(f"{verdict:9} {mutant.name} (line {mutant.site.line}) {by}".rstrip(), flush=True)
 
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         list(pool.map(one, chosen))
+    for name, verdicts in sorted(of_file.items()):
+        print(f"{name}: {told(verdicts)}")
     print(f"{len(chosen)} mutants of {len({m.site for m in chosen})} operations, "
           f"{time.monotonic() - start:.0f} s: "
-          + ", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items())))
+          + told(counts))
     sys.exit(1 if counts["SURVIVES"] or len(reached) < len(scenarios) else 0)
 
 
