@@ -511,6 +511,72 @@ SCENARIO(in_place_follow, 0, "a job run in place returns a future that another f
     outcome("%d, ran %d", codes[0], ran);
 }
 
+/* ---- turns ------------------------------------------------------------------------------------------ */
+
+static int turns, turns_wanted; /* plain: each turn sees the one before */
+
+static vow_result
+takes_turns(void *ctx)
+{
+    (void)ctx;
+    return ++turns < turns_wanted ? vow_yield_task() : vow_ok(VOW_NIL);
+}
+
+/* Runs its turns, but for those that another one runs. */
+static void
+runs_job_1(void)
+{
+    runs_task_1();
+    while (vow_future_status(jobs[1]) == VOW_PENDING)
+        if (atomic_load_explicit(&posted, memory_order_relaxed) != NULL)
+            runs_posted();
+}
+
+static void
+make_turns(int wanted)
+{
+    turns_wanted = wanted;
+    make_jobs(gets_1, takes_turns);
+}
+
+SCENARIO(yield_in_place, 0, "a waiter runs turns of a job that comes out of its queue",
+         EXPECTED("0, 2 turns", "one of the two posts its node again, or none need"))
+{
+    make_turns(2);
+    run_threads(runs_task_0, runs_job_1);
+    end_jobs();
+    outcome("%d, %d turns", codes[0], turns);
+}
+
+SCENARIO(yield_in_place_again, 0, "the same, and the node comes out twice",
+         EXPECTED("0, 3 turns", "it is posted after it was taken out, not before"))
+{
+    make_turns(3);
+    run_threads(runs_task_0, runs_job_1);
+    end_jobs();
+    outcome("%d, %d turns", codes[0], turns);
+}
+
+static void
+cancels_job_1(void)
+{
+    vow_future_cancel(jobs[1], NULL);
+}
+
+SCENARIO(yield_cancel, 0, "a job that gives up its turn is asked to stop",
+         EXPECTED("code 4096, 0 turns", "before the first"),
+         EXPECTED("code 4096, 1 turns", "in it, or after it"),
+         EXPECTED("code 0, 2 turns", "too late"))
+{
+    make_turns(2);
+    run_threads(runs_job_1, cancels_job_1);
+    runs_posted();
+    code = code_of(jobs[1]);
+    runs_task_0();
+    end_jobs();
+    outcome("code %d, %d turns", code, turns);
+}
+
 /* ---- the executor that a test steps -------------------------------------------------------------------- */
 
 static vow_manual *manual;

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Weakens the memory orders of the library one by one, and sees who notices.
 
-    mutants.py [-s SECONDS] [-j JOBS] [-l] ROOT BUILD [WORD...]
+    mutants.py [-s SECONDS] [-j JOBS] [-l] [-k SCENARIO]... ROOT BUILD [WORD...]
 
 One build has all of them: in a copy of the sources each ordered operation asks the
 explorer, at run time, whether it is the one to be weaker now. A first run without a
@@ -10,7 +10,8 @@ mutant notes which scenarios reach which operation, and is left out next time if
 has changed; then each mutant is explored by those, until one of them fails: first in a
 tenth of the time, which is enough for nearly all that can be killed; what survives that
 and is not listed, in all of it. WORDs choose mutants by what their names contain, such as
-a file; -l those that are known to survive.
+a file; -l those that are known to survive. With -k only the scenarios whose names contain
+one of the words after it are run: enough to see a new scenario kill what it is for.
 
 A mutant that nobody kills must be in mutants.txt, with the reason why that is all right.
 The exit status is 1 if one is not, or if a scenario fails without a mutant.
@@ -269,6 +270,7 @@ def main():
     parser.add_argument("-s", "--seconds", type=float, default=2)
     parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count())
     parser.add_argument("-l", "--listed", action="store_true")
+    parser.add_argument("-k", "--killers", action="append", default=[])
     parser.add_argument("root")
     parser.add_argument("build")
     parser.add_argument("words", nargs="*")
@@ -295,8 +297,12 @@ def main():
 
     start = time.monotonic()
     scenarios = scenarios_of(program)
-    reached = reach_once(program, REACH_SECONDS, scenarios, options.jobs,
-                         variant.folder / "reached.json")
+    if options.killers:
+        scenarios = [s for s in scenarios if any(word in s for word in options.killers)]
+        reached = reach(program, REACH_SECONDS, scenarios, options.jobs)
+    else:
+        reached = reach_once(program, REACH_SECONDS, scenarios, options.jobs,
+                             variant.folder / "reached.json")
     counts = collections.Counter()
     of_file = collections.defaultdict(collections.Counter)
     last = {}
