@@ -226,7 +226,7 @@ set_edge(struct vow_state *s, struct vow_state *y)
 {
     vowi_lock_word(s);
     *follow_field(s) = y;
-    vowi_or_relaxed(&s->word, VOWI_FOLLOWING); /* relaxed: released by the unlock */
+    vowi_or_acquire(&s->word, VOWI_FOLLOWING); /* [stop]; released by the unlock */
     vowi_unlock_word(s);                       /* [lock] */
 }
 

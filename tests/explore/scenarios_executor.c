@@ -229,6 +229,42 @@ SCENARIO(credit_attach, 0, "attaching, delivering and letting go of an executor"
     outcome("ran %d, destroyed %d", ran, destroyed);
 }
 
+static int used[2], uses; /* plain: whoever closes has seen what all did before */
+
+static void
+counts_uses(vow_executor *self, vow_close_mode mode)
+{
+    (void)mode;
+    uses = used[0] + used[1];
+    vow_executor_finished(self);
+}
+
+static void
+uses_and_unrefs(void)
+{
+    used[0] = 1;
+    vow_executor_unref(&mine);
+}
+
+static void
+uses_and_unrefs_too(void)
+{
+    used[1] = 1;
+    vow_executor_unref(&mine);
+}
+
+SCENARIO(two_handles, 0, "two threads let go of an executor, and the last one closes it",
+         EXPECTED("2 uses", "it sees what the other one did"))
+{
+    vow_executor_ops ops = mine_ops;
+
+    ops.close = counts_uses;
+    require(vow_executor_init(&mine, &ops) == 0);
+    vow_executor_ref(&mine);
+    run_threads(uses_and_unrefs, uses_and_unrefs_too);
+    outcome("%d uses", uses);
+}
+
 static void
 closes_mine(void)
 {
@@ -511,6 +547,29 @@ SCENARIO(in_place_follow, 0, "a job run in place returns a future that another f
     outcome("%d, ran %d", codes[0], ran);
 }
 
+static void
+cancels_job_1(void)
+{
+    vow_future_cancel(jobs[1], NULL);
+}
+
+SCENARIO(in_place_follow_cancel, 0,
+         "a job run in place begins to follow as it is stopped",
+         EXPECTED("4096, ran 0", "before it began"),
+         EXPECTED("4096, ran 1", "whom it follows is stopped, whoever says so"))
+{
+    q = vow_promise_new();
+    h = vow_promise_future(q);
+    make_jobs(gets_1, follows_h);
+    run_threads(runs_task_0, cancels_job_1);
+    runs_task_1();
+    end_jobs();
+    if (ran == 0)
+        vow_unref(h);
+    vow_promise_unref(q);
+    outcome("%d, ran %d", codes[0], ran);
+}
+
 /* ---- turns ------------------------------------------------------------------------------------------ */
 
 static int turns, turns_wanted; /* plain: each turn sees the one before */
@@ -555,12 +614,6 @@ SCENARIO(yield_in_place_again, 0, "the same, and the node comes out twice",
     run_threads(runs_task_0, runs_job_1);
     end_jobs();
     outcome("%d, %d turns", codes[0], turns);
-}
-
-static void
-cancels_job_1(void)
-{
-    vow_future_cancel(jobs[1], NULL);
 }
 
 SCENARIO(yield_cancel, 0, "a job that gives up its turn is asked to stop",

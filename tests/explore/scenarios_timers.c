@@ -285,6 +285,28 @@ SCENARIO(timer_is_armed_or_closed, 0, "its executor closes as it is armed, and n
     explore_calmly(ends);
 }
 
+static void
+disarms_never(void)
+{
+    require(vow_timer_disarm(&never) == VOW_REMOVED);
+}
+
+/* No other is armed, so that the close takes no lock unless it sees this one. */
+SCENARIO(timer_is_first_or_closed, 0, "its executor closes as its first timer is armed",
+         EXPECTED("closed", "given up at once"), EXPECTED("refused", "closed before"))
+{
+    make();
+    explore_calmly(starts_thread);
+    explore_calmly(disarms_never);
+    run_threads(arms_for_ever, closes);
+    require(ran == (armed == 0));
+    if (armed == 0)
+        outcome(why == VOW_E_CLOSED ? "closed" : "fired");
+    else
+        outcome("refused");
+    explore_calmly(ends);
+}
+
 SCENARIO(timer_is_disarmed_or_closed, 0, "its executor closes as it is disarmed",
          EXPECTED("ran=0 removed", "disarmed first"),
          EXPECTED("ran=1 running", "given up, as it says"),
