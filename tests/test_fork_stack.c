@@ -524,6 +524,7 @@ require_stops(vow_future *all)
 {
     vow_future_cancel(all, NULL);
     require(code_of(all) == VOW_E_CANCELLED);
+    require(!vowi_join_help_begin(vowi_self(), vowi_state(all)));
     leave(0);
 }
 
