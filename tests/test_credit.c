@@ -398,6 +398,8 @@ static vow_result
 count_on_worker(void *room)
 {
     count_in_advance(room);
+    atomic_store(&counted, 1);
+    await_flag(&may_exit, 1);
     return vow_ok(VOW_NIL);
 }
 
@@ -409,12 +411,16 @@ VOW_CASE(worker_that_sleeps_gives_back_and_does_what_that_posts)
     guests_pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 1));
     assert_non_null(guests_pool);
     assert_int_equal(vow_executor_init(&guest.base, &guest_ops), 0);
-    f = vow_submit(guests_pool, count_on_worker, vow_ptr(&guest));
-    vow_get(f);
-    vow_unref(f);
+    atomic_store(&counted, 0);
+    atomic_store(&may_exit, 0);
     atomic_store(&released, 0);
-    vow_executor_unref(&guest.base);
+    f = vow_submit(guests_pool, count_on_worker, vow_ptr(&guest));
+    await_flag(&counted, 1);
+    vow_executor_unref(&guest.base); /* while the worker keeps it */
+    assert_int_equal(guest.destroys, 0);
+    atomic_store(&may_exit, 1);
     await_flag(&released, 1);
+    vow_unref(f);
     assert_int_equal(guest.destroys, 1);
     vow_unref(vow_executor_close(guests_pool, VOW_DRAIN));
     assert_int_equal(vow_executor_join(guests_pool), 0);
