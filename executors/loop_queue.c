@@ -34,7 +34,7 @@ await_link(_Atomic(vow_task *) *link)
         if (++round < 64)
             vowi_relax();
         else
-            vowi_sys_nap();
+            vowi_sys_nap(50000);
     return task;
 }
 

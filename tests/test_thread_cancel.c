@@ -97,7 +97,7 @@ static void
 nap(void *arg)
 {
     (void)arg;
-    vowi_sys_nap();
+    vowi_sys_nap(50000);
 }
 
 VOW_CASE(thread_that_is_to_end_returns_from_a_nap)

@@ -10,7 +10,7 @@
  *
  * Other locks may be held for ever in the child: those of executors, whose operations are
  * replaced until they are revived; lock bits of states, which whoever waits for one takes
- * over after LOST rounds; those of one call, which is the parent's.
+ * over after a while (sync/spin.c); those of one call, which is the parent's.
  *
  * The handlers are tied to the object that they are linked into, and go with it should
  * that be unloaded (the library itself never is: -z nodelete).
@@ -20,11 +20,6 @@
 #include "base/sys.h"
 #include "base/thread.h"
 #include "base/time.h"
-
-/* Rounds of waiting, and which of them nap. A holder that lives is on a processor before so
- * many naps are over, however many others want one: the more there are, the later a nap
- * ends. */
-enum { LOST = 320000, NAP_EACH = 64 };
 
 /* relaxed: under the lock under which it was set */
 static void
@@ -102,14 +97,4 @@ vowi_fork_watch(void)
     now = watched;
     vowi_global_unlock(VOWI_GLOBAL_EXECUTORS);
     return now;
-}
-
-bool
-vowi_fork_lost_bit(unsigned round)
-{
-    if (vowi_globals.forks == 0)
-        return false;
-    if (round % NAP_EACH == 0)
-        vowi_sys_nap();
-    return round >= LOST;
 }

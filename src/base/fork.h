@@ -14,9 +14,4 @@
  * nothing. */
 bool vowi_fork_watch(void);
 
-/* A round of waiting for a lock bit. In a child the thread that has it may not exist;
- * true: it had it for so long that it does not, and the caller may take it over. There
- * some rounds nap, so that whoever does have it gets a processor. */
-bool vowi_fork_lost_bit(unsigned round);
-
 #endif

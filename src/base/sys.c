@@ -244,9 +244,9 @@ vowi_sys_read_signal(int fd, int *number)
 }
 
 void
-vowi_sys_nap(void)
+vowi_sys_nap(long ns)
 {
-    const struct timespec t = {.tv_nsec = 50000};
+    const struct timespec t = {.tv_nsec = ns};
     int cancel = vowi_sys_cancel_off();
 
     clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL);

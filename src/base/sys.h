@@ -67,8 +67,9 @@ struct timespec vowi_sys_monotonic(void);
  * for several at once. If it does not, they end later. */
 void vowi_sys_sleep_exactly(void);
 
-/* Sleeps some 50 us: for who waits for a thread that was preempted at a bad moment. */
-void vowi_sys_nap(void);
+/* Sleeps for less than a second, or not at all: for who waits for a thread that was
+ * preempted at a bad moment. */
+void vowi_sys_nap(long ns);
 
 /* Sleeps while a word of this process has a value, until its address is woken, or for no
  * reason. Both are ordered as seq_cst steps of that word would be. */
