@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "../executors/pool_internal.h"
+#include "core/refs.h"
 #include "support/drops.h"
 
 static vow_executor *
@@ -280,6 +281,35 @@ step_at_gate(vow_value in, void *gate)
     return vow_ok(vow_i64(in.as.i64 + 1));
 }
 
+/* A task in the queue behind its waiter, whose memory as many hold as can be counted. */
+static vow_result
+hold_often_and_get(void *ctx)
+{
+    vow_executor *pool = ctx;
+    vow_future *f = vow_submit(pool, seven, VOW_NIL);
+    vow_future *last = vow_submit(pool, seven, VOW_NIL); /* f is not the youngest */
+    struct vow_state *s = vowi_state(f);
+    uint64_t holds = VOWI_HOLDS - VOWI_HOLD;
+    int64_t value;
+
+    assert_int_equal(vowi_load_relaxed(&s->refs) & VOWI_HOLDS, VOWI_HOLD);
+    vowi_add_relaxed(&s->refs, holds);
+    value = vow_get(f).value.as.i64;
+    assert_true(vowi_kind(s) == VOWI_TASK);
+    for (; holds != 0; holds -= VOWI_HOLD)
+        vowi_hold_release(vowi_self(), s);
+    vow_unref(f);
+    return vow_ok(vow_i64(value + value_of(last)));
+}
+
+VOW_CASE(waiter_for_a_task_that_too_many_hold_sleeps)
+{
+    vow_executor *pool = pool_new(1, 1);
+
+    assert_int_equal(value_of(vow_submit(pool, hold_often_and_get, vow_ptr(pool))), 14);
+    pool_free(pool);
+}
+
 VOW_CASE(waiter_for_a_step_that_runs_elsewhere_sleeps)
 {
     atomic_int flags[2] = {0, 0};
@@ -455,6 +485,7 @@ main(void)
         vow_test(waiter_for_a_thief_that_left_nothing_sleeps),
         vow_test(waiter_for_a_task_of_another_executor_sleeps),
         vow_test(waiter_for_a_task_that_follows_a_promise_sleeps),
+        vow_test(waiter_for_a_task_that_too_many_hold_sleeps),
         vow_test(waiter_for_a_step_that_runs_elsewhere_sleeps),
         vow_test(waits_nested_deeper_than_a_worker_helps_end),
         vow_test(waiters_that_use_up_all_spares_hold_the_others_up_and_no_longer),

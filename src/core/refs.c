@@ -201,15 +201,22 @@ vowi_hold_release(struct vowi_thread *t, struct vow_state *s)
     } while (!vowi_cas_acq_rel(&s->refs, &refs, refs - VOWI_HOLD)); /* [release] */
 }
 
-/* relaxed: the caller has a reference, and with it an order. */
+bool
+vowi_hold_below(struct vow_state *s, uint64_t many)
+{
+    uint64_t refs = vowi_load_relaxed(&s->refs); /* relaxed: see the header */
+
+    while ((refs & VOWI_HOLDS) < many)
+        if (vowi_cas_relaxed(&s->refs, &refs, refs + VOWI_HOLD))
+            return true;
+    return false;
+}
+
 struct vowi_visit
 vowi_visit_begin(struct vow_state *s)
 {
-    uint64_t refs = vowi_load_relaxed(&s->refs);
-
-    while ((refs & VOWI_HOLDS) < VOWI_HOLDS_MANY)
-        if (vowi_cas_relaxed(&s->refs, &refs, refs + VOWI_HOLD))
-            return (struct vowi_visit){s, VOWI_HOLD};
+    if (vowi_hold_below(s, VOWI_HOLDS_MANY))
+        return (struct vowi_visit){s, VOWI_HOLD};
     vowi_consumer_ref(s);
     return (struct vowi_visit){s, VOWI_CONSUMER};
 }

@@ -13,6 +13,10 @@
 void vowi_state_free(struct vowi_thread *t, struct vow_state *s);
 
 void vowi_consumer_ref(struct vow_state *s);
+
+/* Takes a hold, unless there are so many; the caller has a reference, and with it an order. */
+bool vowi_hold_below(struct vow_state *s, uint64_t many);
+
 /* In general, with `mine` as what is given up: a consumer, or one and a hold. */
 void vowi_release_consumer(struct vowi_thread *t, struct vow_state *s, uint64_t mine);
 

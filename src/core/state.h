@@ -96,9 +96,10 @@ void vowi_is_alias(void *unused);
 #define VOWI_CONSUMERS_MANY (VOWI_PROMISE >> 1)
 #define VOWI_PROMISES_MANY  (VOWI_HOLD >> 1)
 
-/* Visits beyond it are counted otherwise: a queue, a runner, a tie and a thread that runs it
- * in place hold as well. */
+/* Visits beyond it are counted otherwise, and nobody beyond the other tries to run it in
+ * place: a queue, a runner and a tie hold as well. */
 #define VOWI_HOLDS_MANY ((uint64_t)16 << 50)
+#define VOWI_HOLDS_MOST ((uint64_t)24 << 50)
 
 /* Which struct a state is part of: never changes. */
 #define VOWI_KIND_BITS 55

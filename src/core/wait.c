@@ -143,7 +143,8 @@ run_in_place(struct vowi_thread *t, struct vow_state *s)
     if (vowi_kind(s) != VOWI_TASK || vowi_job(s)->on != t->executor ||
         (vowi_load_relaxed(&s->word) & VOWI_CLAIMED)) /* relaxed: claimed again by run */
         return false;
-    vowi_add_relaxed(&s->refs, VOWI_HOLD); /* relaxed: the waiter has a reference */
+    if (!vowi_hold_below(s, VOWI_HOLDS_MOST))
+        return false; /* of those who try to claim it at this moment one will */
     t->in_place = s;
     vowi_run_job(vowi_job(s));
     t->in_place = outer;
