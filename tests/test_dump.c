@@ -38,7 +38,9 @@ VOW_CASE(dump_names_what_runs_and_what_it_waits_for)
     vow_future *g = vow_submit(pool, wait_for, vow_ptr(answer));
     vow_future *closed;
 
-    while (strstr(dump(pool), "waits for: an answer") == NULL ||
+    while (strstr(dump(pool),
+                  "running: the patient one; it waits for: an answer from outside") ==
+               NULL ||
            strstr(text, "a future made at") == NULL)
         sched_yield();
     assert_non_null(strstr(text, "executor pool"));
