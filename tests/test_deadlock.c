@@ -94,6 +94,25 @@ VOW_CASE(task_queued_where_no_thread_is_left_may_run_once_one_wakes)
     scene_free(&s);
 }
 
+/* Two executors without a thread: that the last wait may end is known once it is known of
+ * the second one, and of that once it is known of the first. */
+VOW_CASE(hope_spreads_from_one_wait_to_the_next)
+{
+    struct scene near = scene_new(), far = scene_new();
+    struct vowi_wait first = wait_for(far.outside, far.on, true);
+    struct vowi_wait second = wait_for(far.task, near.on, true);
+    struct vowi_wait third = wait_for(near.task, NULL, false);
+
+    assert_int_equal(vowi_wait_begin(&first), 0);
+    assert_int_equal(vowi_wait_begin(&second), 0);
+    assert_int_equal(vowi_wait_begin(&third), 0);
+    vowi_wait_end(&third);
+    vowi_wait_end(&second);
+    vowi_wait_end(&first);
+    scene_free(&near);
+    scene_free(&far);
+}
+
 VOW_CASE(task_queued_where_no_thread_is_left_or_wakes_never_runs)
 {
     struct scene s = scene_new();
@@ -361,6 +380,7 @@ main(void)
     const struct CMUnitTest cases[] = {
         vow_test(task_queued_where_a_thread_is_left_may_run),
         vow_test(task_queued_where_no_thread_is_left_may_run_once_one_wakes),
+        vow_test(hope_spreads_from_one_wait_to_the_next),
         vow_test(task_queued_where_no_thread_is_left_or_wakes_never_runs),
         vow_test(wait_that_ends_leaves_its_executor_a_thread),
         vow_test(what_a_token_may_stop_may_end),
