@@ -70,12 +70,14 @@ vow_check_cancelled(void)
 {
     const struct vowi_thread *t = vowi_self();
     struct vow_state *s = running_here(t);
-    const vow_token *fired;
+    vow_error *reason = is_asked(s) ? vowi_reason_to_stop(s) : NULL;
+    const vow_token *fired = fired_here(t, s); /* after that: it fired before it asked */
 
-    if (is_asked(s))
-        return vow_err(vowi_reason_to_stop(s));
-    fired = fired_here(t, s);
-    return fired != NULL ? vow_err(vow_error_ref(fired->error)) : vow_ok(VOW_NIL);
+    if (fired != NULL && (reason == NULL || reason == vow_error_of(VOW_E_CANCELLED))) {
+        vow_error_unref(reason); /* the request has yet to say why; the token has */
+        reason = vow_error_ref(fired->error);
+    }
+    return reason != NULL ? vow_err(reason) : vow_ok(VOW_NIL);
 }
 
 /* ---- as a token ---------------------------------------------------------------------------- */

@@ -130,7 +130,7 @@ vowi_tell_own(struct vow_state *s, const vow_error *error)
 }
 
 void
-vowi_tell_running(struct vow_state *s, const vow_error *error)
+vowi_keep_reason(struct vow_state *s, const vow_error *error)
 {
     struct vow_registration *fresh = record_for(s, error);
     struct vow_registration *r = NULL;
@@ -145,6 +145,12 @@ vowi_tell_running(struct vow_state *s, const vow_error *error)
     vowi_unlock_word(s);
     vowi_free(fresh, sizeof *fresh);
     vow_error_unref(reason);
+}
+
+void
+vowi_tell_running(struct vow_state *s, const vow_error *error)
+{
+    vowi_keep_reason(s, error);
     vowi_tell_own(s, error);
 }
 

@@ -27,6 +27,9 @@ vow_token *vowi_bound_to(struct vow_state *s);
 
 /* ---- while it runs ---------------------------------------------------------------- */
 
+/* What it finds if it looks why it was asked to stop, unless it has a reason already. */
+void vowi_keep_reason(struct vow_state *s, const vow_error *error);
+
 /* One that runs was asked to stop: its own token fires, and it may look why. With a
  * trampoline open. Allocates room for the reason, and works without. */
 void vowi_tell_running(struct vow_state *s, const vow_error *error);

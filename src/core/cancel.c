@@ -372,6 +372,9 @@ stop_job_or_step(struct vowi_thread *t, struct vow_state *s, const vow_error *er
     struct vowi_visit next = {NULL, 0};
     uintptr_t word;
 
+    /* relaxed: only so that what runs finds the reason as soon as the request */
+    if (vowi_load_relaxed(&s->word) & VOWI_CLAIMED)
+        vowi_keep_reason(s, error);
     vowi_or_acq_rel(&s->refs, VOWI_STOPPING);       /* [asked] */
     word = vowi_or_acq_rel(&s->word, VOWI_CLAIMED); /* [claim], [stop] */
     if ((word & VOWI_CLAIMED) == 0) {

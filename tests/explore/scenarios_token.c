@@ -349,6 +349,37 @@ SCENARIO(token_task_starts, 0, "a task starts while its token fires",
     outcome("ran %d told %d, code %d, dropped %d", ran, told, code, dropped);
 }
 
+/* 2: it was told to stop, and not why. */
+static vow_result
+works_and_asks(void *ctx)
+{
+    vow_result stop = vow_check_cancelled();
+
+    if (stop.error != NULL)
+        told = vow_error_cause(stop.error) != NULL ? 1 : 2;
+    vow_result_drop(stop);
+    return works(ctx);
+}
+
+static void
+cancels_because(void)
+{
+    vow_source_cancel(source, vow_error_of(VOW_E_TIMEDOUT));
+}
+
+SCENARIO(token_task_asks, 0, "a task asks why it should stop while its token fires",
+         EXPECTED("ran 1 told 0, code 0", "before"),
+         EXPECTED("ran 1 told 1, code 0", "it is told why"),
+         EXPECTED("ran 0 told 0, code 4096", "too late"))
+{
+    make();
+    f = vow_submit_with(&shelf, &VOW_SUBMIT_OPTIONS(.token = token), works_and_asks,
+                        vow_own(&dropped, drops));
+    run_threads(runs_shelved, cancels_because);
+    ends_work();
+    outcome("ran %d told %d, code %d", ran, told, code);
+}
+
 static void
 submits(void)
 {
