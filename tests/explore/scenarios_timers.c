@@ -271,11 +271,9 @@ arms_for_ever(void)
         require(told == 1);
 }
 
-SCENARIO(timer_is_armed_or_closed, 0, "its executor closes as it is armed, and not due",
-         EXPECTED("closed", "given up at once"), EXPECTED("refused", "closed before"))
+static void
+arms_as_it_closes(void)
 {
-    make();
-    explore_calmly(starts_thread);
     run_threads(arms_for_ever, closes);
     require(ran == (armed == 0));
     if (armed == 0)
@@ -283,6 +281,14 @@ SCENARIO(timer_is_armed_or_closed, 0, "its executor closes as it is armed, and n
     else
         outcome("refused");
     explore_calmly(ends);
+}
+
+SCENARIO(timer_is_armed_or_closed, 0, "its executor closes as it is armed, and not due",
+         EXPECTED("closed", "given up at once"), EXPECTED("refused", "closed before"))
+{
+    make();
+    explore_calmly(starts_thread);
+    arms_as_it_closes();
 }
 
 static void
@@ -298,13 +304,7 @@ SCENARIO(timer_is_first_or_closed, 0, "its executor closes as its first timer is
     make();
     explore_calmly(starts_thread);
     explore_calmly(disarms_never);
-    run_threads(arms_for_ever, closes);
-    require(ran == (armed == 0));
-    if (armed == 0)
-        outcome(why == VOW_E_CLOSED ? "closed" : "fired");
-    else
-        outcome("refused");
-    explore_calmly(ends);
+    arms_as_it_closes();
 }
 
 SCENARIO(timer_is_disarmed_or_closed, 0, "its executor closes as it is disarmed",
