@@ -19,38 +19,12 @@
 #include <unistd.h>
 
 #include "support/drops.h"
+#include "support/stress.h"
 
 enum { THREADS = 3, EACH = 60, CASES = 3 };
 
-static uint64_t seed;
-
-static unsigned
-roll(uint64_t *dice, unsigned sides)
-{
-    *dice ^= *dice << 13;
-    *dice ^= *dice >> 7;
-    *dice ^= *dice << 17;
-    return (unsigned)(*dice >> 33) % sides;
-}
-
-static void
-choose_seed(void)
-{
-    const char *text = getenv("VOW_STRESS_SEED");
-
-    seed = text != NULL ? strtoull(text, NULL, 0) : (uint64_t)vow_clock_now(NULL) | 1;
-    printf("seed %llu\n", (unsigned long long)seed);
-    fflush(stdout);
-}
-
-static vow_ns
-deadline(void)
-{
-    const char *text = getenv("VOW_STRESS_MS");
-    int64_t ms = text != NULL ? strtoll(text, NULL, 0) : 1500;
-
-    return vow_clock_now(NULL) + vow_ms(ms) / CASES;
-}
+/* Of the whole run; each thread has its own, made from them. */
+static struct dice dice;
 
 /* ---- a round ------------------------------------------------------------------------------ */
 
@@ -64,7 +38,7 @@ struct thing {
 
 struct actor {
     pthread_t thread;
-    uint64_t dice;
+    struct dice dice;
     struct thing things[EACH];
 };
 
@@ -118,22 +92,22 @@ frame(vow_ns time, void *ctx)
 }
 
 static void
-post_task(struct thing *t, uint64_t *dice)
+post_task(struct thing *t, struct dice *d)
 {
     t->timer.task.run = end_thing;
-    if (roll(dice, 8) == 0)
+    if (roll(d, 8) == 0)
         t->timer.task.priority = VOW_IDLE;
     t->expected = vow_post_task(on, &t->timer.task) == 0;
 }
 
 static void
-arm_timer(struct thing *t, uint64_t *dice)
+arm_timer(struct thing *t, struct dice *d)
 {
-    vow_ns when = vow_clock_now(NULL) + (vow_ns)roll(dice, 200000);
+    vow_ns when = vow_clock_now(NULL) + (vow_ns)roll(d, 200000);
 
     t->timer.task.run = end_thing;
     t->expected = vow_timer_arm(on, &t->timer, when) == 0;
-    if (t->expected && roll(dice, 2) && vow_timer_disarm(&t->timer) == VOW_REMOVED)
+    if (t->expected && roll(d, 2) && vow_timer_disarm(&t->timer) == VOW_REMOVED)
         t->expected = 0;
 }
 
@@ -173,18 +147,18 @@ do_with_context(struct thing *t, unsigned what)
 }
 
 static void
-do_without(struct thing *t, uint64_t *dice, unsigned what)
+do_without(struct thing *t, struct dice *d, unsigned what)
 {
     switch (what) {
     case 0:
-        post_task(t, dice);
+        post_task(t, d);
         break;
     case 1:
-        arm_timer(t, dice);
+        arm_timer(t, d);
         break;
     case 2:
         t->future = vow_submit(on, wait_for_pipe, VOW_NIL);
-        if (roll(dice, 2))
+        if (roll(d, 2))
             vow_future_cancel(t->future, NULL);
         break;
     case 3:
@@ -232,8 +206,8 @@ begin_round(void)
     for (int i = 0; i < THREADS; i++) {
         for (int k = 0; k < EACH; k++)
             actors[i].things[k] = (struct thing){.expected = 0};
-        actors[i].dice = seed + (uint64_t)i * 77 + 1;
-        roll(&seed, 2);
+        actors[i].dice.state = dice.state + (uint64_t)i * 77 + 1;
+        roll(&dice, 2);
     }
 }
 
@@ -300,7 +274,7 @@ run_until_all_have_acted(void)
 static void
 repeat(void (*round)(void))
 {
-    vow_ns until = deadline();
+    vow_ns until = vow_clock_now(NULL) + stress_duration(1500) / CASES;
     int rounds = 0;
 
     do {
@@ -355,7 +329,7 @@ VOW_CASE(all_that_was_given_ends_when_it_drains)
 static void *
 close_at_some_time(void *mode)
 {
-    for (unsigned i = roll(&seed, 2000); i > 0; i--)
+    for (unsigned i = roll(&dice, 2000); i > 0; i--)
         sched_yield();
     vow_unref(vow_executor_close(on, *(vow_close_mode *)mode));
     return NULL;
@@ -365,7 +339,7 @@ close_at_some_time(void *mode)
 static void
 round_that_is_closed(void)
 {
-    vow_close_mode mode = roll(&seed, 2) ? VOW_DRAIN : VOW_CANCEL_QUEUED;
+    vow_close_mode mode = roll(&dice, 2) ? VOW_DRAIN : VOW_CANCEL_QUEUED;
     vow_future *closed;
     pthread_t closer;
 
@@ -397,6 +371,6 @@ main(void)
         vow_test(all_that_was_given_ends_when_it_is_closed_meanwhile),
     };
 
-    choose_seed();
+    dice.state = stress_seed() | 1;
     return vow_test_run(cases);
 }

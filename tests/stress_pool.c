@@ -16,38 +16,11 @@
 #include <string.h>
 
 #include "support/drops.h"
+#include "support/stress.h"
 
 enum { PRODUCERS = 4, EACH = 60 };
 
 static uint64_t seed;
-
-static unsigned
-roll(uint64_t *dice, unsigned sides)
-{
-    *dice ^= *dice << 13;
-    *dice ^= *dice >> 7;
-    *dice ^= *dice << 17;
-    return (unsigned)(*dice >> 33) % sides;
-}
-
-static void
-choose_seed(void)
-{
-    const char *text = getenv("VOW_STRESS_SEED");
-
-    seed = text != NULL ? strtoull(text, NULL, 0) : (uint64_t)vow_clock_now(NULL) | 1;
-    printf("seed %llu\n", (unsigned long long)seed);
-    fflush(stdout);
-}
-
-static vow_ns
-deadline(void)
-{
-    const char *text = getenv("VOW_STRESS_MS");
-    int64_t ms = text != NULL ? strtoll(text, NULL, 0) : 2000;
-
-    return vow_clock_now(NULL) + vow_ms(ms);
-}
 
 /* ---- what is submitted ------------------------------------------------------------------- */
 
@@ -124,16 +97,16 @@ run_item(void *ctx)
 }
 
 static void
-submit_item(struct item *it, uint64_t *dice)
+submit_item(struct item *it, struct dice *d)
 {
-    it->kind = (enum kind)roll(dice, KINDS);
-    if (it->kind == LEAVES && roll(dice, 20) != 0)
+    it->kind = (enum kind)roll(d, KINDS);
+    if (it->kind == LEAVES && roll(d, 20) != 0)
         it->kind = PLAIN;
-    it->priority = (int)roll(dice, 5);
-    it->turns = (int)roll(dice, 6);
+    it->priority = (int)roll(d, 5);
+    it->turns = (int)roll(d, 6);
     it->f = vow_submit_with(it->pool, &VOW_SUBMIT_OPTIONS(.priority = it->priority),
                             run_item, vow_own(it, drop_it));
-    if (roll(dice, 8) == 0)
+    if (roll(d, 8) == 0)
         vow_future_cancel(it->f, NULL);
 }
 
@@ -142,7 +115,7 @@ submit_item(struct item *it, uint64_t *dice)
 struct producer {
     vow_executor *pool;
     pthread_t thread;
-    uint64_t dice;
+    struct dice dice;
     struct item items[EACH];
 };
 
@@ -194,34 +167,34 @@ note_stop(unsigned worker, void *ctx)
 }
 
 static vow_executor *
-random_pool(uint64_t *dice)
+random_pool(struct dice *d)
 {
     vow_executor *pool = vow_pool_new(
-        &VOW_POOL_OPTIONS(.threads = 1 + roll(dice, 3),
-                          .queue_limit = roll(dice, 3) == 0 ? 0 : 1 + roll(dice, 40),
-                          .when_full = (vow_when_full)roll(dice, 4),
-                          .on_start = note_start, .on_stop = note_stop));
+        &VOW_POOL_OPTIONS(.threads = 1 + roll(d, 3),
+                          .queue_limit = roll(d, 3) == 0 ? 0 : 1 + roll(d, 40),
+                          .when_full = (vow_when_full)roll(d, 4), .on_start = note_start,
+                          .on_stop = note_stop));
 
     assert_non_null(pool);
     return pool;
 }
 
 static void
-play_round(uint64_t *dice)
+play_round(struct dice *d)
 {
     static struct producer producers[PRODUCERS];
-    vow_executor *pool = random_pool(dice);
-    vow_close_mode mode = roll(dice, 2) == 0 ? VOW_DRAIN : VOW_CANCEL_QUEUED;
-    bool early = roll(dice, 2) == 0;
+    vow_executor *pool = random_pool(d);
+    vow_close_mode mode = roll(d, 2) == 0 ? VOW_DRAIN : VOW_CANCEL_QUEUED;
+    bool early = roll(d, 2) == 0;
 
     memset(producers, 0, sizeof producers);
     for (int i = 0; i < PRODUCERS; i++) {
         producers[i].pool = pool;
-        producers[i].dice = *dice + (uint64_t)i * 7919 + 1;
+        producers[i].dice.state = d->state + (uint64_t)i * 7919 + 1;
         assert_int_equal(
             pthread_create(&producers[i].thread, NULL, produce, &producers[i]), 0);
     }
-    for (unsigned i = early ? roll(dice, 50) : 0; i > 0; i--)
+    for (unsigned i = early ? roll(d, 50) : 0; i > 0; i--)
         sched_yield();
     if (early)
         vow_unref(vow_executor_close(pool, mode));
@@ -237,8 +210,8 @@ play_round(uint64_t *dice)
 
 VOW_CASE(pools_under_everything_lose_nothing)
 {
-    vow_ns until = deadline();
-    uint64_t dice = seed;
+    vow_ns until = vow_clock_now(NULL) + stress_duration(2000);
+    struct dice dice = {seed | 1};
     int rounds = 0;
 
     for (; vow_clock_now(NULL) < until || rounds == 0; rounds++)
@@ -261,6 +234,6 @@ main(void)
     };
 
     vow_on_unhandled(ignore_unhandled, NULL);
-    choose_seed();
+    seed = stress_seed();
     return vow_test_run(cases);
 }

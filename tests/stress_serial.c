@@ -13,38 +13,12 @@
 #include <stdlib.h>
 
 #include "support/drops.h"
+#include "support/stress.h"
 
 enum { PRODUCERS = 3, EACH = 300, CASES = 3 };
 
-static uint64_t seed;
-
-static unsigned
-roll(uint64_t *dice, unsigned sides)
-{
-    *dice ^= *dice << 13;
-    *dice ^= *dice >> 7;
-    *dice ^= *dice << 17;
-    return (unsigned)(*dice >> 33) % sides;
-}
-
-static void
-choose_seed(void)
-{
-    const char *text = getenv("VOW_STRESS_SEED");
-
-    seed = text != NULL ? strtoull(text, NULL, 0) : (uint64_t)vow_clock_now(NULL) | 1;
-    printf("seed %llu\n", (unsigned long long)seed);
-    fflush(stdout);
-}
-
-static vow_ns
-deadline(void)
-{
-    const char *text = getenv("VOW_STRESS_MS");
-    int64_t ms = text != NULL ? strtoll(text, NULL, 0) : 1000;
-
-    return vow_clock_now(NULL) + vow_ms(ms) / CASES;
-}
+/* Of the whole run; each thread has its own, made from them. */
+static struct dice dice;
 
 /* ---- an executor that refuses now and then ---------------------------------------------- */
 
@@ -81,7 +55,7 @@ struct job {
 struct producer {
     struct round *round;
     int index;
-    uint64_t dice;
+    struct dice dice;
     pthread_t thread;
 };
 
@@ -146,7 +120,7 @@ prepare(struct round *r, vow_executor *on)
     for (int p = 0; p < PRODUCERS; p++) {
         r->last[p] = -1;
         r->producers[p] = (struct producer){
-            .round = r, .index = p, .dice = seed * 2654435761u + (uint64_t)p + 1};
+            .round = r, .index = p, .dice = {dice.state * 2654435761u + (uint64_t)p + 1}};
         for (int i = 0; i < EACH; i++)
             r->jobs[p][i] =
                 (struct job){.task.run = run_job, .round = r, .producer = p, .number = i};
@@ -164,12 +138,12 @@ join_producers(struct round *r)
 static vow_future *
 close_somehow(struct round *r)
 {
-    for (unsigned n = roll(&seed, 400); n > 0; n--)
+    for (unsigned n = roll(&dice, 400); n > 0; n--)
         sched_yield();
-    if (roll(&seed, 2) == 0)
+    if (roll(&dice, 2) == 0)
         vow_unref(vow_executor_close(r->serial, VOW_DRAIN));
     return vow_executor_close(r->serial,
-                              roll(&seed, 3) == 0 ? VOW_DRAIN : VOW_CANCEL_QUEUED);
+                              roll(&dice, 3) == 0 ? VOW_DRAIN : VOW_CANCEL_QUEUED);
 }
 
 static void
@@ -195,7 +169,7 @@ run_round(vow_executor *on)
         vow_executor_ref(r->serial);
         assert_int_equal(pthread_create(&producer->thread, NULL, produce, producer), 0);
     }
-    if (roll(&seed, 2) == 0) {
+    if (roll(&dice, 2) == 0) {
         closed = close_somehow(r);
         join_producers(r);
     } else {
@@ -211,7 +185,7 @@ run_round(vow_executor *on)
 static void
 run_rounds(vow_executor *on)
 {
-    vow_ns until = deadline();
+    vow_ns until = vow_clock_now(NULL) + stress_duration(1000) / CASES;
     int rounds = 0;
 
     do {
@@ -268,6 +242,6 @@ main(void)
         vow_test(tasks_on_an_executor_that_refuses_end_once_in_order),
     };
 
-    choose_seed();
+    dice.state = stress_seed() | 1;
     return vow_test_run(cases);
 }

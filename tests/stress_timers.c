@@ -15,6 +15,7 @@
 
 #include "base/time.h"
 #include "support/drops.h"
+#include "support/stress.h"
 
 enum { THREADS = 3, TIMERS = 64, STEPS = 400 };
 
@@ -46,29 +47,21 @@ struct arena {
 struct actor {
     struct arena *arena;
     int lane;
-    uint64_t dice;
+    struct dice dice;
     pthread_t thread;
 };
-
-static unsigned
-roll(struct actor *a, unsigned sides)
-{
-    a->dice ^= a->dice << 13;
-    a->dice ^= a->dice >> 7;
-    a->dice ^= a->dice << 17;
-    return (unsigned)(a->dice >> 33) % sides;
-}
 
 static vow_ns
 soon(struct actor *a)
 {
-    return vow_clock_now(NULL) + (vow_ns)roll(a, 4) * (vow_ns)roll(a, 100000) - 1000;
+    return vow_clock_now(NULL) +
+           (vow_ns)roll(&a->dice, 4) * (vow_ns)roll(&a->dice, 100000) - 1000;
 }
 
 static vow_executor *
 either(struct actor *a)
 {
-    return roll(a, 2) == 0 ? a->arena->pool : a->arena->serial;
+    return roll(&a->dice, 2) == 0 ? a->arena->pool : a->arena->serial;
 }
 
 static void
@@ -92,9 +85,9 @@ use_slot(struct actor *a, struct slot *s)
     if (vow_timer_arm(either(a), &s->timer, soon(a)) != 0)
         return;
     s->accepted++;
-    if (roll(a, 4) == 0)
+    if (roll(&a->dice, 4) == 0)
         (void)vow_timer_rearm(&s->timer, soon(a));
-    if (roll(a, 2) == 0)
+    if (roll(&a->dice, 2) == 0)
         s->removed += vow_timer_disarm(&s->timer) == VOW_REMOVED;
 }
 
@@ -127,8 +120,8 @@ make_later(struct actor *a, int i)
     if (i % 8 == 0)
         l->f = vow_submit_every(either(a), 20000, VOW_MISSED_SKIP, run_often, ctx);
     else if (i % 8 == 1)
-        l->f =
-            vow_finally(vow_sleep(NULL, (vow_ns)roll(a, 100000)), NULL, run_after, ctx);
+        l->f = vow_finally(vow_sleep(NULL, (vow_ns)roll(&a->dice, 100000)), NULL,
+                           run_after, ctx);
     else
         l->f = vow_submit_at(either(a), soon(a), run_later, ctx);
     atomic_store(&a->arena->ready[a->lane][i], true);
@@ -138,8 +131,8 @@ make_later(struct actor *a, int i)
 static void
 cancel_other(struct actor *a)
 {
-    int lane = (int)roll(a, THREADS);
-    int i = (int)roll(a, TIMERS);
+    int lane = (int)roll(&a->dice, THREADS);
+    int i = (int)roll(&a->dice, TIMERS);
 
     if (atomic_load(&a->arena->ready[lane][i]))
         vow_future_cancel(a->arena->laters[lane][i].f, NULL);
@@ -152,10 +145,10 @@ act(void *actor)
 
     pthread_barrier_wait(&a->arena->line);
     for (int step = 0; step < STEPS; step++) {
-        use_slot(a, &a->arena->slots[a->lane][roll(a, TIMERS)]);
+        use_slot(a, &a->arena->slots[a->lane][roll(&a->dice, TIMERS)]);
         if (step % (STEPS / TIMERS) == 0 && step / (STEPS / TIMERS) < TIMERS)
             make_later(a, step / (STEPS / TIMERS));
-        if (roll(a, 4) == 0)
+        if (roll(&a->dice, 4) == 0)
             cancel_other(a);
     }
     return NULL;
@@ -215,13 +208,13 @@ play_round(uint64_t seed)
 
     for (int i = 0; i <= THREADS; i++)
         actors[i] =
-            (struct actor){.arena = r, .lane = i, .dice = seed * 8 + (uint64_t)i + 1};
+            (struct actor){.arena = r, .lane = i, .dice = {seed * 8 + (uint64_t)i + 1}};
     for (int i = 0; i < THREADS; i++)
         assert_int_equal(pthread_create(&actors[i].thread, NULL, act, &actors[i]), 0);
     pthread_barrier_wait(&r->line);
-    for (unsigned spins = roll(closer, 30); spins > 0; spins--)
+    for (unsigned spins = roll(&closer->dice, 30); spins > 0; spins--)
         sched_yield();
-    ends(r->serial, roll(closer, 2) == 0 ? VOW_DRAIN : VOW_CANCEL_QUEUED);
+    ends(r->serial, roll(&closer->dice, 2) == 0 ? VOW_DRAIN : VOW_CANCEL_QUEUED);
     for (int i = 0; i < THREADS; i++)
         pthread_join(actors[i].thread, NULL);
     ends(r->pool, VOW_DRAIN);
@@ -237,15 +230,9 @@ play_round(uint64_t seed)
 
 VOW_CASE(timers_run_once_or_are_removed)
 {
-    const char *text = getenv("VOW_STRESS_MS");
-    vow_ns end =
-        vow_clock_now(NULL) + vow_ms(text != NULL ? strtoll(text, NULL, 0) : 2000);
-    uint64_t seed;
+    vow_ns end = vow_clock_now(NULL) + stress_duration(2000);
+    uint64_t seed = stress_seed();
 
-    text = getenv("VOW_STRESS_SEED");
-    seed = text != NULL ? strtoull(text, NULL, 0) : (uint64_t)vow_clock_now(NULL);
-    printf("seed %llu\n", (unsigned long long)seed);
-    fflush(stdout);
     do
         play_round(seed++);
     while (vow_clock_now(NULL) < end);

@@ -13,6 +13,7 @@
 
 #include "support/drops.h"
 #include "support/sanitizer.h"
+#include "support/stress.h"
 
 #if defined(UNDER_ASAN) || defined(UNDER_TSAN) || defined(VOW_COVERAGE)
 enum { OPERATIONS = 200000 };
@@ -20,15 +21,6 @@ enum { OPERATIONS = 200000 };
 enum { OPERATIONS = 10000000 };
 #endif
 enum { THREADS = 4, SLOTS = 64, TASKS = 24, CASES = 3 };
-
-static vow_ns
-deadline(void)
-{
-    const char *text = getenv("VOW_STRESS_MS");
-    int64_t ms = text != NULL ? strtoll(text, NULL, 0) : 2000;
-
-    return vow_clock_now(NULL) + vow_ms(ms) / CASES;
-}
 
 /* Resident memory, in bytes. */
 static long
@@ -176,7 +168,7 @@ play(void *board)
 
 VOW_CASE(storm_of_cancels_and_removals_calls_and_drops_each_at_most_once)
 {
-    vow_ns end = deadline();
+    vow_ns end = vow_clock_now(NULL) + stress_duration(2000) / CASES;
 
     do {
         struct board b = {.turn = 0};
@@ -287,7 +279,7 @@ work_and_cancel(vow_executor *pool)
 VOW_CASE(storm_of_work_and_cancels_settles_everything)
 {
     vow_executor *pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = THREADS));
-    vow_ns end = deadline();
+    vow_ns end = vow_clock_now(NULL) + stress_duration(2000) / CASES;
 
     do
         work_and_cancel(pool);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "support/drops.h"
+#include "support/pool_fixture.h"
 
 /* ---- spans: values that know what they stand for -------------------------------------------- */
 
@@ -165,14 +166,6 @@ pool_new(unsigned threads)
 
     assert_non_null(pool);
     return pool;
-}
-
-static void
-pool_free(vow_executor *pool)
-{
-    vow_unref(vow_executor_close(pool, VOW_DRAIN));
-    assert_int_equal(vow_executor_join(pool), 0);
-    vow_executor_unref(pool);
 }
 
 static const size_t sizes[] = {1, 2, 3, 31, 32, 33, 64, 65, 1000, 4095};

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "support/drops.h"
+#include "support/pool_fixture.h"
 
 enum { MOST = 4096 };
 
@@ -122,14 +123,6 @@ pool_new(unsigned threads)
 
     assert_non_null(pool);
     return pool;
-}
-
-static void
-pool_free(vow_executor *pool)
-{
-    vow_unref(vow_executor_close(pool, VOW_DRAIN));
-    assert_int_equal(vow_executor_join(pool), 0);
-    vow_executor_unref(pool);
 }
 
 /* ---- every index once ------------------------------------------------------------------------ */

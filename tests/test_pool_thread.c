@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "support/drops.h"
+#include "support/pool_fixture.h"
 
 /* What the hooks saw. */
 enum { MOST = 8 };
@@ -54,14 +55,6 @@ pool_new(unsigned threads, vow_pool_hook *on_stop)
                                                .on_stop = on_stop, .hook_ctx = &seen));
     assert_non_null(seen.pool);
     return seen.pool;
-}
-
-static void
-pool_free(vow_executor *pool)
-{
-    vow_unref(vow_executor_close(pool, VOW_DRAIN));
-    assert_int_equal(vow_executor_join(pool), 0);
-    vow_executor_unref(pool);
 }
 
 static vow_result

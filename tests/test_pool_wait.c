@@ -10,6 +10,7 @@
 #include "../executors/pool_internal.h"
 #include "core/refs.h"
 #include "support/drops.h"
+#include "support/pool_fixture.h"
 
 static vow_executor *
 pool_new(unsigned threads, unsigned spares)
@@ -19,14 +20,6 @@ pool_new(unsigned threads, unsigned spares)
 
     assert_non_null(pool);
     return pool;
-}
-
-static void
-pool_free(vow_executor *pool)
-{
-    vow_unref(vow_executor_close(pool, VOW_DRAIN));
-    assert_int_equal(vow_executor_join(pool), 0);
-    vow_executor_unref(pool);
 }
 
 /* Waits until that many spare threads have been started: so many workers sleep. */
@@ -379,7 +372,7 @@ VOW_CASE(waiters_that_use_up_all_spares_hold_the_others_up_and_no_longer)
     pool_free(pool);
 }
 
-struct gate {
+struct asker {
     atomic_int entered;
     atomic_int open;
     vow_future *answer; /* what it waits for then; NULL: nothing */
@@ -388,7 +381,7 @@ struct gate {
 static vow_result
 enter_and_get(void *ctx)
 {
-    struct gate *g = ctx;
+    struct asker *g = ctx;
 
     atomic_fetch_add(&g->entered, 1);
     await_flag(&g->open, 1);
@@ -401,8 +394,8 @@ VOW_CASE(waiter_without_a_spare_sleeps_while_another_runs)
     vow_executor *pool = pool_new(2, 1);
     vow_promise *p = vow_promise_new();
     vow_future *answer = vow_promise_future(p);
-    struct gate waits[2] = {{.answer = answer}, {.answer = answer}};
-    struct gate runs = {.answer = NULL};
+    struct asker waits[2] = {{.answer = answer}, {.answer = answer}};
+    struct asker runs = {.answer = NULL};
     vow_future *f[2], *g;
 
     for (int i = 0; i < 2; i++) {
@@ -444,7 +437,7 @@ VOW_CASE(waiter_is_replaced_by_a_spare_that_rests)
     vow_executor *pool = pool_new(1, 4);
     vow_promise *p[2] = {vow_promise_new(), vow_promise_new()};
     vow_future *answer[2], *waiting[2];
-    struct gate runs = {.answer = NULL};
+    struct asker runs = {.answer = NULL};
     vow_pool_stats stats = {.size = sizeof stats};
     vow_future *g;
 

@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "support/drops.h"
+#include "support/pool_fixture.h"
 
 static vow_executor *
 pool_new(unsigned threads, unsigned spares)
@@ -17,14 +18,6 @@ pool_new(unsigned threads, unsigned spares)
 
     assert_non_null(pool);
     return pool;
-}
-
-static void
-pool_free(vow_executor *pool)
-{
-    vow_unref(vow_executor_close(pool, VOW_DRAIN));
-    assert_int_equal(vow_executor_join(pool), 0);
-    vow_executor_unref(pool);
 }
 
 static uint64_t

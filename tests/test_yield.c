@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "support/drops.h"
+#include "support/pool_fixture.h"
 
 /* A task of a number of turns. */
 struct work {
@@ -63,14 +64,6 @@ pool_new(const vow_pool_options *opt)
 
     assert_non_null(pool);
     return pool;
-}
-
-static void
-pool_free(vow_executor *pool)
-{
-    vow_unref(vow_executor_close(pool, VOW_DRAIN));
-    assert_int_equal(vow_executor_join(pool), 0);
-    vow_executor_unref(pool);
 }
 
 /* ---- everywhere ------------------------------------------------------------------------ */
@@ -474,38 +467,6 @@ VOW_CASE(task_that_cancels_its_own_executor_has_no_more_turns)
 }
 
 /* ---- in a pool ------------------------------------------------------------------------------ */
-
-struct gate {
-    atomic_int entered;
-    atomic_int open;
-    vow_future *f;
-};
-
-static vow_result
-wait_at_gate(void *ctx)
-{
-    struct gate *g = ctx;
-
-    atomic_store(&g->entered, 1);
-    await_flag(&g->open, 1);
-    return vow_ok(VOW_NIL);
-}
-
-static void
-shut(struct gate *g, vow_executor *pool)
-{
-    memset(g, 0, sizeof *g);
-    g->f = vow_submit(pool, wait_at_gate, vow_ptr(g));
-    await_flag(&g->entered, 1);
-}
-
-static void
-open_gate(struct gate *g)
-{
-    atomic_store(&g->open, 1);
-    assert_int_equal(code_of(g->f), 0);
-    vow_unref(g->f);
-}
 
 /* Of each priority, in pools without and with a limit. */
 VOW_CASE(task_in_a_pool_goes_to_the_back_of_its_priority)
