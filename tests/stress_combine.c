@@ -15,7 +15,7 @@
 #include <stdlib.h>
 
 #include "support/drops.h"
-#include "support/stress.h"
+#include "support/lanes.h"
 
 enum { THREADS = 4, CELLS = 200, INPUTS = 4 };
 
@@ -167,44 +167,32 @@ cell_check(struct cell *c)
 
 /* ---- the threads ---------------------------------------------------------------------------- */
 
-static struct {
-    struct cell cells[CELLS];
-    pthread_barrier_t line;
-    atomic_bool over;
-    uint64_t seed;
-} track;
+static struct cell cells[CELLS];
+static uint64_t seed;
 
-struct runner {
-    size_t lane;
-    struct dice dice;
-    pthread_t thread;
-};
-
-static void *
-run_lane(void *ctx)
+static void
+make_cells(struct dice *d)
 {
-    struct runner *r = ctx;
-
-    for (;;) {
-        pthread_barrier_wait(&track.line);
-        if (track.over)
-            return NULL;
-        for (size_t i = 0; i < CELLS; i++)
-            act(&track.cells[i], r->lane, &r->dice);
-        pthread_barrier_wait(&track.line);
-    }
+    for (size_t i = 0; i < CELLS; i++)
+        cell_make(&cells[i], d);
 }
 
 static void
-run_round(struct dice *d)
+act_on_cells(size_t lane, struct dice *d)
 {
     for (size_t i = 0; i < CELLS; i++)
-        cell_make(&track.cells[i], d);
-    pthread_barrier_wait(&track.line);
-    pthread_barrier_wait(&track.line);
-    for (size_t i = 0; i < CELLS; i++)
-        cell_check(&track.cells[i]);
+        act(&cells[i], lane, d);
 }
+
+static void
+check_cells(void)
+{
+    for (size_t i = 0; i < CELLS; i++)
+        cell_check(&cells[i]);
+}
+
+static struct lanes lanes = {
+    .count = THREADS, .make = make_cells, .act = act_on_cells, .check = check_cells};
 
 static void
 ignore_unhandled(const vow_unhandled *u, void *ctx)
@@ -215,28 +203,11 @@ ignore_unhandled(const vow_unhandled *u, void *ctx)
 
 VOW_CASE(combinators_under_fire_settle_and_drop_each_value_once)
 {
-    static struct runner runners[THREADS];
-    struct dice dice = {track.seed | 1};
     vow_promise *never = vow_promise_new();
-    vow_ns end = vow_clock_now(NULL) + stress_duration(2000);
 
     vow_on_unhandled(ignore_unhandled, NULL);
-    assert_int_equal(pthread_barrier_init(&track.line, NULL, THREADS + 1), 0);
     immortal = vow_promise_future(never);
-    for (size_t i = 0; i < THREADS; i++) {
-        runners[i].lane = i;
-        runners[i].dice.state = (track.seed + i * 7919) | 1;
-        assert_int_equal(pthread_create(&runners[i].thread, NULL, run_lane, &runners[i]),
-                         0);
-    }
-    do
-        run_round(&dice);
-    while (vow_clock_now(NULL) < end);
-    track.over = true;
-    pthread_barrier_wait(&track.line);
-    for (size_t i = 0; i < THREADS; i++)
-        pthread_join(runners[i].thread, NULL);
-    pthread_barrier_destroy(&track.line);
+    lanes_run(&lanes, seed, stress_duration(2000));
     assert_int_equal(vow_future_status(immortal), VOW_PENDING);
     vow_unref(immortal);
     vow_promise_unref(never);
@@ -249,6 +220,6 @@ main(void)
         vow_test(combinators_under_fire_settle_and_drop_each_value_once),
     };
 
-    track.seed = stress_seed();
+    seed = stress_seed();
     return vow_test_run(cases);
 }

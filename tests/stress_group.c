@@ -15,7 +15,7 @@
 #include <stdlib.h>
 
 #include "support/drops.h"
-#include "support/stress.h"
+#include "support/lanes.h"
 
 enum { THREADS = 4, CELLS = 50, CHILDREN = 8 };
 
@@ -98,17 +98,13 @@ drop_unless_ran(struct child *n)
 
 /* ---- what the threads do ---------------------------------------------------------------- */
 
-static struct {
-    struct cell cells[CELLS];
-    pthread_barrier_t line;
-    atomic_bool over;
-    uint64_t seed;
-} track;
+static struct cell cells[CELLS];
+static uint64_t seed;
 
 static vow_value
 child_of(struct cell *c, size_t i)
 {
-    return vow_own(&children[c - track.cells][i], drop_child);
+    return vow_own(&children[c - cells][i], drop_child);
 }
 
 static void
@@ -170,7 +166,7 @@ static void
 cell_make(struct cell *c, struct dice *d)
 {
     static const struct cell empty;
-    size_t at = (size_t)(c - track.cells);
+    size_t at = (size_t)(c - cells);
 
     *c = empty;
     c->limit = (int)roll(d, 3);
@@ -200,7 +196,7 @@ cell_check(struct cell *c)
     }
     vow_unref(c->join);
     for (size_t i = 0; i < CHILDREN / 2; i++)
-        drop_unless_ran(&children[c - track.cells][i]);
+        drop_unless_ran(&children[c - cells][i]);
     for (size_t i = 0; i < CHILDREN; i++)
         assert_int_equal(drop_count(&c->ctx[i]), 1);
     assert_int_equal(drop_count(&c->value), 1);
@@ -209,37 +205,29 @@ cell_check(struct cell *c)
 
 /* ---- the threads ------------------------------------------------------------------------ */
 
-struct runner {
-    size_t lane;
-    struct dice dice;
-    pthread_t thread;
-};
-
-static void *
-run_lane(void *ctx)
+static void
+make_cells(struct dice *d)
 {
-    struct runner *r = ctx;
-
-    for (;;) {
-        pthread_barrier_wait(&track.line);
-        if (track.over)
-            return NULL;
-        for (size_t i = 0; i < CELLS; i++)
-            act(&track.cells[i], r->lane, &r->dice);
-        pthread_barrier_wait(&track.line);
-    }
+    for (size_t i = 0; i < CELLS; i++)
+        cell_make(&cells[i], d);
 }
 
 static void
-run_round(struct dice *d)
+act_on_cells(size_t lane, struct dice *d)
 {
     for (size_t i = 0; i < CELLS; i++)
-        cell_make(&track.cells[i], d);
-    pthread_barrier_wait(&track.line);
-    pthread_barrier_wait(&track.line);
-    for (size_t i = 0; i < CELLS; i++)
-        cell_check(&track.cells[i]);
+        act(&cells[i], lane, d);
 }
+
+static void
+check_cells(void)
+{
+    for (size_t i = 0; i < CELLS; i++)
+        cell_check(&cells[i]);
+}
+
+static struct lanes lanes = {
+    .count = THREADS, .make = make_cells, .act = act_on_cells, .check = check_cells};
 
 static void
 ignore_unhandled(const vow_unhandled *u, void *ctx)
@@ -250,27 +238,9 @@ ignore_unhandled(const vow_unhandled *u, void *ctx)
 
 VOW_CASE(groups_under_fire_end_and_drop_each_context_once)
 {
-    static struct runner runners[THREADS];
-    struct dice dice = {track.seed | 1};
-    vow_ns end = vow_clock_now(NULL) + stress_duration(1000);
-
     vow_on_unhandled(ignore_unhandled, NULL);
     pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 3));
-    assert_int_equal(pthread_barrier_init(&track.line, NULL, THREADS + 1), 0);
-    for (size_t i = 0; i < THREADS; i++) {
-        runners[i].lane = i;
-        runners[i].dice.state = (track.seed + i * 7919) | 1;
-        assert_int_equal(pthread_create(&runners[i].thread, NULL, run_lane, &runners[i]),
-                         0);
-    }
-    do
-        run_round(&dice);
-    while (vow_clock_now(NULL) < end);
-    track.over = true;
-    pthread_barrier_wait(&track.line);
-    for (size_t i = 0; i < THREADS; i++)
-        pthread_join(runners[i].thread, NULL);
-    pthread_barrier_destroy(&track.line);
+    lanes_run(&lanes, seed, stress_duration(1000));
     vow_unref(vow_executor_close(pool, VOW_DRAIN));
     vow_executor_join(pool);
     vow_executor_unref(pool);
@@ -283,6 +253,6 @@ main(void)
         vow_test(groups_under_fire_end_and_drop_each_context_once),
     };
 
-    track.seed = stress_seed();
+    seed = stress_seed();
     return vow_test_run(cases);
 }

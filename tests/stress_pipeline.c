@@ -17,9 +17,9 @@
 #include <string.h>
 
 #include "support/drops.h"
-#include "support/stress.h"
+#include "support/lanes.h"
 
-enum { ITEMS = 40, STAGES = 4, THREADS = 2 };
+enum { ITEMS = 40, STAGES = 4 };
 
 struct part { /* of a run, a stage's */
     struct drop ctx;
@@ -39,8 +39,6 @@ static struct {
     vow_pipeline *p;
     vow_future *f;
     vow_executor *pool, *serial;
-    pthread_barrier_t line;
-    atomic_bool over;
     uint64_t seed;
 } run;
 
@@ -205,11 +203,12 @@ forget(void)
 }
 
 static void
-start(void)
+start(struct dice *unused)
 {
     vow_stage stages[STAGES];
     size_t n = 1 + chance(STAGES);
 
+    (void)unused;
     forget();
     for (size_t i = 0; i < n; i++) {
         stages[i] = (vow_stage)VOW_STAGE(.on = some_executor(), .fn = work,
@@ -319,40 +318,13 @@ disturb(struct dice *d)
     vow_pipeline_unref(p);
 }
 
-struct runner {
-    void (*act)(struct dice *d);
-    struct dice dice;
-    pthread_t thread;
-};
-
-static void *
-run_lane(void *ctx)
-{
-    struct runner *r = ctx;
-
-    for (;;) {
-        pthread_barrier_wait(&run.line);
-        if (run.over)
-            return NULL;
-        r->act(&r->dice);
-        pthread_barrier_wait(&run.line);
-    }
-}
-
 static void
-run_rounds(void)
+act(size_t lane, struct dice *d)
 {
-    vow_ns end = vow_clock_now(NULL) + stress_duration(2000);
-
-    do {
-        start();
-        pthread_barrier_wait(&run.line);
-        pthread_barrier_wait(&run.line);
-        check();
-    } while (vow_clock_now(NULL) < end);
-    run.over = true;
-    pthread_barrier_wait(&run.line);
+    (lane == 0 ? send_all : disturb)(d);
 }
+
+static struct lanes lanes = {.count = 2, .make = start, .act = act, .check = check};
 
 static void
 end_executor(vow_executor *on)
@@ -364,20 +336,9 @@ end_executor(vow_executor *on)
 
 VOW_CASE(pipelines_under_fire_come_to_rest_and_lose_nothing)
 {
-    static struct runner runners[THREADS] = {{.act = send_all}, {.act = disturb}};
-
     run.pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 3));
     run.serial = vow_serial_new(run.pool);
-    assert_int_equal(pthread_barrier_init(&run.line, NULL, THREADS + 1), 0);
-    for (size_t i = 0; i < THREADS; i++) {
-        runners[i].dice.state = (run.seed + i * 7919) | 1;
-        assert_int_equal(pthread_create(&runners[i].thread, NULL, run_lane, &runners[i]),
-                         0);
-    }
-    run_rounds();
-    for (size_t i = 0; i < THREADS; i++)
-        pthread_join(runners[i].thread, NULL);
-    pthread_barrier_destroy(&run.line);
+    lanes_run(&lanes, run.seed, stress_duration(2000));
     end_executor(run.serial);
     end_executor(run.pool);
 }
