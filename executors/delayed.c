@@ -3,8 +3,9 @@
  * The timer thread: it fires the timers of executors that have none of their own.
  *
  * One for the process, started when the first timer is armed. It sleeps until the first
- * deadline, and an arm wakes it only if its own is earlier. It takes what is due one by
- * one, so that each timer is at any moment either armed or gone, and hands it over with
+ * deadline, and an arm wakes it only if its own is earlier. It takes what is due, as much at
+ * once as it then hands over with one post: so each timer is at any moment either armed or
+ * gone, and who arms and disarms meanwhile meets it once for many. It hands them over with
  * no lock held; it runs no user code but an executor's post.
  *
  * As an executor it is static and never closes. What is posted to it runs on the default
@@ -23,6 +24,8 @@
 #include "base/time.h"
 #include "queue/wheel.h"
 #include "sync/lock.h"
+
+#define FIRE_AT_ONCE 32 /* at most: those are taken under one hold of the lock */
 
 /*
  * Timers that a close is about to end, on the stack of who closes. In a child that is used
@@ -55,21 +58,41 @@ sleep_locked(vow_ns until)
     timers.sleeps_until = INT64_MIN;
 }
 
+/* Takes what is due, linked by the tasks: several only if their executor takes lists. */
+static vow_timer *
+take_due_locked(size_t *n)
+{
+    vow_ns now = vowi_monotonic_now();
+    vow_timer *first = vowi_wheel_take_due(&timers.wheel, now);
+    vow_timer *last = first;
+    vow_timer *next;
+
+    *n = first != NULL;
+    if (first == NULL || first->on == NULL || first->on->ops->post_many == NULL)
+        return first;
+    while (*n < FIRE_AT_ONCE &&
+           (next = vowi_wheel_take_due_on(&timers.wheel, now, first->on)) != NULL) {
+        last->task.next = &next->task;
+        last = next;
+        ++*n;
+    }
+    last->task.next = NULL;
+    return first;
+}
+
 /* Hands over what is due. The lock is given up meanwhile. Returns whether any was. */
 static bool
 fire_due_locked(void)
 {
-    vow_ns now = vowi_monotonic_now();
-    vow_timer *timer = vowi_wheel_take_due(&timers.wheel, now);
+    size_t n;
+    vow_timer *first = take_due_locked(&n);
 
-    if (timer == NULL)
+    if (first == NULL)
         return false;
-    do {
-        vowi_lock_release(&timers.lock);
-        vow_timer_fire(timer, 0);
-        vowi_lock_acquire(&timers.lock);
-        timer = vowi_wheel_take_due(&timers.wheel, now);
-    } while (timer != NULL);
+    vowi_lock_release(&timers.lock);
+    vowi_timers_fire(first, n);
+    vowi_thread_idle(vowi_self()); /* it may sleep long */
+    vowi_lock_acquire(&timers.lock);
     return true;
 }
 
@@ -92,15 +115,9 @@ thread_main(void *unused)
     (void)unused;
     begin();
     vowi_lock_acquire(&timers.lock);
-    while (!timers.stops) {
-        if (fire_due_locked()) {
-            vowi_lock_release(&timers.lock);
-            vowi_thread_idle(vowi_self()); /* it may sleep long */
-            vowi_lock_acquire(&timers.lock);
-        } else {
+    while (!timers.stops)
+        if (!fire_due_locked())
             sleep_locked(vowi_wheel_next(&timers.wheel));
-        }
-    }
     timers.runs = false;
     pthread_cond_broadcast(&timers.cond);
     vowi_lock_release(&timers.lock);

@@ -581,6 +581,123 @@ VOW_CASE(timer_thread_that_stops_starts_again_with_what_is_armed)
     pool_free(pool);
 }
 
+/* An executor that keeps what it is given, one by one or as lists. The first of all it keeps
+ * the timer thread waiting for, so that more become due meanwhile. */
+enum { LISTED = 40, FIRED_AT_ONCE = 32 };
+
+static struct {
+    atomic_bool waits, go_on;
+    atomic_int taken;
+    vow_task *tasks[1 + LISTED + 3];
+    int lists[8]; /* how long each post was; 0: no list */
+    int posts;
+    vow_task *refused; /* a list, or this task */
+} keeper;
+
+static int
+keep(vow_executor *self, vow_task *task)
+{
+    (void)self;
+    if (task == keeper.refused)
+        return VOW_E_LIMIT;
+    keeper.lists[keeper.posts++] = 0;
+    keeper.tasks[keeper.taken] = task;
+    if (atomic_fetch_add(&keeper.taken, 1) > 0)
+        return 0;
+    atomic_store(&keeper.waits, true);
+    while (!atomic_load(&keeper.go_on))
+        sched_yield();
+    return 0;
+}
+
+static int
+keep_list(vow_executor *self, vow_task *first, size_t n)
+{
+    (void)self;
+    if (keeper.refused != NULL)
+        return VOW_E_LIMIT;
+    keeper.lists[keeper.posts++] = (int)n;
+    for (; first != NULL; first = first->next) {
+        keeper.tasks[keeper.taken] = first;
+        atomic_fetch_add(&keeper.taken, 1);
+        n--;
+    }
+    assert_int_equal(n, 0);
+    return 0;
+}
+
+static const vow_executor_ops keeps_each = {
+    .size = sizeof keeps_each, .name = "keeps", .post = keep};
+static const vow_executor_ops keeps_lists = {
+    .size = sizeof keeps_lists, .name = "keeps", .post = keep, .post_many = keep_list};
+static vow_executor each = {&keeps_each, NULL}; /* looked at to the last */
+static vow_executor lists = {&keeps_lists, NULL};
+
+static void
+keep_timer_thread(struct alarm *a)
+{
+    memset(&keeper, 0, sizeof keeper);
+    assert_int_equal(vow_timer_arm(&each, &a->timer, vow_now()), 0);
+    while (!atomic_load(&keeper.waits))
+        sched_yield();
+}
+
+/* Until a number has been taken; runs those in their order, which is that of the alarms. */
+static void
+run_kept(struct alarm *a, int n)
+{
+    atomic_store(&keeper.go_on, true);
+    while (atomic_load(&keeper.taken) < n)
+        sched_yield();
+    for (int i = 0; i < n; i++) {
+        assert_ptr_equal(keeper.tasks[i], &a[i].timer.task);
+        keeper.tasks[i]->run(keeper.tasks[i], 0);
+        assert_int_equal(a[i].ran, 1);
+        assert_int_equal(a[i].answer, VOW_RUNNING);
+        assert_int_equal(vow_timer_disarm(&a[i].timer), VOW_RAN);
+    }
+    vowi_timer_thread_stop(); /* it has let go of what it posted */
+}
+
+VOW_CASE(due_timers_of_one_executor_are_posted_together)
+{
+    static struct alarm a[1 + LISTED + 3];
+
+    for (int i = 0; i < 1 + LISTED + 3; i++)
+        a[i] = alarm_new();
+    keep_timer_thread(a);
+    for (int i = 1; i < 1 + LISTED + 3; i++)
+        assert_int_equal(vow_timer_arm(i == LISTED + 1 ? &each : &lists, &a[i].timer, i),
+                         0);
+    run_kept(a, 1 + LISTED + 3);
+    assert_int_equal(keeper.posts, 5);
+    assert_int_equal(keeper.lists[1], FIRED_AT_ONCE);
+    assert_int_equal(keeper.lists[2], LISTED - FIRED_AT_ONCE);
+    assert_int_equal(keeper.lists[3], 0);
+    assert_int_equal(keeper.lists[4], 2);
+}
+
+/* Those that are taken one by one all the same run, the others end with the code. */
+VOW_CASE(due_timers_that_are_refused_together_are_posted_one_by_one)
+{
+    static struct alarm a[4], refused;
+
+    for (int i = 0; i < 4; i++)
+        a[i] = alarm_new();
+    refused = alarm_new();
+    keep_timer_thread(a);
+    keeper.refused = &refused.timer.task;
+    assert_int_equal(vow_timer_arm(&lists, &a[1].timer, 1), 0);
+    assert_int_equal(vow_timer_arm(&lists, &refused.timer, 2), 0);
+    assert_int_equal(vow_timer_arm(&lists, &a[2].timer, 3), 0);
+    assert_int_equal(vow_timer_arm(&lists, &a[3].timer, 4), 0);
+    run_kept(a, 4);
+    assert_int_equal(keeper.posts, 4);
+    await_ran(&refused);
+    assert_int_equal(refused.why, VOW_E_LIMIT);
+    assert_ptr_equal(refused.current, vow_default_pool());
+}
+
 #ifndef UNDER_TSAN
 static vow_result
 from_child(void *ctx)
@@ -1580,6 +1697,7 @@ main(void)
         vow_test(close_ends_what_the_timer_thread_has),
         vow_test(timer_thread_that_cannot_start_is_an_error_and_is_tried_again),
         vow_test(timer_thread_that_stops_starts_again_with_what_is_armed),
+        vow_test(due_timers_of_one_executor_are_posted_together),
 #ifndef UNDER_TSAN /* which allows no thread in a child of many */
         vow_test(timer_thread_is_started_anew_in_a_forked_child),
 #endif
@@ -1629,6 +1747,7 @@ main(void)
     const struct CMUnitTest with_default_pool[] = {
         cmocka_unit_test(due_timer_that_is_refused_does_not_run_on_the_timer_thread),
         cmocka_unit_test(due_delay_that_is_refused_does_not_end_on_the_timer_thread),
+        cmocka_unit_test(due_timers_that_are_refused_together_are_posted_one_by_one),
         cmocka_unit_test(post_to_the_timer_thread_runs_on_the_default_pool),
         cmocka_unit_test(sleep_on_the_real_clock_is_never_early),
         cmocka_unit_test(sleeps_of_many_threads_end_or_are_cancelled),

@@ -55,6 +55,12 @@ vow_executor *vowi_clock_timers(vow_clock *clock);
 /* The timer thread of the process, as an executor with timers: executors/delayed.c. */
 vow_executor *vowi_timer_thread(void);
 
+/*
+ * vow_timer_fire for several that are due, linked by their tasks: all are for one executor,
+ * which gets them with one post if it takes lists. In core/timer.c.
+ */
+void vowi_timers_fire(vow_timer *first, size_t n);
+
 /* Ends the thread if it runs, and waits for that; what is armed stays armed. The next
  * arm starts it again. */
 void vowi_timer_thread_stop(void);

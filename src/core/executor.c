@@ -359,20 +359,21 @@ vowi_executor_count_timer(struct vowi_thread *t, vow_executor *on)
     vowi_add_acq_rel(&home->timers, 1); /* [armed] */
     if (!vow_executor_is_closed(on))
         return true;
-    vowi_executor_uncount_timer(t, on);
+    vowi_executor_uncount_timers(t, on, 1);
     return false;
 }
 
 /* relaxed: a count that is too high for a while does no harm. */
 void
-vowi_executor_uncount_timer(struct vowi_thread *t, vow_executor *on)
+vowi_executor_uncount_timers(struct vowi_thread *t, vow_executor *on, unsigned n)
 {
     struct home *home = home_of(on);
 
     if (home == NULL)
         return;
-    vowi_sub_relaxed(&home->timers, 1);
-    vowi_executor_release(t, on);
+    vowi_sub_relaxed(&home->timers, n);
+    while (n-- > 0)
+        vowi_executor_release(t, on);
 }
 
 /* ---- being told to stop ---------------------------------------------------------------------- */

@@ -25,7 +25,7 @@ void vowi_executor_release(struct vowi_thread *t, vow_executor *on);
  * nothing done, if it is closed.
  */
 bool vowi_executor_count_timer(struct vowi_thread *t, vow_executor *on);
-void vowi_executor_uncount_timer(struct vowi_thread *t, vow_executor *on);
+void vowi_executor_uncount_timers(struct vowi_thread *t, vow_executor *on, unsigned n);
 /* The token that fires when an executor is told to cancel, lent; NULL: inline, or one that
  * is never closed. */
 vow_token *vowi_executor_stopping(const vow_executor *on);

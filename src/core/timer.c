@@ -134,7 +134,7 @@ start_away(vow_executor *on, vow_timer *timer, bool asked)
         return 0;
     if (asked)
         *away(timer) = 0;
-    vowi_executor_uncount_timer(t, on);
+    vowi_executor_uncount_timers(t, on, 1);
     return why;
 }
 
@@ -186,7 +186,7 @@ vow_timer_disarm(vow_timer *timer)
     if (timer->on == NULL)
         return removal;
     if (removal == VOW_REMOVED)
-        vowi_executor_uncount_timer(vowi_self(), timer->on);
+        vowi_executor_uncount_timers(vowi_self(), timer->on, 1);
     return removal == VOW_RUNNING ? what_became_of(timer) : removal;
 }
 
@@ -271,22 +271,68 @@ refuse(vow_timer *timer, int why)
         timer->task.run(&timer->task, why);
 }
 
+/* It was taken when it was armed: always admitted. */
+static void
+make_ready(vow_timer *timer)
+{
+    timer->task.flags |= VOW_TASK_STEP;
+    if (*away(timer)) {
+        timer->prev = (vow_timer *)(uintptr_t)timer->task.run;
+        timer->task.run = run_away;
+    }
+}
+
+static void
+post_away(vow_executor *on, vow_timer *timer)
+{
+    int why = on->ops->post(on, &timer->task);
+
+    if (why != 0)
+        refuse(timer, why);
+}
+
 static void
 fire_away(vow_timer *timer, int why)
 {
     struct vowi_thread *t = vowi_self();
     vow_executor *on = timer->on;
 
-    timer->task.flags |= VOW_TASK_STEP; /* taken when it was armed: always admitted */
-    if (*away(timer)) {
-        timer->prev = (vow_timer *)(uintptr_t)timer->task.run;
-        timer->task.run = run_away;
-    }
+    make_ready(timer);
     if (why == 0)
-        why = on->ops->post(on, &timer->task);
-    if (why != 0)
+        post_away(on, timer);
+    else
         refuse(timer, why);
-    vowi_executor_uncount_timer(t, on);
+    vowi_executor_uncount_timers(t, on, 1);
+}
+
+/* A list that is refused as a whole may have some in it that are not. */
+static void
+post_all_away(vow_executor *on, vow_task *task, size_t n)
+{
+    if (on->ops->post_many(on, task, n) == 0)
+        return;
+    while (task != NULL) {
+        vow_task *next = task->next;
+
+        post_away(on, timer_of(task));
+        task = next;
+    }
+}
+
+void
+vowi_timers_fire(vow_timer *first, size_t n)
+{
+    struct vowi_thread *t = vowi_self();
+    vow_executor *on = first->on;
+
+    if (n == 1) {
+        vow_timer_fire(first, 0);
+        return;
+    }
+    for (vow_task *task = &first->task; task != NULL; task = task->next)
+        make_ready(timer_of(task));
+    post_all_away(on, &first->task, n);
+    vowi_executor_uncount_timers(t, on, (unsigned)n);
 }
 
 void

@@ -254,6 +254,17 @@ vowi_wheel_take_due(struct vowi_wheel *w, vow_ns now)
     return first;
 }
 
+vow_timer *
+vowi_wheel_take_due_on(struct vowi_wheel *w, vow_ns now, const vow_executor *on)
+{
+    vow_timer *first = first_due(w, now);
+
+    if (first == NULL || first->on != on)
+        return NULL;
+    vowi_wheel_take(w, first);
+    return first;
+}
+
 /* The first deadline in a slot, if few are there; else when the slot begins. */
 static uint64_t
 first_in(const struct vowi_wheel *w, unsigned level, unsigned slot)

@@ -54,6 +54,10 @@ void vowi_wheel_take(struct vowi_wheel *w, vow_timer *timer);
 /* Takes out the first that is due; NULL: none is. */
 vow_timer *vowi_wheel_take_due(struct vowi_wheel *w, vow_ns now);
 
+/* The same if it is for an executor; NULL: it is for another one, or none is due. */
+vow_timer *vowi_wheel_take_due_on(struct vowi_wheel *w, vow_ns now,
+                                  const vow_executor *on);
+
 /* A time before which nothing is due: exact, or early if many are due soon after it.
  * VOW_FOREVER if it is empty. */
 vow_ns vowi_wheel_next(const struct vowi_wheel *w);

@@ -21,21 +21,39 @@ static vow_promise *p; /* fulfilled when `other` is posted */
 static vow_future *f;
 
 static int
-there_post(vow_executor *self, vow_task *task)
+there_push(vow_executor *self, vow_task *first, vow_task *last)
 {
     vow_task *before = atomic_load_explicit(&posted, memory_order_relaxed);
 
     if (vow_executor_is_closed(self))
         return VOW_E_CLOSED;
     do
-        task->next = before;
+        last->next = before;
     while (!atomic_compare_exchange_strong_explicit(
-        &posted, &before, task, memory_order_acq_rel, memory_order_relaxed));
-    if (task == &other.task) {
+        &posted, &before, first, memory_order_acq_rel, memory_order_relaxed));
+    return 0;
+}
+
+static int
+there_post(vow_executor *self, vow_task *task)
+{
+    if (there_push(self, task, task) != 0)
+        return VOW_E_CLOSED;
+    if (p != NULL && task == &other.task) {
         vow_promise_fulfill(p, VOW_NIL);
         vow_promise_unref(p);
     }
     return 0;
+}
+
+static int
+there_post_many(vow_executor *self, vow_task *first, size_t n)
+{
+    vow_task *last = first;
+
+    while (--n > 0)
+        last = last->next;
+    return there_push(self, first, last);
 }
 
 static void
@@ -49,6 +67,14 @@ static const vow_executor_ops there_ops = {
     .size = sizeof there_ops,
     .name = "there",
     .post = there_post,
+    .destroy = there_destroy,
+};
+
+static const vow_executor_ops lists_ops = {
+    .size = sizeof lists_ops,
+    .name = "lists",
+    .post = there_post,
+    .post_many = there_post_many,
     .destroy = there_destroy,
 };
 
@@ -105,12 +131,18 @@ must_not_ring(vow_task *task, int code)
 }
 
 static bool
-made(void)
+made_with(const vow_executor_ops *ops)
 {
     timer.task.run = rings;
     other.task.run = rings_other;
     never.task.run = must_not_ring;
-    return vow_executor_init(&there, &there_ops) == 0;
+    return vow_executor_init(&there, ops) == 0;
+}
+
+static bool
+made(void)
+{
+    return made_with(&there_ops);
 }
 
 static void
@@ -229,6 +261,28 @@ SCENARIO(timer_fires_or_is_disarmed, 0, "a due timer is disarmed at once",
     explore_wait_until_quiet();
     runs_posted();
     outcome("ran=%d %s", ran, word(removal));
+    explore_calmly(ends);
+}
+
+static void
+arms_both_and_disarms(void)
+{
+    arms();
+    require(vow_timer_arm(&there, &other, timer.when) == 0);
+    disarms();
+}
+
+SCENARIO(timer_list_fires_or_is_disarmed, 0,
+         "two are due at once, and one of them is disarmed",
+         EXPECTED("ran=0 other=1 removed", "in time"),
+         EXPECTED("ran=1 other=1 running", "on its way, alone or with the other"))
+{
+    require(made_with(&lists_ops));
+    explore_calmly(starts_thread);
+    run_threads(arms_both_and_disarms);
+    explore_wait_until_quiet();
+    runs_posted();
+    outcome("ran=%d other=%d %s", ran, ran_other, word(removal));
     explore_calmly(ends);
 }
 
