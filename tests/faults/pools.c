@@ -3,8 +3,10 @@
 #include "system.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "base/time.h"
+#include "sweep.h"
 #include "vow_test.h"
 
 /* ---- tasks whose runs are counted ------------------------------------------------------ */
@@ -68,6 +70,39 @@ finish_batch(struct batch *b)
         else
             assert_in_range(runs_of(b->ctxs[2 * i + 1]), 0, 1);
     }
+}
+
+/* ---- calls that are waited for ------------------------------------------------------------ */
+
+/*
+ * What a thread of the library's calls, and when, is for the scheduler to say. Where a call
+ * is only made if something else has not happened yet, that waits for the call: else there
+ * are runs of the whole sweep in which it never comes, and so never fails.
+ */
+static size_t
+times_called(const char *file, const char *call)
+{
+    size_t sites = 0, times = 0;
+
+    for (size_t i = 0; i < fault_sites(); i++) {
+        const struct fault_site *site = fault_site(i);
+
+        if (strstr(site->file, file) == NULL || strcmp(site->call, call) != 0)
+            continue;
+        sites++;
+        times += atomic_load(&sweep_count(i)->called);
+    }
+    if (sites == 0)
+        fail_msg("no call of %s in %s", call, file);
+    return times;
+}
+
+/* One more than there were; after a failure there may be none. */
+static void
+await_call(const char *file, const char *call, size_t before)
+{
+    while (times_called(file, call) == before && !scenario_failed())
+        sched_yield();
 }
 
 /* ---- pools ------------------------------------------------------------------------------- */
@@ -217,23 +252,49 @@ post_with_patience(void *arg)
     return NULL;
 }
 
+/* Keeps a worker from what is queued. */
+struct hold {
+    atomic_int entered;
+    atomic_int open;
+};
+
 static void
-pool_that_keeps_a_poster_waiting(struct drop_set *d)
+hold_worker(void *ctx)
 {
+    struct hold *h = ctx;
+
+    atomic_store(&h->entered, 1);
+    await_flag(&h->open, 1);
+}
+
+/* The only worker is held, and what is queued fills the room: posters wait, in a row. */
+static void
+pool_that_keeps_posters_waiting(struct drop_set *d)
+{
+    enum { POSTERS = 3, ALL };
     vow_executor *pool = pool_new(&VOW_POOL_OPTIONS(.threads = 1, .queue_limit = 1));
-    struct posting p[3];
-    pthread_t threads[3];
+    struct hold h = {0, 0};
+    struct posting p[ALL];
+    pthread_t threads[POSTERS];
 
     if (pool == NULL)
         return;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < ALL; i++)
         p[i] = (struct posting){pool, drop_set_new(d), 0};
+    if (vow_post(pool, hold_worker, vow_ptr(&h)) == 0)
+        await_flag(&h.entered, 1);
+    post_with_patience(&p[POSTERS]);
+    for (int i = 0; i < POSTERS; i++) {
+        size_t before = times_called("pool_bound.c", "vowi_parker_init");
+
         assert_int_equal(pthread_create(&threads[i], NULL, post_with_patience, &p[i]), 0);
+        await_call("pool_bound.c", "vowi_parker_init", before);
     }
-    for (int i = 0; i < 3; i++)
+    atomic_store(&h.open, 1);
+    for (int i = 0; i < POSTERS; i++)
         pthread_join(threads[i], NULL);
     close_and_join(pool, VOW_DRAIN);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < ALL; i++)
         assert_accounted(p[i].ctx, p[i].code);
     vow_executor_unref(pool);
 }
@@ -458,6 +519,51 @@ timer_thread(struct drop_set *d)
     vow_unref(due);
     vow_unref(left);
     vow_executor_unref(pool);
+}
+
+static int
+run_at_once(vow_executor *self, vow_task *task)
+{
+    (void)self;
+    task->run(task, 0);
+    return 0;
+}
+
+static atomic_int rung;
+
+static void
+ring_out(vow_task *task, int why)
+{
+    (void)task;
+    assert_int_equal(why, 0);
+    atomic_store(&rung, 1);
+}
+
+/* No other thread calls anything while it begins. */
+static void
+timer_thread_alone(struct drop_set *d)
+{
+    static const vow_executor_ops ops = {
+        .size = sizeof(vow_executor_ops), .name = "at once", .post = run_at_once};
+    size_t before = times_called("delayed.c", "pthread_setname_np");
+    vow_timer timer = {.task.run = ring_out};
+    vow_executor e = {.ops = NULL};
+    int code = vow_executor_init(&e, &ops);
+
+    (void)d;
+    assert_true(code == 0 || scenario_failed());
+    if (code != 0)
+        return;
+    atomic_store(&rung, 0);
+    code = vow_timer_arm(&e, &timer, vow_now());
+    assert_true(code == 0 || scenario_failed());
+    if (code == 0) {
+        await_call("delayed.c", "pthread_setname_np", before);
+        await_flag(&rung, 1);
+    }
+    vowi_timer_thread_stop();
+    vow_unref(vow_executor_close(&e, VOW_DRAIN));
+    vow_executor_unref(&e);
 }
 
 /* ---- threads of the caller's own ------------------------------------------------------------- */

@@ -15,7 +15,7 @@
     X(pool_that_cancels)                                                                 \
     X(pool_on_one_cpu_with_hooks)                                                        \
     X(pool_with_a_limit)                                                                 \
-    X(pool_that_keeps_a_poster_waiting)                                                  \
+    X(pool_that_keeps_posters_waiting)                                                   \
     X(pool_whose_worker_waits)                                                           \
     X(pool_whose_deque_grows)                                                            \
     X(pool_whose_threads_exit)                                                           \
@@ -23,6 +23,7 @@
     X(pool_asked)                                                                        \
     X(default_pool)                                                                      \
     X(timer_thread)                                                                      \
+    X(timer_thread_alone)                                                                \
     X(waits_in_threads)                                                                  \
     X(blocks_freed_by_a_thread)                                                          \
     X(steps_attached_by_a_thread)
