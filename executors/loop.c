@@ -327,11 +327,14 @@ vowi_loop_empty(struct vow_loop *l)
 
     l->ready = l->self = l->steps = l->idle = none;
     l->event_at = l->event_count = 0;
+    l->dispatched_fd = -1;
+    l->dispatches_signal = false;
     l->sleep_until = VOW_FOREVER;
     vowi_wheel_list_init(&l->due);
     vowi_list_init(&l->firing);
     vowi_list_init(&l->fired);
     vowi_list_init(&l->signals);
+    vowi_list_init(&l->signalled);
     vowi_list_init(&l->frames);
     vowi_list_init(&l->frame);
 }

@@ -292,12 +292,30 @@ take_fired(struct vow_loop *l, unsigned *events)
 }
 
 void
+vowi_loop_finish_fd(struct vow_loop *l)
+{
+    struct vowi_fd_watch *w;
+    unsigned its = 0;
+
+    while ((w = take_fired(l, &its)) != NULL) {
+        w->fire(w, its);
+        vowi_loop_count(&l->fired_events);
+        l->ran = true;
+        vowi_loop_after_callback(l);
+    }
+    if (l->dispatched_fd < 0)
+        return; /* an inner turn has told it */
+    vowi_lock_acquire(&l->lock);
+    vowi_loop_update_fd_locked(l, l->dispatched_fd);
+    vowi_lock_release(&l->lock);
+    l->dispatched_fd = -1;
+}
+
+void
 vowi_loop_dispatch_fd(struct vow_loop *l, uint64_t data, uint32_t events)
 {
     int fd = (int)(uint32_t)data;
     struct vowi_fd *entry = &l->fds[fd];
-    struct vowi_fd_watch *w;
-    unsigned its = 0;
 
     vowi_lock_acquire(&l->lock);
     if (entry->generation == data >> 32) {
@@ -305,15 +323,8 @@ vowi_loop_dispatch_fd(struct vow_loop *l, uint64_t data, uint32_t events)
         note_locked(l, entry, from_epoll(events));
     }
     vowi_lock_release(&l->lock);
-    while ((w = take_fired(l, &its)) != NULL) {
-        w->fire(w, its);
-        vowi_loop_count(&l->fired_events);
-        l->ran = true;
-        vowi_loop_after_callback(l);
-    }
-    vowi_lock_acquire(&l->lock);
-    vowi_loop_update_fd_locked(l, fd);
-    vowi_lock_release(&l->lock);
+    l->dispatched_fd = fd;
+    vowi_loop_finish_fd(l);
 }
 
 /* ---- the end ------------------------------------------------------------------------------- */

@@ -161,9 +161,11 @@ struct vow_loop {
     unsigned idle_skips; /* turns since an idle task ran */
     unsigned event_at;   /* the next of events to be dispatched */
     unsigned event_count;
-    bool polled;    /* events are this turn's */
-    bool ran;       /* something ran in this turn, or it was woken */
-    int poll_error; /* epoll_wait failed for good */
+    int dispatched_fd; /* whose watches are called, the epoll not told yet; -1: none */
+    bool dispatches_signal; /* one came, and not all who waited may have been told */
+    bool polled;            /* events are this turn's */
+    bool ran;               /* something ran in this turn, or it was woken */
+    int poll_error;         /* epoll_wait failed for good */
     vow_ns frame_time;
     vow_future *awaited; /* by the innermost vow_loop_run_until */
     struct epoll_event events[VOWI_LOOP_EVENTS];
@@ -186,7 +188,8 @@ struct vow_loop {
     struct vowi_list fired;
 
     struct vowi_list signals;
-    int signal_fd; /* -1: none yet */
+    struct vowi_list signalled; /* waited for a signal that came, and are to be told */
+    int signal_fd;              /* -1: none yet */
 
     struct vowi_list frames; /* requested */
     struct vowi_list frame;  /* of them, those of the frame that runs */
@@ -264,6 +267,14 @@ bool vowi_loop_end_inbox_locked(struct vow_loop *l);
 /* Closes the inbox; appends what was in it. */
 void vowi_loop_cancel_inbox_locked(struct vow_loop *l, struct vowi_tasks *to);
 
+/* Whether there are events to be delivered, this turn's or what an outer one has left. The
+ * runner's own. */
+static inline bool
+vowi_loop_has_events(const struct vow_loop *l)
+{
+    return l->event_at != l->event_count || l->dispatched_fd >= 0 || l->dispatches_signal;
+}
+
 /* ---- loop_poll.c ----------------------------------------------------------------- */
 
 vow_ns vowi_loop_now(const struct vow_loop *l);
@@ -296,6 +307,9 @@ void vowi_loop_detach_locked(struct vow_loop *l, struct vowi_fd_watch *w);
 int vowi_loop_update_fd_locked(struct vow_loop *l, int fd);
 
 void vowi_loop_dispatch_fd(struct vow_loop *l, uint64_t data, uint32_t events);
+
+/* Calls whoever has an event to be delivered, and tells the epoll what is wanted now. */
+void vowi_loop_finish_fd(struct vow_loop *l);
 void vowi_loop_close_fds(struct vow_loop *l);
 void vowi_loop_free_fds(struct vow_loop *l);
 

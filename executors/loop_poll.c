@@ -140,9 +140,8 @@ vow_loop_timeout(vow_loop *l)
 {
     if (vowi_loop_life(l) == VOWI_LOOP_FINISHED)
         return VOW_FOREVER;
-    if (vowi_loop_has_queued(l) || vowi_loop_has_posts(l) ||
-        l->event_at != l->event_count || vowi_load_relaxed(&l->woken) ||
-        vowi_loop_life(l) != VOWI_LOOP_OPEN)
+    if (vowi_loop_has_queued(l) || vowi_loop_has_posts(l) || vowi_loop_has_events(l) ||
+        vowi_load_relaxed(&l->woken) || vowi_loop_life(l) != VOWI_LOOP_OPEN)
         return 0;
     return time_left(l);
 }

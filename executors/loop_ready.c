@@ -8,6 +8,7 @@
  * loop's memory, for the hook.
  */
 #include <errno.h>
+#include <pthread.h>
 
 #include "base/mem.h"
 #include "loop_internal.h"
@@ -40,15 +41,23 @@ ready_unref(void *record)
     vow_executor_unref(on);
 }
 
-/* It has been taken off: settles it, and gives up what the loop had of it. */
+/* It has settled, or its thread exits in a step: gives up what the loop had of it. */
+static void
+has_settled(void *record)
+{
+    struct ready *r = record;
+
+    vow_promise_unref(r->promise);
+    ready_unref(r);
+}
+
+/* It has been taken off. */
 static void
 settle(struct ready *r, vow_result result)
 {
-    vow_promise *p = r->promise;
-
-    vow_promise_resolve(p, result);
-    vow_promise_unref(p);
-    ready_unref(r);
+    pthread_cleanup_push(has_settled, r);
+    vow_promise_resolve(r->promise, result);
+    pthread_cleanup_pop(1);
 }
 
 static void

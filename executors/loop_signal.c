@@ -7,6 +7,9 @@
  * asks. So after each signal that was read, before the next is, the descriptor is told
  * which are still waited for.
  *
+ * Those who waited for one that was read wait in another list, until they are told one by
+ * one: so that a turn inside the callback of the first finds the others.
+ *
  * Who settles a record, and what keeps it, is as in loop_ready.c.
  */
 #include <errno.h>
@@ -46,13 +49,20 @@ waiter_unref(void *record)
 }
 
 static void
+has_settled(void *record)
+{
+    struct waiter *w = record;
+
+    vow_promise_unref(w->promise);
+    waiter_unref(w);
+}
+
+static void
 settle(struct waiter *w, vow_result result)
 {
-    vow_promise *p = w->promise;
-
-    vow_promise_resolve(p, result);
-    vow_promise_unref(p);
-    waiter_unref(w);
+    pthread_cleanup_push(has_settled, w);
+    vow_promise_resolve(w->promise, result);
+    pthread_cleanup_pop(1);
 }
 
 /* ---- the list ------------------------------------------------------------------------- */
@@ -76,19 +86,17 @@ take_off_locked(struct waiter *w)
     w->waiting = false;
 }
 
-/* The first who waits for a signal, or for any (0), taken off; NULL: nobody. */
+/* The first of a list, which is taken off it; NULL: there is none. */
 static struct waiter *
-take_locked(struct vow_loop *l, int number)
+take_first_locked(const struct vowi_list *list)
 {
-    vowi_list_each (link, &l->signals) {
-        struct waiter *w = waiter_of(link);
+    struct waiter *w = NULL;
 
-        if (number == 0 || w->number == number) {
-            take_off_locked(w);
-            return w;
-        }
+    if (!vowi_list_is_empty(list)) {
+        w = waiter_of(list->head.next);
+        take_off_locked(w);
     }
-    return NULL;
+    return w;
 }
 
 static void
@@ -113,39 +121,59 @@ is_asked_to_stop(vow_promise *p, const vow_error *reason, void *ctx)
 
 /* ---- signals that came ------------------------------------------------------------------ */
 
-/* Reads one signal, and takes off all who waited for it. Returns its number, or 0. */
-static int
-read_signal(struct vow_loop *l, struct vowi_list *taken)
+static struct waiter *
+first_for_locked(const struct vow_loop *l, int number)
+{
+    vowi_list_each (link, &l->signals)
+        if (waiter_of(link)->number == number)
+            return waiter_of(link);
+    return NULL;
+}
+
+/* Reads one signal: then all who waited for it are to be told. */
+static void
+read_signal_locked(struct vow_loop *l)
 {
     struct waiter *w;
-    int number = 0;
+    int number;
 
-    vowi_list_init(taken);
-    vowi_lock_acquire(&l->lock);
-    if (!vowi_list_is_empty(&l->signals) &&
-        vowi_sys_read_signal(l->signal_fd, &number) == 0) {
-        while ((w = take_locked(l, number)) != NULL)
-            vowi_list_push(taken, &w->link);
-        update_locked(l);
+    if (vowi_list_is_empty(&l->signals) ||
+        vowi_sys_read_signal(l->signal_fd, &number) != 0)
+        return;
+    while ((w = first_for_locked(l, number)) != NULL) {
+        vowi_list_remove(&w->link);
+        vowi_list_push(&l->signalled, &w->link);
     }
+    update_locked(l);
+}
+
+/* The next to be told, taken off; NULL: there is none, and no signal. */
+static struct waiter *
+next_signalled(struct vow_loop *l)
+{
+    struct waiter *w;
+
+    vowi_lock_acquire(&l->lock);
+    if (vowi_list_is_empty(&l->signalled))
+        read_signal_locked(l);
+    w = take_first_locked(&l->signalled);
     vowi_lock_release(&l->lock);
-    return number;
+    return w;
 }
 
 void
 vowi_loop_dispatch_signals(struct vow_loop *l)
 {
-    struct vowi_list taken;
-    struct vowi_link *link;
-    int number;
+    struct waiter *w;
 
-    while ((number = read_signal(l, &taken)) != 0)
-        while ((link = vowi_list_pop(&taken)) != NULL) {
-            settle(waiter_of(link), vow_ok(vow_i64(number)));
-            vowi_loop_count(&l->fired_events);
-            l->ran = true;
-            vowi_loop_after_callback(l);
-        }
+    l->dispatches_signal = true;
+    while ((w = next_signalled(l)) != NULL) {
+        settle(w, vow_ok(vow_i64(w->number)));
+        vowi_loop_count(&l->fired_events);
+        l->ran = true;
+        vowi_loop_after_callback(l);
+    }
+    l->dispatches_signal = false;
 }
 
 void
@@ -155,7 +183,9 @@ vowi_loop_close_signals(struct vow_loop *l)
 
     do {
         vowi_lock_acquire(&l->lock);
-        w = take_locked(l, 0);
+        w = take_first_locked(&l->signalled);
+        if (w == NULL)
+            w = take_first_locked(&l->signals);
         vowi_lock_release(&l->lock);
         if (w != NULL)
             settle(w, vow_err(vow_error_of(VOW_E_CLOSED)));

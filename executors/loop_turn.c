@@ -78,9 +78,14 @@ run_posts(struct vow_loop *l)
             run_task(l, task);
 }
 
+/* First what an outer turn was about, or one whose thread has exited. */
 static void
 dispatch(struct vow_loop *l)
 {
+    if (l->dispatched_fd >= 0)
+        vowi_loop_finish_fd(l);
+    if (l->dispatches_signal)
+        vowi_loop_dispatch_signals(l);
     vowi_loop_poll(l);
     while (l->event_at < l->event_count) {
         struct epoll_event e = l->events[l->event_at++];
@@ -109,8 +114,7 @@ run_idle(struct vow_loop *l)
 static bool
 has_work(const struct vow_loop *l)
 {
-    return vowi_loop_has_queued(l) || vowi_loop_has_posts(l) ||
-           l->event_at != l->event_count;
+    return vowi_loop_has_queued(l) || vowi_loop_has_posts(l) || vowi_loop_has_events(l);
 }
 
 /* relaxed: a hint, and the swap orders it. */

@@ -1446,6 +1446,41 @@ VOW_CASE(callback_that_forks_wakes_nobody_in_the_child)
     vow_source_unref(s);
 }
 
+/* ---- a step that forks, while another one waits for the same signal ----------------------- */
+
+static vow_result
+fork_in_step(vow_value number, void *pid)
+{
+    (void)number;
+    *(pid_t *)pid = fork_counted();
+    return vow_ok(VOW_NIL);
+}
+
+VOW_CASE(step_that_forks_settles_no_other_who_waits_for_the_signal_in_the_child)
+{
+    vow_loop *l = vow_loop_new(NULL);
+    pid_t pid = -1;
+    vow_future *f =
+        vow_then(vow_loop_signal(l, SIGUSR1), NULL, fork_in_step, vow_ptr(&pid));
+    vow_future *second = vow_loop_signal(l, SIGUSR1);
+    int rc;
+
+    assert_int_equal(kill(getpid(), SIGUSR1), 0);
+    rc = vow_loop_run_once(l, 0);
+    if (pid == 0) {
+        require(vow_future_status(second) == VOW_PENDING);
+        vow_future_cancel(second, NULL);
+        require(code_in_child(second) == VOW_E_CANCELLED);
+        leave(0);
+    }
+    assert_int_equal(rc, 0);
+    assert_child_was_fine(pid);
+    assert_int_equal(code_of(second), 0);
+    vow_unref(f);
+    vow_unref(second);
+    vow_loop_unref(l);
+}
+
 /* A task that follows what is nobody's is not lost with its executor. */
 static vow_result
 follow_ctx(void *f)
@@ -1804,6 +1839,7 @@ main(void)
         vow_test(waiter_whose_help_forks_further_in_asks_for_no_more_help),
         vow_test(task_that_forks_may_end_its_thread_in_the_child),
         vow_test(callback_that_forks_wakes_nobody_in_the_child),
+        vow_test(step_that_forks_settles_no_other_who_waits_for_the_signal_in_the_child),
         vow_test(task_that_follows_a_promise_is_not_lost_in_the_child),
         vow_test(task_of_a_manual_executor_that_forks_goes_on_in_the_child),
         vow_test(objects_are_used_on_in_the_child_whatever_others_were_about),

@@ -704,6 +704,54 @@ VOW_CASE(a_thread_that_exits_in_other_callbacks_leaves_nothing)
         vow_unref(pending);
 }
 
+static vow_result
+exit_in_step(vow_value nothing, void *ctx)
+{
+    (void)nothing;
+    pthread_exit(ctx);
+}
+
+/* Of a descriptor, or a signal. */
+static vow_future *
+wait_for_event(bool signalled)
+{
+    return signalled ? vow_loop_signal(loop, SIGUSR1)
+                     : vow_loop_ready(loop, ends[1], VOW_FD_WRITE);
+}
+
+VOW_CASE(what_a_thread_that_exits_leaves_untold_the_next_one_tells)
+{
+    sigset_t signals;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGUSR1);
+    assert_int_equal(pthread_sigmask(SIG_BLOCK, &signals, NULL), 0);
+    for (int signalled = 0; signalled < 2; signalled++) {
+        vow_loop *before = loop;
+        vow_future *f, *second, *pending;
+
+        loop = vow_loop_new(NULL); /* without an owner */
+        all.pending = vow_promise_new();
+        pending = vow_promise_future(all.pending);
+        f = vow_then(wait_for_event(signalled), NULL, exit_in_step, VOW_NIL);
+        second = wait_for_event(signalled);
+        if (signalled)
+            kill(getpid(), SIGUSR1);
+        run_in_a_thread_that_exits();
+        assert_int_equal(code_of(f), VOW_E_BROKEN);
+        assert_int_equal(vow_loop_timeout(loop), 0);
+        assert_int_equal(vow_loop_run_until(loop, second), 0);
+        assert_int_equal(code_of(second), 0);
+        vow_unref(f);
+        vow_unref(second);
+        vow_promise_unref(all.pending);
+        vow_unref(pending);
+        vow_unref(pending); /* what the thread had */
+        vow_loop_unref(loop);
+        loop = before;
+    }
+}
+
 static void
 ask_for_timeout(void *timeout)
 {
@@ -754,6 +802,7 @@ main(void)
         end_test(closing_wakes_one_that_sleeps),
         end_test(after_a_thread_exited_in_a_task_another_one_may_run_it),
         end_test(a_thread_that_exits_in_other_callbacks_leaves_nothing),
+        end_test(what_a_thread_that_exits_leaves_untold_the_next_one_tells),
         end_test(a_frame_may_close_its_loop_and_the_others_of_it_do_not_run),
         end_test(letting_go_too_often_ends_the_process),
         end_test(loop_that_drains_is_not_to_sleep),

@@ -458,6 +458,63 @@ VOW_CASE(another_watch_of_the_descriptor_is_called_meanwhile)
     vow_promise_unref(promise);
 }
 
+static vow_result
+run_until_it(vow_value events, void *f)
+{
+    (void)events;
+    assert_int_equal(vow_loop_run_until(loop, f), 0);
+    return vow_ok(VOW_NIL);
+}
+
+/* In the step of the first of two who wait: lets turns go by meanwhile. */
+static vow_result
+wait_inside(vow_value events, void *second)
+{
+    vow_future *f = vow_promise_future(promise);
+
+    (void)events;
+    assert_int_equal(vow_loop_timeout(loop), 0); /* the second is to be told */
+    assert_int_equal(vow_loop_run_until(loop, f), 0);
+    assert_int_equal(code_of(*(vow_future **)second), 0);
+    vow_unref(f);
+    return vow_ok(VOW_NIL);
+}
+
+VOW_CASE(a_turn_inside_a_step_tells_the_others_who_wait)
+{
+    int left = 5;
+    vow_future *second = NULL;
+    vow_future *f = vow_then(vow_loop_ready(loop, ends[0], VOW_FD_READ), NULL,
+                             wait_inside, vow_ptr(&second));
+
+    second = vow_loop_ready(loop, ends[0], VOW_FD_READ);
+    promise = vow_promise_new();
+    turns = job_that('.', let_turns_go_by, &left);
+    post_job(&turns);
+    put(ends[1]);
+    assert_int_equal(vow_loop_run_once(loop, 0), 0);
+    assert_int_equal(code_of(f), 0);
+    assert_int_equal(value_of(second), VOW_FD_READ);
+    vow_unref(f);
+    vow_unref(second);
+    vow_promise_unref(promise);
+}
+
+/* The descriptor is told of once, so nobody else comes to tell the second. */
+VOW_CASE(a_wait_inside_a_step_for_another_who_waits_ends)
+{
+    vow_future *f = vow_loop_ready(loop, ends[0], VOW_FD_READ);
+    vow_future *second = vow_loop_ready(loop, ends[0], VOW_FD_READ);
+
+    f = vow_then(f, NULL, run_until_it, vow_ptr(second));
+    put(ends[1]);
+    assert_int_equal(vow_loop_run_once(loop, 0), 0);
+    assert_int_equal(code_of(f), 0);
+    assert_int_equal(value_of(second), VOW_FD_READ);
+    vow_unref(f);
+    vow_unref(second);
+}
+
 VOW_CASE(a_great_number_has_a_place_as_well)
 {
     int fd = dup2(ends[1], 900);
@@ -647,6 +704,8 @@ main(void)
         pipe_test(a_watch_without_memory_is_null_with_enomem),
         pipe_test(more_descriptors_than_are_fetched_at_once),
         pipe_test(another_watch_of_the_descriptor_is_called_meanwhile),
+        pipe_test(a_turn_inside_a_step_tells_the_others_who_wait),
+        pipe_test(a_wait_inside_a_step_for_another_who_waits_ends),
         pipe_test(a_great_number_has_a_place_as_well),
         pipe_test(events_that_are_to_be_delivered_are_something_to_do),
     };

@@ -102,6 +102,61 @@ expect_invalid(int number)
     vow_unref(f);
 }
 
+static vow_result
+run_until_it(vow_value number, void *f)
+{
+    (void)number;
+    assert_int_equal(vow_loop_run_until(loop, f), 0);
+    return vow_ok(VOW_NIL);
+}
+
+static vow_result
+cancel_in_step(vow_value number, void *f)
+{
+    (void)number;
+    vow_future_cancel(f, NULL);
+    return vow_ok(VOW_NIL);
+}
+
+static vow_result
+close_in_step(vow_value number, void *nothing)
+{
+    (void)number;
+    vow_unref(vow_executor_close(on, VOW_DRAIN));
+    return vow_ok(vow_ptr(nothing));
+}
+
+/* Two wait for a signal, which comes: what the second gets if the first does so. */
+static void
+expect_of_second(vow_then_fn *step, int code)
+{
+    vow_future *f = vow_loop_signal(loop, SIGUSR1);
+    vow_future *second = vow_loop_signal(loop, SIGUSR1);
+
+    f = vow_then(f, NULL, step, vow_ptr(second));
+    kill(getpid(), SIGUSR1);
+    run_all();
+    assert_int_equal(code_of(f), 0);
+    assert_int_equal(code_of(second), code);
+    vow_unref(f);
+    vow_unref(second);
+}
+
+VOW_CASE(a_wait_inside_a_step_for_another_who_waits_ends)
+{
+    expect_of_second(run_until_it, 0);
+}
+
+VOW_CASE(a_step_may_cancel_another_who_waits)
+{
+    expect_of_second(cancel_in_step, VOW_E_CANCELLED);
+}
+
+VOW_CASE(a_step_may_close_the_loop_under_another_who_waits)
+{
+    expect_of_second(close_in_step, VOW_E_CLOSED);
+}
+
 VOW_CASE(what_is_no_signal_is_invalid)
 {
     expect_invalid(0);
@@ -143,6 +198,9 @@ main(void)
         loop_test(one_that_comes_while_nobody_waits_is_kept),
         loop_test(each_of_two_queued_signals_settles_one),
         loop_test(waiting_can_be_cancelled_also_by_another_thread),
+        loop_test(a_wait_inside_a_step_for_another_who_waits_ends),
+        loop_test(a_step_may_cancel_another_who_waits),
+        loop_test(a_step_may_close_the_loop_under_another_who_waits),
         loop_test(what_is_no_signal_is_invalid),
         loop_test(closing_settles_who_waits),
         loop_test(without_memory_it_is_null),
