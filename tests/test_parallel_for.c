@@ -641,6 +641,32 @@ wait_here(void *flag)
     return vow_ok(VOW_NIL);
 }
 
+/* Its first call lets go of what it runs on. */
+static vow_error *
+let_go(size_t first, size_t end, void *executor)
+{
+    vow_executor **on = executor;
+
+    (void)first;
+    (void)end;
+    vow_executor_unref(*on);
+    *on = NULL;
+    return NULL;
+}
+
+/* Inline behind it, calls run while lanes are still to be submitted. */
+VOW_CASE(call_may_let_go_of_the_executor)
+{
+    vow_executor *on = vow_serial_new(NULL);
+    vow_future *f = vow_parallel_for(on, &VOW_RANGE_OPTIONS(.width = 4), 0, 100, let_go,
+                                     vow_ptr(&on));
+
+    assert_null(on);
+    assert_int_equal(code_of(f), 0);
+    assert_int_equal(vow_peek(f).value.as.u64, 100);
+    vow_unref(f);
+}
+
 VOW_CASE(full_pool_takes_what_it_has_room_for)
 {
     static const vow_when_full modes[] = {VOW_FULL_REJECT, VOW_FULL_RUN,
@@ -855,6 +881,7 @@ main(void)
         vow_test(lanes_that_are_accepted_do_it_all),
         vow_test(executor_that_takes_nothing_rejects_with_its_code),
         vow_test(second_turn_that_is_refused_ends_the_loop),
+        vow_test(call_may_let_go_of_the_executor),
         vow_test(full_pool_takes_what_it_has_room_for),
         vow_test(close_that_cancels_ends_the_loop_half_way),
         vow_test(draining_executor_does_it_all),

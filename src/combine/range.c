@@ -432,19 +432,22 @@ vowi_range_new(const struct vowi_range_kind *kind, const struct vowi_range_plan 
     return r;
 }
 
-/* Submits a task for each lane. Returns whether there was memory for one of them. */
+/* Submits a task for each lane. Returns whether there was memory for one of them. Where
+ * tasks run inside the submit, they may let go of the executor. */
 static bool
 submit_lanes(struct vowi_range *r, const struct vowi_range_plan *plan, vow_future **lanes)
 {
     const vow_submit_options options =
         VOW_SUBMIT_OPTIONS(.priority = plan->opt.priority, .token = plan->opt.token);
+    vow_executor *on = vow_executor_ref(plan->on);
     bool any = false;
 
     for (unsigned i = r->width; i-- > 0;) {
-        lanes[i] = vow_submit_with(plan->on, &options, run_lane,
+        lanes[i] = vow_submit_with(on, &options, run_lane,
                                    vow_own(vowi_range_lane(r, i), lane_gone));
         any = any || lanes[i] != NULL;
     }
+    vow_executor_unref(on);
     return any;
 }
 
