@@ -829,6 +829,32 @@ VOW_CASE(submit_many_without_post_many_finishes_what_is_refused)
     lane_free(&l);
 }
 
+/* As one that links a task before it looks whether it takes it. */
+static int
+unlink_and_refuse(vow_executor *self, vow_task *task)
+{
+    (void)self;
+    task->next = NULL;
+    return VOW_E_CLOSED;
+}
+
+VOW_CASE(submit_many_whose_first_is_refused_leaves_nothing)
+{
+    static const vow_executor_ops ops = {.size = sizeof ops, .post = unlink_and_refuse};
+    vow_executor refuses = {.ops = &ops};
+    struct drop ctx[3] = {0};
+    vow_value ctxs[3];
+    vow_future *out[3];
+
+    for (int i = 0; i < 3; i++)
+        ctxs[i] = drop_value(&ctx[i]);
+    assert_int_equal(vow_submit_many(&refuses, give_seven, ctxs, 3, out), VOW_E_CLOSED);
+    for (int i = 0; i < 3; i++) {
+        assert_null(out[i]);
+        assert_int_equal(drop_count(&ctx[i]), 1);
+    }
+}
+
 VOW_CASE(step_task_is_marked_as_one_and_a_submitted_one_is_not)
 {
     struct lane l;
@@ -1305,6 +1331,7 @@ main(void)
         vow_test(submit_to_a_full_executor_whose_callers_run_nothing_is_a_limit),
         vow_test(post_to_a_full_executor_is_a_limit),
         vow_test(submit_many_without_post_many_finishes_what_is_refused),
+        vow_test(submit_many_whose_first_is_refused_leaves_nothing),
         vow_test(step_task_is_marked_as_one_and_a_submitted_one_is_not),
         vow_test(posted_jobs_and_steps_are_blank),
         vow_test(posted_callbacks_are_blank),

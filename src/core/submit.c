@@ -355,7 +355,8 @@ vow_submit_with(vow_executor *on, const vow_submit_options *opt, vow_task_fn *fn
 
 /* ---- many --------------------------------------------------------------------------- */
 
-/* Posts a list one by one. What is refused after the first ends with its own code. */
+/* Posts a list one by one. What is refused after the first ends with its own code. If that
+ * is refused it is the caller's list again, as it was. */
 static int
 post_each(vow_executor *on, vow_task *task)
 {
@@ -365,8 +366,10 @@ post_each(vow_executor *on, vow_task *task)
         vow_task *next = task->next;
         int why = vow_post_task(on, task);
 
-        if (why != 0 && first)
+        if (why != 0 && first) {
+            task->next = next;
             return why;
+        }
         if (why != 0)
             task->run(task, why);
         first = false;
