@@ -450,7 +450,7 @@ await_end(struct rig *r, const struct end *e, vow_future *closed)
 {
     if (!e->keeps)
         return;
-    assert_true(vow_wait(closed, vow_seconds(60)));
+    assert_true(vow_wait(closed, vow_seconds(300)));
     assert_int_equal(code_of(closed), 0);
     assert_int_equal(vow_executor_join(r->on), 0);
     assert_int_equal(vow_post_task(r->on, &(vow_task){.run = NULL}), VOW_E_CLOSED);
@@ -475,7 +475,7 @@ check(struct work *w, const struct end *e)
 
         if (w->f[i] == NULL)
             continue;
-        assert_true(vow_wait(w->f[i], vow_seconds(60)));
+        assert_true(vow_wait(w->f[i], vow_seconds(300)));
         ran = atomic_load(&w->ctx[i].ran) != 0;
         if (w->entered == 0 || i != 0) {
             assert_int_equal(code_of(w->f[i]), ran ? 0 : VOW_E_CLOSED);

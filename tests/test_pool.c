@@ -740,8 +740,8 @@ VOW_CASE(steps_settled_by_a_task_that_exits_run_all_the_same)
     vow_future *f = vow_submit(pool, settle_and_exit, vow_ptr(p));
 
     assert_int_equal(code_of(f), VOW_E_BROKEN);
-    assert_true(vow_wait(inline_step, vow_seconds(20)));
-    assert_true(vow_wait(posted_step, vow_seconds(20)));
+    assert_true(vow_wait(inline_step, vow_seconds(300)));
+    assert_true(vow_wait(posted_step, vow_seconds(300)));
     assert_int_equal(vow_get(inline_step).value.as.i64, 2);
     assert_int_equal(vow_get(posted_step).value.as.i64, 2);
     vow_unref(f);

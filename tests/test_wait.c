@@ -498,7 +498,7 @@ wait_nested(vow_value in, void *ctx)
         return vow_ok(vow_i64(1));
     f = vow_then(vow_resolved(vow_i64(in.as.i64 - 1)), NULL, wait_nested,
                  ctx == NULL ? VOW_NIL : vow_ptr(ctx));
-    settled = vow_wait(f, vow_seconds(60));
+    settled = vow_wait(f, vow_seconds(300));
     vow_unref(f);
     return settled ? vow_ok(vow_i64(1)) : vow_fail(ETIMEDOUT, "level %d", (int)in.as.i64);
 }

@@ -20,7 +20,7 @@ import tempfile
 import unittest
 
 PROGRAM = SHORT = None  # their paths, from the command line
-TIMEOUT = 240  # for one run, with every sanitizer on
+TIMEOUT = 600  # after which a run hangs, with every sanitizer on
 
 
 def jpeg_size(data):
@@ -554,13 +554,17 @@ class OutOfMemory(Case):
 
 class Memory(Case):
 
-    def peak(self, count, name):
-        """Returns the peak memory of a batch of so many files, in MB."""
+    def links(self, count, name):
+        """Makes a directory with so many files."""
         directory = self.top / name
         for i in range(count):
             link = directory / str(i // 500) / f"a picture with a long name {i:08}.jpg"
             link.parent.mkdir(parents=True, exist_ok=True)
             os.link(self.source, link)
+        return directory
+
+    def peak(self, directory, count):
+        """Returns the peak memory of a batch of so many files, in MB."""
         done = run(directory, self.out)
         self.assertEqual(done.returncode, 0, done.stderr)
         said = done.stdout.decode()
@@ -572,8 +576,16 @@ class Memory(Case):
             self.skipTest("sanitizers keep memory of their own")
         self.source = self.top / "source.jpg"
         shutil.copy(self.jpg, self.source)
-        few, many = self.peak(1000, "few"), self.peak(10000, "many")
-        self.assertLessEqual(many, few * 1.1)
+        few, many = self.links(1000, "few"), self.links(10000, "many")
+        # How many pictures are in work at once, the scheduler says: a busy machine has
+        # fewer. What grows with the files does so in each run.
+        most, least = 0, float("inf")
+        for _ in range(5):
+            most = max(most, self.peak(few, 1000))
+            least = min(least, self.peak(many, 10000))
+            if least <= most * 1.1:
+                return
+        self.fail(f"{least} MB, and {most} MB for a tenth of the files")
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@
 #endif
 
 enum {
-    LIMIT_MS = 10000 * SLOWER, /* that a run may take */
+    LIMIT_MS = 60000 * SLOWER, /* after which a run hangs */
     THREADS_GONE = 8 * SLOWER, /* seconds in which one that ended is listed no more */
     MISSES = 2, /* numbers in a row that no call had: with threads one may err */
     SHOWN = 3   /* runs of a sweep that are described */

@@ -29,7 +29,9 @@ from variant import Variant, fail, run
 HERE = pathlib.Path(__file__).resolve().parent
 KEYS = ("seed", "class", "file", "step", "quick")
 PRESETS = ("asan", "tsan")
-LIMIT = 40  # seconds for one run of one step: a hang is found as well
+LIMIT = 300  # seconds for one run of a step without a bug, on whatever machine
+HANG = 40  # with one, at least: a hang is found as well
+SLOWER = 4  # and this many times what it took without
 EXPLORE_SECONDS = 4
 
 Seed = collections.namedtuple("Seed", "name kind file step quick edits")
@@ -104,6 +106,7 @@ class Steps:
         self.env = dict(os.environ, VOW_STRESS_MS=str(milliseconds), VOW_STRESS_SEED="1",
                         ASAN_OPTIONS="detect_stack_use_after_return=1")
         self.green = {}
+        self.took = {}
 
     def command(self, step):
         """Builds what a step runs. Returns its command, or None and the compiler's words."""
@@ -130,7 +133,10 @@ class Steps:
         command, said = self.command(step)
         if command is None:
             fail(f"{step} does not build:\n{said}")
-        status, said = run(*command, seconds=LIMIT, env=self.env)
+        limit = max(HANG, SLOWER * self.took[step]) if step in self.took else LIMIT
+        start = time.monotonic()
+        status, said = run(*command, seconds=limit, env=self.env)
+        self.took.setdefault(step, time.monotonic() - start)
         return Seen(status != 0, seen_in(status, said) if status != 0 else "", said)
 
     def is_green(self, step):
