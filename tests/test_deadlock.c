@@ -5,6 +5,7 @@
  */
 #include "support/vow_test.h"
 
+#include "../executors/pool_internal.h"
 #include "core/arrive.h"
 #include "core/deadlock.h"
 #include "core/trampoline.h"
@@ -163,6 +164,343 @@ VOW_CASE(what_a_token_may_stop_may_end)
     vow_token_unref(token);
     vow_source_unref(source);
     scene_free(&s);
+}
+
+VOW_CASE(wait_with_an_end_leaves_its_executor_a_thread_in_time)
+{
+    struct scene s = scene_new();
+    struct vowi_wait ends = {.thread = vowi_self(), .on = s.on};
+    struct vowi_wait w = wait_for(s.task, s.on, false);
+
+    vowi_wait_list(&ends);
+    vowi_wait_list(&w);
+    assert_true(vowi_wait_counted(&w, true));
+    assert_true(w.exhausted);
+    vowi_wait_end(&ends);
+    assert_false(w.exhausted);
+    vowi_wait_end(&w);
+    scene_free(&s);
+}
+
+/* No thread was left when the executor counted, and one was when it said so. */
+VOW_CASE(word_that_no_thread_is_left_is_overtaken_by_one_that_goes_on)
+{
+    struct scene s = scene_new();
+    struct vowi_wait first = wait_for(s.outside, s.on, false);
+    struct vowi_wait second = wait_for(s.task, s.on, false);
+
+    vowi_wait_list(&first);
+    assert_true(vowi_wait_counted(&first, false));
+    vowi_wait_list(&second);
+    vowi_wait_end(&first);
+    assert_true(vowi_wait_counted(&second, true));
+    assert_false(second.exhausted);
+    vowi_wait_list(&first);
+    first.awaited = vowi_state(s.task);
+    assert_false(vowi_wait_counted(&first, true)); /* it waits again, and is the last */
+    vowi_wait_end(&first);
+    vowi_wait_end(&second);
+    scene_free(&s);
+}
+
+/* It may be refused, or run what it waits for. */
+VOW_CASE(thread_that_is_not_counted_yet_is_one_that_goes_on)
+{
+    struct scene s = scene_new();
+    struct vowi_wait first = wait_for(s.task, s.on, false);
+    struct vowi_wait second = wait_for(s.task, s.on, false);
+
+    vowi_wait_list(&first);
+    vowi_wait_list(&second);
+    assert_true(vowi_wait_counted(&second, true));
+    assert_false(vowi_wait_counted(&first, false));
+    vowi_wait_end(&first);
+    vowi_wait_end(&second);
+    scene_free(&s);
+}
+
+/* Who is told of a deadlock goes on, and so may what waits for its executor. */
+VOW_CASE(refused_wait_leaves_its_executor_a_thread)
+{
+    struct scene s = scene_new();
+    struct vowi_wait refused = wait_for(s.task, s.on, false);
+    struct vowi_wait w = wait_for(s.task, NULL, false);
+
+    vowi_wait_list(&refused);
+    assert_false(vowi_wait_counted(&refused, true));
+    assert_int_equal(vowi_wait_begin(&w), 0);
+    vowi_wait_end(&refused);
+    vowi_wait_end(&w);
+    scene_free(&s);
+}
+
+/*
+ * Pool q has two threads. A waits on one, B on the other for K, which runs on pool p and
+ * waits for a job that is queued on q: it runs when A goes on, and nobody is to be told of a
+ * deadlock. How A waits and when it goes on differs.
+ */
+struct two_pools {
+    vow_executor *p, *q;
+    vow_promise *answer;
+    vow_future *answered, *k, *a, *b;
+    vow_source *source;
+    vow_registration *callback;
+    atomic_int k_may_go, a_goes_on, a_may_end, callback_runs, callback_may_end, warned;
+};
+
+static vow_executor *
+small_pool(const char *name)
+{
+    return vow_pool_new(&VOW_POOL_OPTIONS(.threads = 1, .spares = 1, .name = name));
+}
+
+static vow_result
+get_what_is_queued_there(void *ctx)
+{
+    struct two_pools *t = ctx;
+    vow_future *job;
+    vow_view v;
+    vow_result r;
+
+    await_flag(&t->k_may_go, 1);
+    job = vow_submit(t->q, seven, VOW_NIL);
+    v = vow_get(job);
+    r = v.error != NULL ? vow_err(vow_error_ref(v.error)) : vow_ok(v.value);
+    vow_unref(job);
+    return r;
+}
+
+static vow_result
+get_k(void *ctx)
+{
+    struct two_pools *t = ctx;
+    vow_view v = vow_get(t->k);
+
+    return v.error != NULL ? vow_err(vow_error_ref(v.error)) : vow_ok(v.value);
+}
+
+static vow_result
+go_on(struct two_pools *t)
+{
+    atomic_store(&t->a_goes_on, 1);
+    await_flag(&t->a_may_end, 1);
+    return vow_ok(VOW_NIL);
+}
+
+static vow_result
+wait_with_a_deadline(void *ctx)
+{
+    struct two_pools *t = ctx;
+
+    assert_true(vow_wait(t->answered, vow_seconds(3600)));
+    return go_on(t);
+}
+
+static vow_result
+wait_without_a_deadline(void *ctx)
+{
+    struct two_pools *t = ctx;
+
+    assert_null(vow_get(t->answered).error);
+    return go_on(t);
+}
+
+static vow_result
+wait_for_a_callback(void *ctx)
+{
+    struct two_pools *t = ctx;
+
+    assert_int_equal(vow_registration_remove_wait(t->callback), VOW_RAN);
+    return go_on(t);
+}
+
+static void
+linger(void *ctx)
+{
+    struct two_pools *t = ctx;
+
+    atomic_store(&t->callback_runs, 1);
+    await_flag(&t->callback_may_end, 1);
+}
+
+static void *
+fire(void *ctx)
+{
+    struct two_pools *t = ctx;
+
+    vow_source_cancel(t->source, NULL);
+    return NULL;
+}
+
+static void
+count_exhausted(const struct vowi_wait *w, void *n)
+{
+    *(int *)n += w->exhausted;
+}
+
+static void
+count_waits(const struct vowi_wait *w, void *n)
+{
+    (void)w;
+    ++*(int *)n;
+}
+
+static void
+await_waits(vow_executor *on, void (*count)(const struct vowi_wait *, void *), int least)
+{
+    int n;
+
+    do {
+        sched_yield();
+        n = 0;
+        vowi_waits_each(on, count, &n);
+    } while (n < least);
+}
+
+/* Until so many threads of a pool wait. */
+static void
+await_blocked(vow_executor *q, unsigned n)
+{
+    struct vowi_pool *p = vowi_container_of(q, struct vowi_pool, executor);
+    unsigned blocked;
+
+    do {
+        sched_yield();
+        vowi_lock_acquire(&p->lock);
+        blocked = p->blocked;
+        vowi_lock_release(&p->lock);
+    } while (blocked < n);
+}
+
+static void
+say_nothing(int code, const char *message, void *ctx)
+{
+    (void)code;
+    (void)message;
+    (void)ctx;
+}
+
+static void
+two_pools_begin(struct two_pools *t, vow_task_fn *a)
+{
+    t->p = small_pool("p");
+    t->q = small_pool("q");
+    t->answer = vow_promise_new();
+    t->answered = vow_promise_future(t->answer);
+    t->k = vow_submit(t->p, get_what_is_queued_there, vow_ptr(t));
+    t->a = vow_submit(t->q, a, vow_ptr(t));
+    await_blocked(t->q, 1);
+    t->b = vow_submit(t->q, get_k, vow_ptr(t));
+}
+
+/* K begins to wait, and is told at once if ever. */
+static void
+let_k_go(struct two_pools *t)
+{
+    int waits = 0;
+
+    atomic_store(&t->k_may_go, 1);
+    while (waits == 0 && !vowi_settled(vowi_state(t->k))) {
+        sched_yield();
+        vowi_waits_each(t->p, count_waits, &waits);
+    }
+}
+
+static void
+two_pools_end(struct two_pools *t)
+{
+    atomic_store(&t->a_may_end, 1);
+    assert_int_equal(vow_get(t->b).value.as.i64, 7);
+    assert_int_equal(vow_get(t->k).value.as.i64, 7);
+    assert_null(vow_get(t->a).error);
+    vow_unref(t->a);
+    vow_unref(t->b);
+    vow_unref(t->k);
+    (void)vow_promise_fulfill(t->answer, VOW_NIL); /* if it has not been */
+    vow_unref(t->answered);
+    vow_promise_unref(t->answer);
+    for (int i = 0; i < 2; i++) {
+        vow_executor *pool = i == 0 ? t->p : t->q;
+
+        vow_unref(vow_executor_close(pool, VOW_DRAIN));
+        assert_int_equal(vow_executor_join(pool), 0);
+        vow_executor_unref(pool);
+    }
+    vow_on_warning(NULL, NULL);
+}
+
+VOW_CASE(thread_with_a_deadline_is_not_lost)
+{
+    struct two_pools t = {.p = NULL};
+
+    vow_on_warning(say_nothing, NULL);
+    two_pools_begin(&t, wait_with_a_deadline);
+    await_waits(t.q, count_exhausted, 1);
+    let_k_go(&t);
+    vow_promise_fulfill(t.answer, VOW_NIL);
+    two_pools_end(&t);
+}
+
+VOW_CASE(thread_whose_deadline_was_kept_is_back)
+{
+    struct two_pools t = {.p = NULL};
+
+    vow_on_warning(say_nothing, NULL);
+    two_pools_begin(&t, wait_with_a_deadline);
+    await_waits(t.q, count_exhausted, 1);
+    vow_promise_fulfill(t.answer, VOW_NIL);
+    await_flag(&t.a_goes_on, 1);
+    let_k_go(&t);
+    two_pools_end(&t);
+}
+
+VOW_CASE(thread_that_waits_for_a_callback_is_not_lost)
+{
+    struct two_pools t = {.source = vow_source_new()};
+    vow_token *token = vow_source_token(t.source);
+    pthread_t thread;
+
+    vow_on_warning(say_nothing, NULL);
+    t.callback = vow_token_on_cancel(token, NULL, linger, vow_ptr(&t));
+    assert_int_equal(pthread_create(&thread, NULL, fire, &t), 0);
+    await_flag(&t.callback_runs, 1);
+    two_pools_begin(&t, wait_for_a_callback);
+    await_waits(t.q, count_exhausted, 1);
+    let_k_go(&t);
+    atomic_store(&t.callback_may_end, 1);
+    two_pools_end(&t);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    vow_token_unref(token);
+    vow_source_unref(t.source);
+}
+
+/* B has been counted, and is about to say that no thread is left, when A wakes. It asks
+ * twice, the second time for good. */
+static void
+wake_a_meanwhile(int code, const char *message, void *ctx)
+{
+    struct two_pools *t = ctx;
+
+    (void)code;
+    (void)message;
+    if (atomic_fetch_add(&t->warned, 1) == 1) {
+        vow_promise_fulfill(t->answer, VOW_NIL);
+        await_flag(&t->a_goes_on, 1);
+    }
+}
+
+VOW_CASE(thread_that_wakes_while_the_last_one_is_counted_is_not_lost)
+{
+    struct two_pools t = {.p = NULL};
+
+    vow_on_warning(wake_a_meanwhile, &t);
+    two_pools_begin(&t, wait_without_a_deadline);
+    await_flag(&t.warned, 2);
+    await_flag(&t.a_goes_on, 1);
+    await_blocked(t.q, 1);
+    await_waits(t.q, count_waits, 1);
+    let_k_go(&t);
+    two_pools_end(&t);
 }
 
 /* Chains longer than it walks are given the benefit of the doubt. */
@@ -384,6 +722,14 @@ main(void)
         vow_test(task_queued_where_no_thread_is_left_or_wakes_never_runs),
         vow_test(wait_that_ends_leaves_its_executor_a_thread),
         vow_test(what_a_token_may_stop_may_end),
+        vow_test(wait_with_an_end_leaves_its_executor_a_thread_in_time),
+        vow_test(word_that_no_thread_is_left_is_overtaken_by_one_that_goes_on),
+        vow_test(thread_that_is_not_counted_yet_is_one_that_goes_on),
+        vow_test(refused_wait_leaves_its_executor_a_thread),
+        vow_test(thread_with_a_deadline_is_not_lost),
+        vow_test(thread_whose_deadline_was_kept_is_back),
+        vow_test(thread_that_waits_for_a_callback_is_not_lost),
+        vow_test(thread_that_wakes_while_the_last_one_is_counted_is_not_lost),
         vow_test(chain_of_more_than_a_million_steps_is_not_walked_to_its_end),
         vow_test(join_of_what_never_runs_never_settles),
         vow_test(join_whose_other_inputs_have_settled_waits_for_those_that_have_not),

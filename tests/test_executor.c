@@ -22,7 +22,8 @@ struct lane {
     int running;   /* tasks that run now, one inside the other's wait */
     bool finishes; /* says that it is finished as soon as it is */
     vow_clock *clock;
-    int block_answer; /* what block_begin says */
+    int block_answer;     /* what block_begin says */
+    vow_promise *answers; /* what it settles, once */
     vow_task *asked_to_help;
     /* How often each operation was called. */
     int posts, closes, joins, destroys, block_begins, block_ends, helps;
@@ -125,8 +126,13 @@ lane_help(vow_executor *self, vow_task *awaited)
 static int
 lane_block_begin(vow_executor *self)
 {
-    lane_of(self)->block_begins++;
-    return lane_of(self)->block_answer;
+    struct lane *l = lane_of(self);
+
+    l->block_begins++;
+    if (l->answers != NULL)
+        vow_promise_fulfill(l->answers, VOW_NIL);
+    l->answers = NULL;
+    return l->block_answer;
 }
 
 static void
@@ -1054,6 +1060,36 @@ VOW_CASE(wait_that_block_begin_refuses_is_a_deadlock_and_never_ends)
     lane_free(&l);
 }
 
+static vow_result
+pass_on(vow_value in, void *ctx)
+{
+    (void)in;
+    (void)ctx;
+    return vow_forward();
+}
+
+/* Inside the task the step only queues up on the trampoline. */
+VOW_CASE(step_on_what_block_begin_settles_runs_before_anybody_sleeps_for_it)
+{
+    struct lane l;
+    vow_promise *p = vow_promise_new();
+    vow_future *pending = vow_then(vow_promise_future(p), NULL, pass_on, VOW_NIL);
+    vow_future *f;
+
+    lane_init(&l, &full_ops);
+    l.answers = p;
+    f = vow_submit(&l.base, get_code, vow_ptr(pending));
+    lane_run(&l);
+
+    assert_int_equal(vow_get(f).value.as.i64, 0);
+    assert_int_equal(l.block_begins, 1);
+    assert_int_equal(l.block_ends, 1);
+    vow_unref(f);
+    vow_unref(pending);
+    vow_promise_unref(p);
+    lane_free(&l);
+}
+
 VOW_CASE(wait_for_a_task_of_its_own_asks_the_executor_to_help)
 {
     struct lane l;
@@ -1340,6 +1376,7 @@ main(void)
         vow_test(wait_on_a_thread_that_forbids_it_is_a_deadlock),
         vow_test(wait_on_a_thread_that_allows_it_begins_and_ends),
         vow_test(wait_that_block_begin_refuses_is_a_deadlock_and_never_ends),
+        vow_test(step_on_what_block_begin_settles_runs_before_anybody_sleeps_for_it),
         vow_test(wait_for_a_task_of_its_own_asks_the_executor_to_help),
         vow_test(clock_in_force_is_that_of_the_running_task),
         vow_test(clock_of_an_executor_without_one_is_the_process_clock),

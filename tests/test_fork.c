@@ -16,6 +16,7 @@
 #include "../executors/loop_internal.h"
 #include "base/mem.h"
 #include "combine/channel.h"
+#include "core/deadlock.h"
 #include "core/state.h"
 #include "core/word.h"
 #include "support/child.h"
@@ -1206,6 +1207,8 @@ struct lone {
     vow_task *queue[4];
     size_t queued;
     int begins, ends; /* of waits */
+    int answer;       /* to a wait in which it forks */
+    pid_t pid;
 };
 
 static struct lone *
@@ -1364,6 +1367,63 @@ VOW_CASE(waiter_whose_help_forks_further_in_asks_for_no_more_help)
 
     assert_waiter_survives_fork(&t, VOW_E_FORKED);
     vow_manual_unref(t.inside);
+}
+
+/* What it says to the wait in which it forks. */
+static int
+fork_at_begin(vow_executor *self)
+{
+    struct lone *l = lone_of(self);
+
+    (void)in_child(&l->pid);
+    return l->answer;
+}
+
+static const vow_executor_ops forking_ops = {.size = sizeof(vow_executor_ops),
+                                             .name = "lone",
+                                             .post = lone_post,
+                                             .block_begin = fork_at_begin};
+
+static void
+count_wait(const struct vowi_wait *w, void *n)
+{
+    (void)w;
+    ++*(int *)n;
+}
+
+/* Both are told, and each of what is so there. */
+VOW_CASE(waiter_whose_executor_forks_as_it_is_told_waits_for_nothing_in_the_child)
+{
+    struct vowi_wait other = {.thread = vowi_self()};
+    int waits = 0;
+
+    vowi_wait_list(&other);
+    for (int i = 0; i < 2; i++) {
+        struct lone l = {.answer = i == 0 ? VOW_E_LIMIT : VOW_E_DEADLOCK};
+        vow_executor *before;
+        vow_future *f;
+        int code;
+
+        assert_int_equal(vow_executor_init(&l.executor, &forking_ops), 0);
+        f = vow_submit(&l.executor, give_seven, VOW_NIL);
+        before = vow_executor_enter(&l.executor);
+        code = code_of(f);
+        if (l.pid == 0) {
+            require(code == VOW_E_FORKED);
+            vowi_waits_each(NULL, count_wait, &waits);
+            require(waits == 0);
+            leave(0);
+        }
+        assert_int_equal(code, VOW_E_DEADLOCK);
+        l.queue[0]->run(l.queue[0], 0);
+        vow_executor_enter(before);
+        vow_unref(f);
+        assert_child_was_fine(l.pid);
+        vow_executor_unref(&l.executor);
+    }
+    vowi_waits_each(NULL, count_wait, &waits);
+    assert_int_equal(waits, 1);
+    vowi_wait_end(&other);
 }
 
 static vow_result
@@ -1837,6 +1897,8 @@ main(void)
         vow_test(waiter_that_helps_alone_does_not_sleep_for_what_the_parent_has),
         vow_test(waiter_that_helps_alone_waits_on_no_executor_in_the_child),
         vow_test(waiter_whose_help_forks_further_in_asks_for_no_more_help),
+        vow_test(
+            waiter_whose_executor_forks_as_it_is_told_waits_for_nothing_in_the_child),
         vow_test(task_that_forks_may_end_its_thread_in_the_child),
         vow_test(callback_that_forks_wakes_nobody_in_the_child),
         vow_test(step_that_forks_settles_no_other_who_waits_for_the_signal_in_the_child),

@@ -2,10 +2,11 @@
 /*
  * core/deadlock.c - a wait that provably cannot end.
  *
- * Every thread of an executor that sleeps for an outcome is in one list. Before
- * another one joins it, this asks of each whether anything may yet end it:
+ * Every thread of an executor that sleeps is in one list. Before another one sleeps,
+ * this asks of each whether anything may yet end it:
  *
- *     what it waits for, upstream to where that ends, is
+ *     it has a deadline, is for the end of a callback, or has not begun: live.
+ *     What it waits for, upstream to where that ends, is
  *       settled, or a promise       live: somebody we do not know may settle it
  *       running                     live if on a thread that is not in the list, or
  *                                   that sleeps for something live
@@ -21,6 +22,14 @@
  * it ends in threads of the list that wait for one another: only it is told, and by
  * failing it frees the others. What is not proven is never failed: it may be an
  * answer from outside that is a millisecond away.
+ *
+ * That an executor has no thread left it says itself, by its own count, of which nothing
+ * is known here. So a thread is in the list before its executor counts it as one that
+ * waits, and until it counts it as one that runs: whoever it found waiting is listed. And
+ * its word holds until one of them leaves the list. A wait that leaves between the count
+ * and the look at the list takes the word of all who are in it; the last of them that waits
+ * again has a word of its own. Who has not been counted yet, or is told of a deadlock,
+ * stands in the list as one who goes on.
  *
  * This is the slow path of a wait that will cost a sleep and a wake anyhow.
  */
@@ -44,9 +53,9 @@ static struct {
 } waits;
 
 static bool
-runs_on(const struct vowi_thread *t, const struct vow_state *s)
+runs_below(const struct vowi_wait *w, const struct vow_state *s)
 {
-    for (const struct vowi_frame *f = t->frames; f != NULL; f = f->outer)
+    for (const struct vowi_frame *f = w->frames; f != NULL; f = f->outer)
         if (f->state == s)
             return true;
     return false;
@@ -57,7 +66,7 @@ static bool
 is_running_live(const struct vow_state *s)
 {
     for (const struct vowi_wait *w = waits.first; w != NULL; w = w->next)
-        if (runs_on(w->thread, s))
+        if (runs_below(w, s))
             return w->live;
     return true;
 }
@@ -152,12 +161,11 @@ may_end(struct vow_state *s)
 /* Marks what has become live, as long as the newcomer has not; returns whether anything
  * has. */
 static bool
-spread(void)
+spread(const struct vowi_wait *newcomer)
 {
     bool changed = false;
 
-    for (struct vowi_wait *w = waits.first; w != NULL && !waits.first->live;
-         w = w->next) {
+    for (struct vowi_wait *w = waits.first; w != NULL && !newcomer->live; w = w->next) {
         if (w->live)
             continue;
         w->live = may_end(w->awaited);
@@ -169,6 +177,9 @@ spread(void)
 static void
 link_wait(struct vowi_wait *w)
 {
+    w->frames = w->thread->frames;
+    w->forks = vowi_globals.forks;
+    w->overtaken = false;
     w->prev = NULL;
     w->next = waits.first;
     if (w->next != NULL)
@@ -187,24 +198,31 @@ unlink_wait(struct vowi_wait *w)
         waits.first = w->next;
 }
 
+/* Whether w, which is in the list, may sleep: something may yet end it. */
+static bool
+may_sleep_locked(struct vowi_wait *w)
+{
+    waits.joins = 0;
+    for (struct vowi_wait *each = waits.first; each != NULL; each = each->next)
+        each->live = each->ends;
+    while (!w->live && spread(w))
+        ;
+    return w->live && vowi_self()->fifo_head == NULL;
+}
+
 /* Whether it may end; if so it is noted. */
 static bool
 note(struct vowi_wait *w)
 {
-    bool live;
+    bool sleeps;
 
     vowi_global_lock(VOWI_GLOBAL_WAITS);
     link_wait(w);
-    waits.joins = 0;
-    for (struct vowi_wait *each = waits.first; each != NULL; each = each->next)
-        each->live = false;
-    while (!w->live && spread())
-        ;
-    live = w->live && vowi_self()->fifo_head == NULL;
-    if (!live)
+    sleeps = may_sleep_locked(w);
+    if (!sleeps)
         unlink_wait(w);
     vowi_global_unlock(VOWI_GLOBAL_WAITS);
-    return live;
+    return sleeps;
 }
 
 /* Joins that were asked while their last inputs settled are this thread's to settle: that
@@ -223,14 +241,49 @@ vowi_wait_begin(struct vowi_wait *w)
 }
 
 void
+vowi_wait_list(struct vowi_wait *w)
+{
+    w->ends = true;
+    vowi_global_lock(VOWI_GLOBAL_WAITS);
+    link_wait(w);
+    vowi_global_unlock(VOWI_GLOBAL_WAITS);
+}
+
+/* That no thread was left is not so any more if one has gone on since. */
+bool
+vowi_wait_counted(struct vowi_wait *w, bool exhausted)
+{
+    bool sleeps;
+
+    vowi_global_lock(VOWI_GLOBAL_WAITS);
+    w->exhausted = exhausted && !w->overtaken;
+    w->ends = false;
+    sleeps = may_sleep_locked(w);
+    if (!sleeps) {
+        w->exhausted = false;
+        w->ends = true;
+    }
+    vowi_global_unlock(VOWI_GLOBAL_WAITS);
+    return sleeps;
+}
+
+static void
+leave_a_thread_locked(const vow_executor *on)
+{
+    for (struct vowi_wait *w = waits.first; w != NULL; w = w->next)
+        if (w->on == on) {
+            w->exhausted = false;
+            w->overtaken = true;
+        }
+}
+
+void
 vowi_wait_end(struct vowi_wait *w)
 {
     vowi_global_lock(VOWI_GLOBAL_WAITS);
-    unlink_wait(w);
-    /* This thread runs again, so its executor is no longer without one. */
-    for (struct vowi_wait *each = waits.first; each != NULL; each = each->next)
-        if (each->on == w->on)
-            each->exhausted = false;
+    if (w->forks == vowi_globals.forks) /* else the list of this process never had it */
+        unlink_wait(w);
+    leave_a_thread_locked(w->on);
     vowi_global_unlock(VOWI_GLOBAL_WAITS);
 }
 

@@ -11,15 +11,34 @@
 /* A thread that is about to sleep and that others may wait for. */
 struct vowi_wait {
     struct vowi_wait *next, *prev;
-    struct vow_state *awaited;
+    struct vow_state *awaited; /* NULL: the end of a callback */
     const struct vowi_thread *thread;
+    const struct vowi_frame *frames; /* of the thread as it begins to wait */
     vow_executor *on;
+    unsigned forks; /* how often had been forked when it was listed */
+    bool ends;      /* by a deadline, or by what is not looked at here; or it goes on */
     bool exhausted; /* its executor has no thread left that could run something */
+    bool overtaken; /* a wait on its executor has ended since it was listed */
     bool live;      /* something may yet end it */
 };
 
-/* Notes a wait; VOW_E_DEADLOCK, and it is not noted, if it provably cannot end. */
+/* On a thread of no executor. VOW_E_DEADLOCK, and it is not noted, if it provably cannot
+ * end. */
 int vowi_wait_begin(struct vowi_wait *w);
+
+/* On a thread of an executor, before that counts the thread as one that waits. It is listed
+ * as one that ends. */
+void vowi_wait_list(struct vowi_wait *w);
+
+/*
+ * Then, unless it has a deadline or ends for sure: the executor has counted, and says
+ * whether a thread is left. False, and it still is one that ends: it must not sleep, since
+ * it provably cannot end, or since there is something on the trampoline now that is to run
+ * first.
+ */
+bool vowi_wait_counted(struct vowi_wait *w, bool exhausted);
+
+/* After its executor counts the thread as one that runs. */
 void vowi_wait_end(struct vowi_wait *w);
 
 /* Calls fn for each wait on a thread of an executor, under the lock. */

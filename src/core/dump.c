@@ -2,8 +2,8 @@
 /*
  * core/dump.c - what an executor is doing, as far as can be said without asking its threads.
  *
- * A thread that sleeps for a future stands in the list of waits, and what it runs is on its
- * stack: that can be read as long as it sleeps, which the lock of the list sees to. What
+ * A thread that sleeps stands in the list of waits, and what it runs is on its stack: that
+ * can be read as long as it stands there, which the lock of the list sees to. What
  * runs without sleeping leaves no trace that others may read, so that running costs nothing.
  * What is queued can be read where an executor takes it out under a lock alone: it says
  * that itself.
@@ -62,15 +62,18 @@ add_wait(const struct vowi_wait *w, void *text)
 {
     struct text *t = text;
 
-    for (const struct vowi_frame *f = w->thread->frames; f != NULL; f = f->outer) {
-        add(t, f == w->thread->frames ? "  running: " : ", inside: ");
+    for (const struct vowi_frame *f = w->frames; f != NULL; f = f->outer) {
+        add(t, f == w->frames ? "  running: " : ", inside: ");
         if (f->state != NULL)
             add_future(t, f->state);
         else
             add(t, "work without a future");
     }
     add(t, "; it waits for: ");
-    add_future(t, w->awaited);
+    if (w->awaited != NULL)
+        add_future(t, w->awaited);
+    else
+        add(t, "a callback to return");
     add(t, "\n");
 }
 

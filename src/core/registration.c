@@ -26,6 +26,7 @@
 
 #include "base/mem.h"
 #include "core/cancel.h"
+#include "core/deadlock.h"
 #include "core/executor.h"
 #include "core/frame.h"
 #include "core/node.h"
@@ -453,7 +454,23 @@ sleep_until_ended(struct vowi_thread *t, struct callback *cb)
         vowi_park(w.parker, &w.woken, VOW_FOREVER);
 }
 
-/* The same where an executor may have a say: told, and perhaps refused. */
+/* The same on a thread of an executor, which is told, and may refuse. */
+static void
+sleep_on_executor(struct vowi_thread *t, struct callback *cb)
+{
+    vow_executor *on = t->executor;
+    struct vowi_wait w = {.thread = t, .on = on};
+
+    vowi_wait_list(&w); /* it ends */
+    if (on->ops->block_begin(on) != VOW_E_DEADLOCK) {
+        sleep_until_ended(t, cb);
+        if (on->ops->block_end != NULL)
+            on->ops->block_end(on);
+    }
+    vowi_wait_end(&w);
+}
+
+/* The same where an executor may have a say. */
 static void
 wait_for_end(struct vowi_thread *t, struct callback *cb)
 {
@@ -463,15 +480,10 @@ wait_for_end(struct vowi_thread *t, struct callback *cb)
         return;
     vowi_drain_all(t);
     vowi_thread_unload(t);
-    if (on == NULL || (on->ops->is_current == NULL && on->ops->block_begin == NULL)) {
+    if (on == NULL || (on->ops->is_current == NULL && on->ops->block_begin == NULL))
         sleep_until_ended(t, cb);
-        return;
-    }
-    if (on->ops->block_begin == NULL || on->ops->block_begin(on) == VOW_E_DEADLOCK)
-        return;
-    sleep_until_ended(t, cb);
-    if (on->ops->block_end != NULL)
-        on->ops->block_end(on);
+    else if (on->ops->block_begin != NULL)
+        sleep_on_executor(t, cb);
 }
 
 vow_removal

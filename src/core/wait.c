@@ -236,12 +236,12 @@ help_until_settled(struct vowi_thread *t, struct vow_state *s, bool alone)
 
 /* ---- waiting ------------------------------------------------------------------------------ */
 
-/* Sleeps, unless that provably never ended: others may wait for this thread. */
+/* Sleeps inside user code on a thread of no executor, unless that provably never ended:
+ * others may wait for this thread. */
 static int
-sleep_noted(struct vowi_thread *t, struct vow_state *s, vow_ns deadline, bool exhausted)
+sleep_noted(struct vowi_thread *t, struct vow_state *s, vow_ns deadline)
 {
-    struct vowi_wait w = {
-        .awaited = s, .thread = t, .on = t->executor, .exhausted = exhausted};
+    struct vowi_wait w = {.awaited = s, .thread = t};
     int rc;
 
     if (deadline != VOW_FOREVER)
@@ -254,44 +254,68 @@ sleep_noted(struct vowi_thread *t, struct vow_state *s, vow_ns deadline, bool ex
     return rc;
 }
 
+/* Lists a wait and tells the executor, which may refuse it: then it is not listed. */
 static int
-begin_block(vow_executor *on)
+begin_listed(struct vowi_wait *w)
 {
-    return on->ops->block_begin != NULL ? on->ops->block_begin(on) : 0;
+    int rc = 0;
+
+    vowi_wait_list(w);
+    if (w->on->ops->block_begin != NULL)
+        rc = w->on->ops->block_begin(w->on);
+    if (rc == VOW_E_DEADLOCK)
+        vowi_wait_end(w);
+    return rc;
 }
 
 static void
-end_block(vow_executor *on)
+end_listed(struct vowi_wait *w)
 {
-    if (on->ops->block_end != NULL)
-        on->ops->block_end(on);
+    if (w->on->ops->block_end != NULL)
+        w->on->ops->block_end(w->on);
+    vowi_wait_end(w);
 }
 
 static int sleep_somehow(struct vowi_thread *t, struct vow_state *s, vow_ns deadline);
+
+/* The executor has been told. What there is on the trampoline runs while this thread does
+ * not count as one that waits. */
+static int
+sleep_listed(struct vowi_thread *t, struct vowi_wait *w, vow_ns deadline, bool exhausted)
+{
+    bool sleeps = deadline != VOW_FOREVER || vowi_wait_counted(w, exhausted);
+    int rc = sleeps ? sleep_until_settled(t, w->awaited, deadline) : VOW_E_DEADLOCK;
+
+    end_listed(w);
+    if (sleeps || t->fifo_head == NULL)
+        return rc;
+    vowi_drain_all(t);
+    return sleep_somehow(t, w->awaited, deadline);
+}
 
 /* Sleeps on a thread of an executor, which is told, and which may refuse. */
 static int
 sleep_on_executor(struct vowi_thread *t, struct vow_state *s, vow_ns deadline)
 {
     unsigned forks = vowi_globals.forks;
-    vow_executor *on = t->executor;
-    int rc = begin_block(on);
+    struct vowi_wait w = {.awaited = s, .thread = t, .on = t->executor};
+    int rc = begin_listed(&w);
 
-    if (rc == VOW_E_LIMIT && on->ops->help != NULL && deadline == VOW_FOREVER) {
-        end_block(on);
+    if (rc == VOW_E_LIMIT && w.on->ops->help != NULL && deadline == VOW_FOREVER) {
+        end_listed(&w);
         help_until_settled(t, s, true);
         vowi_thread_unload(t);
         if (vowi_settled(s))
             return 0;
         if (has_forked(forks))
             return sleep_somehow(t, s, deadline);
-        rc = begin_block(on);
+        rc = begin_listed(&w);
     }
+    if (has_forked(forks)) /* in its block_begin */
+        return sleep_somehow(t, s, deadline);
     if (rc == VOW_E_DEADLOCK)
         return rc;
-    rc = sleep_noted(t, s, deadline, rc == VOW_E_LIMIT);
-    end_block(on);
-    return rc;
+    return sleep_listed(t, &w, deadline, rc == VOW_E_LIMIT);
 }
 
 /* An executor that knows its threads but has no way to lose one forbids waiting. */
@@ -323,7 +347,7 @@ sleep_somehow(struct vowi_thread *t, struct vow_state *s, vow_ns deadline)
     if (t->executor != NULL)
         return sleep_on_executor(t, s, deadline);
     if (t->frames != NULL)
-        return sleep_noted(t, s, deadline, false);
+        return sleep_noted(t, s, deadline);
     return sleep_until_settled(t, s, deadline);
 }
 

@@ -9,6 +9,7 @@
 
 #include <vow/vow.h>
 
+#include "core/deadlock.h"
 #include "explore.h"
 
 static _Atomic(vow_task *) posted;
@@ -525,6 +526,129 @@ SCENARIO(deadlock_none, 0, "a job waits for another one that runs or is queued",
     run_threads(runs_task_0, runs_task_1);
     end_jobs();
     outcome("%d, ran %d", codes[0], ran);
+}
+
+/* An executor of two threads, which counts those that wait. */
+static atomic_int running = 2;
+
+static int
+counts_block_begin(vow_executor *self)
+{
+    (void)self;
+    return atomic_fetch_sub_explicit(&running, 1, memory_order_acq_rel) == 1 ? VOW_E_LIMIT
+                                                                             : 0;
+}
+
+static void
+counts_block_end(vow_executor *self)
+{
+    (void)self;
+    atomic_fetch_add_explicit(&running, 1, memory_order_acq_rel);
+}
+
+static const vow_executor_ops counting_ops = {
+    .size = sizeof counting_ops,
+    .name = "counting",
+    .post = mine_post,
+    .is_current = mine_is_current,
+    .block_begin = counts_block_begin,
+    .block_end = counts_block_end,
+    .destroy = mine_destroy,
+};
+
+static void
+is_not_exhausted(const struct vowi_wait *w, void *ctx)
+{
+    (void)ctx;
+    require(!w->exhausted);
+}
+
+/* While it runs nobody is to say that no thread is left. */
+static vow_result
+wakes_and_wakes_the_other(void *ctx)
+{
+    (void)ctx;
+    vow_get(h);
+    vowi_waits_each(&mine, is_not_exhausted, NULL);
+    vow_promise_fulfill(p, VOW_NIL);
+    return vow_ok(VOW_NIL);
+}
+
+static vow_result
+wakes_the_other_and_waits(void *ctx)
+{
+    (void)ctx;
+    vow_promise_fulfill(q, VOW_NIL);
+    vow_get(f);
+    ran++;
+    return vow_ok(VOW_NIL);
+}
+
+SCENARIO(exhausted_while_one_wakes, 0,
+         "of two threads the last begins to wait while the other wakes",
+         EXPECTED("ran 1", "as long as one runs a thread is left"))
+{
+    require(vow_executor_init(&mine, &counting_ops) == 0);
+    p = vow_promise_new();
+    f = vow_promise_future(p);
+    q = vow_promise_new();
+    h = vow_promise_future(q);
+    jobs[0] = vow_submit(&mine, wakes_and_wakes_the_other, VOW_NIL);
+    tasks[0] = atomic_exchange_explicit(&posted, NULL, memory_order_relaxed);
+    jobs[1] = vow_submit(&mine, wakes_the_other_and_waits, VOW_NIL);
+    tasks[1] = atomic_exchange_explicit(&posted, NULL, memory_order_relaxed);
+    run_threads(runs_task_0, runs_task_1);
+    vow_promise_unref(p);
+    vow_promise_unref(q);
+    vow_unref(f);
+    vow_unref(h);
+    end_jobs();
+    outcome("ran %d", ran);
+}
+
+static vow_future *queued[2];
+
+/* A job that no thread is left for, unless it is told so and goes on. */
+static vow_result
+gets_queued(void *ctx)
+{
+    int i = ctx == &codes[1];
+
+    codes[i] = vow_error_code(vow_get(queued[i]).error);
+    return vow_ok(VOW_NIL);
+}
+
+static void
+runs_task_0_and_posted(void)
+{
+    runs_task_0();
+    runs_posted();
+}
+
+static void
+runs_task_1_and_posted(void)
+{
+    runs_task_1();
+    runs_posted();
+}
+
+SCENARIO(deadlock_counted, 0, "both threads of an executor wait for what is queued there",
+         EXPECTED("4101 0, ran 2",
+                  "the first is told, and runs what the other waits for"),
+         EXPECTED("0 4101, ran 2", "the second is"))
+{
+    require(vow_executor_init(&mine, &counting_ops) == 0);
+    jobs[0] = vow_submit(&mine, gets_queued, vow_ptr(&codes[0]));
+    tasks[0] = atomic_exchange_explicit(&posted, NULL, memory_order_relaxed);
+    jobs[1] = vow_submit(&mine, gets_queued, vow_ptr(&codes[1]));
+    tasks[1] = atomic_exchange_explicit(&posted, NULL, memory_order_relaxed);
+    queued[0] = vow_submit(&mine, gives_nil, VOW_NIL);
+    queued[1] = vow_submit(&mine, gives_nil, VOW_NIL);
+    run_threads(runs_task_0_and_posted, runs_task_1_and_posted);
+    vow_unref(queued[0]);
+    vow_unref(queued[1]);
+    end_jobs();
+    outcome("%d %d, ran %d", codes[0], codes[1], ran);
 }
 
 static vow_result
