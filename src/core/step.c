@@ -127,13 +127,14 @@ release_source(struct vowi_thread *t, const struct turn *turn)
 /*
  * Settles the step's result, its context having been dropped. That is the last but to
  * let go of the source, where a value that somebody has to free may run user code: it
- * may wait for the step that is posted now, and then others must know of that.
+ * may wait for the step that is posted now, and then others must know of that. So must
+ * they if this thread ends.
  */
 static inline void
-conclude(struct vowi_thread *t, struct turn *turn, const vow_result *r)
+conclude(struct vowi_thread *t, struct turn *turn, const vow_result *r, bool exits)
 {
     if (turn->s != NULL) {
-        t->returning = turn->source->outcome.as.other.kind == NULL;
+        t->returning = !exits && turn->source->outcome.as.other.kind == NULL;
         vowi_finish(t, turn->s, turn->source, r);
     } else {
         vowi_free_on(t, turn->hook, sizeof(struct vowi_watch));
@@ -151,7 +152,7 @@ thread_exits_in_step(void *arg)
 
     drop_ctx(turn);
     r = vow_err(turn->s != NULL ? vowi_thread_exit_error() : NULL);
-    conclude(t, turn, &r);
+    conclude(t, turn, &r, true);
     vowi_leave_exiting(t);
 }
 
@@ -196,7 +197,7 @@ pass_turn(struct vowi_thread *t, struct turn *turn, int why)
         abandon(t, turn);
     } else {
         r = not_run(turn, why);
-        conclude(t, turn, &r);
+        conclude(t, turn, &r, false);
     }
 }
 
@@ -211,7 +212,7 @@ take_turn(struct vowi_thread *t, enum vowi_step_kind kind, struct turn *turn, in
     }
     call_guarded(t, kind, turn, &r);
     drop_ctx(turn);
-    conclude(t, turn, &r);
+    conclude(t, turn, &r, false);
 }
 
 VOWI_INLINE void
@@ -420,7 +421,7 @@ run_at_once(struct vowi_thread *t, struct vowi_step *step, vow_value ctx,
     if (r.follow == NULL && r.error == NULL && vowi_error_in(turn.source) == NULL)
         settle_unknown(t, &turn, &r);
     else
-        conclude(t, &turn, &r);
+        conclude(t, &turn, &r, false);
     vowi_leave(t, outermost);
 }
 

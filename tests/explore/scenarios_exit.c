@@ -162,6 +162,29 @@ gets(void)
     code = code_of(f);
 }
 
+static void
+runs_after(void *ctx)
+{
+    (void)ctx;
+    dropped++;
+}
+
+/* Nobody does next what the lost one would have done. */
+SCENARIO(exit_before_step, 0,
+         "a worker that is lost in a step has the next one to post, and the other sleeps",
+         EXPECTED("code 4098, ran 1", "the other runs it"))
+{
+    explore_calmly(make_2);
+    explore_no_more_threads();
+    f = vow_submit(pool, returns, VOW_NIL);
+    f = vow_then(f, pool, exits_in_step, VOW_NIL);
+    f = vow_finally(f, pool, runs_after, VOW_NIL);
+    gets();
+    vow_unref(f);
+    explore_calmly(ends);
+    outcome("code %d, ran %d", code, dropped);
+}
+
 SCENARIO(exit_in_step, 0,
          "a thread exits in an inline step while another one waits for it",
          EXPECTED("code 4098, dropped 1", "the step is broken"))
