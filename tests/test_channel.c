@@ -54,6 +54,28 @@ VOW_CASE(channel_keeps_as_many_as_it_has_room_for)
     vow_channel_unref(c);
 }
 
+/* Through three places, more often than once round. */
+VOW_CASE(channel_keeps_the_order_all_round_its_places)
+{
+    vow_channel *c = vow_channel_new(3);
+    int64_t in = 0, out = 0;
+    vow_value v;
+
+    for (int turn = 0; turn < 20; turn++) {
+        int64_t wanted = turn % 4; /* 0 to 3: from none to all of them */
+
+        for (int64_t i = 0; i < wanted; i++)
+            assert_int_equal(vow_channel_try_send(c, vow_i64(in++)), 0);
+        assert_int_equal(vow_channel_count(c), wanted);
+        if (wanted == 3)
+            assert_int_equal(vow_channel_try_send(c, vow_i64(-1)), VOW_E_LIMIT);
+        while (vow_channel_try_receive(c, &v) == 0)
+            assert_int_equal(v.as.i64, out++);
+        assert_int_equal(out, in);
+    }
+    vow_channel_unref(c);
+}
+
 VOW_CASE(channel_serves_receivers_in_order)
 {
     vow_channel *c = vow_channel_new(2);
@@ -594,6 +616,7 @@ main(void)
 {
     const struct CMUnitTest cases[] = {
         vow_test(channel_keeps_as_many_as_it_has_room_for),
+        vow_test(channel_keeps_the_order_all_round_its_places),
         vow_test(channel_serves_receivers_in_order),
         vow_test(channel_without_room_is_a_rendezvous),
         vow_test(channel_closed_still_gives_what_is_in_it),

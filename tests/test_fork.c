@@ -1747,26 +1747,34 @@ hold_lock(void *unused)
     return unused;
 }
 
-VOW_CASE(fork_waits_for_whoever_is_about_an_object)
+static void
+assert_fork_waits_for(struct vowi_lock *lock, struct kin *k)
 {
-    struct kin k = {.begun = 0};
     pthread_t thread;
     pid_t pid;
 
-    kin_begin(&k);
-    holder.lock = &k.channel->lock;
+    holder.lock = lock;
     atomic_store(&holder.held, 0);
-    assert_int_equal(pthread_atfork(fork_begins, NULL, NULL), 0);
     assert_int_equal(pthread_create(&thread, NULL, hold_lock, NULL), 0);
     await_flag(&holder.held, 1);
     atomic_store(&holder.forking, 0);
     if (in_child(&pid)) {
-        require(kin_use(&k));
-        kin_end(&k);
+        require(kin_use(k));
+        kin_end(k);
         leave(0);
     }
     pthread_join(thread, NULL);
     assert_child_was_fine(pid);
+}
+
+VOW_CASE(fork_waits_for_whoever_is_about_an_object)
+{
+    struct kin k = {.begun = 0};
+
+    kin_begin(&k);
+    assert_int_equal(pthread_atfork(fork_begins, NULL, NULL), 0);
+    assert_fork_waits_for(&k.channel->in.lock, &k);
+    assert_fork_waits_for(&k.channel->out.lock, &k);
     kin_end(&k);
 }
 

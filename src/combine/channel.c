@@ -11,8 +11,9 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/thread.h"
 
-/* ---- steps ---------------------------------------------------------------------------- */
+/* ---- who waits ------------------------------------------------------------------------ */
 
 static struct vowi_party *
 party_of(struct vowi_link *link)
@@ -57,20 +58,110 @@ enqueue_locked(struct vowi_list *queue, struct vowi_party *p)
     p->queued = true;
 }
 
-static void
-put_locked(vow_channel *c, vow_value v)
+/* ---- the places: each function with the lock of its end, or both --------------------- */
+
+static bool
+has_room(vow_channel *c)
 {
-    c->values[(c->first + c->count++) % c->capacity] = v;
+    struct vowi_channel_end *in = &c->in;
+    size_t passed = vowi_load_relaxed(&in->passed); /* relaxed: its own */
+
+    if (vowi_unlikely(passed - in->seen >= c->capacity))
+        in->seen = vowi_load_acquire(&c->out.passed); /* [emptied] */
+    return passed - in->seen < c->capacity;
+}
+
+static bool
+has_value(vow_channel *c)
+{
+    struct vowi_channel_end *out = &c->out;
+    size_t passed = vowi_load_relaxed(&out->passed); /* relaxed: its own */
+
+    if (vowi_unlikely(passed == out->seen))
+        out->seen = vowi_load_acquire(&c->in.passed); /* [filled] */
+    return passed != out->seen;
+}
+
+/* Returns the end's place, and goes on to the next. */
+static vow_value *
+next_place(vow_channel *c, struct vowi_channel_end *end)
+{
+    vow_value *place = &c->values[end->at];
+
+    end->at = end->at + 1 != c->capacity ? end->at + 1 : 0;
+    return place;
+}
+
+/* The end has done with its place. relaxed: only an end itself counts. */
+static void
+pass(struct vowi_channel_end *end)
+{
+    size_t passed = vowi_load_relaxed(&end->passed) + 1;
+
+    vowi_store_release(&end->passed, passed); /* [filled], [emptied] */
+}
+
+static void
+put(vow_channel *c, vow_value v)
+{
+    *next_place(c, &c->in) = v;
+    pass(&c->in);
 }
 
 static vow_value
-get_locked(vow_channel *c)
+get(vow_channel *c)
 {
-    vow_value v = c->values[c->first];
+    vow_value v = *next_place(c, &c->out);
 
-    c->first = (c->first + 1) % c->capacity;
-    c->count--;
+    pass(&c->out);
     return v;
+}
+
+/* Puts a value where there is room for it, and nobody waits for one. */
+static bool
+try_put(vow_channel *c, vow_value v)
+{
+    bool can;
+
+    vowi_lock_acquire(&c->in.lock);
+    can = !c->closed && vowi_list_is_empty(&c->receivers) && has_room(c);
+    if (can)
+        put(c, v);
+    vowi_lock_release(&c->in.lock);
+    return can;
+}
+
+/* Gets a value, if nobody waits for the room, and none has come back. */
+static bool
+try_get(vow_channel *c, vow_value *out)
+{
+    bool can;
+
+    vowi_lock_acquire(&c->out.lock);
+    can = vowi_list_is_empty(&c->senders) && vowi_list_is_empty(&c->returned) &&
+          has_value(c);
+    if (can)
+        *out = get(c);
+    vowi_lock_release(&c->out.lock);
+    return can;
+}
+
+/* ---- steps ---------------------------------------------------------------------------- */
+
+void
+vowi_channel_lock(vow_channel *c)
+{
+    struct vowi_lock *const both[] = {&c->in.lock, &c->out.lock};
+
+    vowi_locks_acquire(both, 2);
+}
+
+void
+vowi_channel_unlock(vow_channel *c)
+{
+    struct vowi_lock *const both[] = {&c->in.lock, &c->out.lock};
+
+    vowi_locks_release(both, 2);
 }
 
 enum vowi_channel_step
@@ -83,8 +174,8 @@ vowi_channel_send_locked(vow_channel *c, vow_value v, struct vowi_party *party,
     errand->value = v;
     if (errand->party != NULL)
         return VOWI_CHANNEL_DONE;
-    if (c->count < c->capacity) {
-        put_locked(c, v);
+    if (has_room(c)) {
+        put(c, v);
         return VOWI_CHANNEL_DONE;
     }
     enqueue_locked(&c->senders, party);
@@ -115,11 +206,11 @@ vowi_channel_receive_locked(vow_channel *c, vow_value *out, struct vowi_party *p
         *out = errand->returned->value;
         return VOWI_CHANNEL_DONE;
     }
-    if (c->count != 0) {
-        *out = get_locked(c);
+    if (has_value(c)) {
+        *out = get(c);
         take_from_sender_locked(c, &next, errand);
         if (errand->party != NULL)
-            put_locked(c, next);
+            put(c, next);
         return VOWI_CHANNEL_DONE;
     }
     take_from_sender_locked(c, out, errand);
@@ -147,12 +238,12 @@ vowi_channel_give_back(vow_channel *c, struct vowi_returned *r)
 
     bool dead;
 
-    vowi_lock_acquire(&c->lock);
+    vowi_channel_lock(c);
     dead = c->dead;
     e.party = claim_first_locked(&c->receivers);
     if (e.party == NULL && !dead)
         vowi_list_push(&c->returned, &r->link);
-    vowi_lock_release(&c->lock);
+    vowi_channel_unlock(c);
     if (e.party == NULL && !dead)
         return;
     if (dead)
@@ -221,9 +312,9 @@ stop(vow_promise *p, const vow_error *reason, void *waiter)
     bool was_queued;
 
     (void)p;
-    vowi_lock_acquire(&w->c->lock);
+    vowi_channel_lock(w->c);
     was_queued = vowi_channel_unqueue_locked(&w->party);
-    vowi_lock_release(&w->c->lock);
+    vowi_channel_unlock(w->c);
     if (was_queued)
         finish(w, vow_err(vow_error_ref(reason)));
 }
@@ -236,6 +327,7 @@ waiter_new(vow_channel *c)
 
     if (w == NULL)
         return NULL;
+    vowi_self()->reads = 0; /* who takes part here does more than read */
     memset(w, 0, sizeof *w);
     vowi_refs_init(&w->refs);
     vowi_refs_take(&c->memory);
@@ -257,9 +349,11 @@ step_send(vow_channel *c, vow_value v, struct vowi_party *party)
     struct vowi_errand errand = {NULL, VOW_NIL, NULL};
     enum vowi_channel_step step;
 
-    vowi_lock_acquire(&c->lock);
+    if (try_put(c, v))
+        return VOWI_CHANNEL_DONE;
+    vowi_channel_lock(c);
     step = vowi_channel_send_locked(c, v, party, &errand);
-    vowi_lock_release(&c->lock);
+    vowi_channel_unlock(c);
     vowi_errand_run(&errand);
     return step;
 }
@@ -345,9 +439,11 @@ step_receive(vow_channel *c, vow_value *out, struct vowi_party *party)
     struct vowi_errand errand = {NULL, VOW_NIL, NULL};
     enum vowi_channel_step step;
 
-    vowi_lock_acquire(&c->lock);
+    if (try_get(c, out))
+        return VOWI_CHANNEL_DONE;
+    vowi_channel_lock(c);
     step = vowi_channel_receive_locked(c, out, party, &errand);
-    vowi_lock_release(&c->lock);
+    vowi_channel_unlock(c);
     vowi_errand_run(&errand);
     return step;
 }
@@ -420,6 +516,35 @@ vow_channel_receive(vow_channel *c)
 
 /* ---- its life ------------------------------------------------------------------------------- */
 
+static void
+end_fini(struct vowi_channel_end *end)
+{
+    vowi_kept_fini(&end->at_fork);
+}
+
+static bool
+end_init(struct vowi_channel_end *end)
+{
+    return vowi_kept_init(&end->at_fork, &end->lock, VOWI_RANK_CHANNEL) == 0;
+}
+
+static bool
+ends_init(vow_channel *c)
+{
+    if (!end_init(&c->in))
+        return false;
+    if (end_init(&c->out))
+        return true;
+    end_fini(&c->in);
+    return false;
+}
+
+static size_t
+size_of(size_t capacity)
+{
+    return sizeof(vow_channel) + capacity * sizeof(vow_value);
+}
+
 vow_channel *
 vow_channel_new(size_t capacity)
 {
@@ -427,12 +552,12 @@ vow_channel_new(size_t capacity)
 
     if (capacity > (SIZE_MAX / 2) / sizeof(vow_value))
         return NULL;
-    c = vowi_alloc(sizeof *c + capacity * sizeof(vow_value));
+    c = vowi_alloc_aligned(size_of(capacity), VOWI_CHANNEL_LINE);
     if (c == NULL)
         return NULL;
     memset(c, 0, sizeof *c);
-    if (vowi_kept_init(&c->at_fork, &c->lock, VOWI_RANK_CHANNEL) != 0) {
-        vowi_free(c, sizeof *c + capacity * sizeof(vow_value));
+    if (!ends_init(c)) {
+        vowi_free_aligned(c, size_of(capacity));
         return NULL;
     }
     vowi_refs_init(&c->handles);
@@ -456,12 +581,11 @@ vow_channel_ref(vow_channel *c)
 void
 vowi_channel_memory_unref(vow_channel *c)
 {
-    size_t size = sizeof *c + c->capacity * sizeof(vow_value);
-
     if (!vowi_refs_drop(&c->memory))
         return;
-    vowi_kept_fini(&c->at_fork);
-    vowi_free(c, size);
+    end_fini(&c->in);
+    end_fini(&c->out);
+    vowi_free_aligned(c, size_of(c->capacity));
 }
 
 static void
@@ -479,9 +603,9 @@ vow_channel_unref(vow_channel *c)
     if (c == NULL || !vowi_refs_drop(&c->handles))
         return;
     vow_channel_close(c);
-    vowi_lock_acquire(&c->lock);
+    vowi_channel_lock(c);
     c->dead = true;
-    vowi_lock_release(&c->lock);
+    vowi_channel_unlock(c);
     drop_all(c);
     vowi_channel_memory_unref(c);
 }
@@ -491,11 +615,11 @@ claim_any(vow_channel *c)
 {
     struct vowi_party *p;
 
-    vowi_lock_acquire(&c->lock);
+    vowi_channel_lock(c);
     p = claim_first_locked(&c->senders);
     if (p == NULL)
         p = claim_first_locked(&c->receivers);
-    vowi_lock_release(&c->lock);
+    vowi_channel_unlock(c);
     return p;
 }
 
@@ -508,10 +632,10 @@ vow_channel_close(vow_channel *c)
     if (c == NULL)
         return false;
     vowi_refs_take(&c->memory); /* whom it serves may give up the last handle */
-    vowi_lock_acquire(&c->lock);
+    vowi_channel_lock(c);
     first = !c->closed;
     c->closed = true;
-    vowi_lock_release(&c->lock);
+    vowi_channel_unlock(c);
     while (first && (p = claim_any(c)) != NULL)
         p->serve(p, VOW_NIL, vow_error_of(VOW_E_CLOSED));
     vowi_channel_memory_unref(c);
@@ -526,9 +650,10 @@ vow_channel_count(const vow_channel *c)
 
     if (c == NULL)
         return 0;
-    lock = &((vow_channel *)vow_ptr(c).as.ptr)->lock;
+    lock = &((vow_channel *)vow_ptr(c).as.ptr)->out.lock;
     vowi_lock_acquire(lock);
-    count = c->count;
+    /* relaxed: a number; what comes out stands still meanwhile, so that it is one */
+    count = vowi_load_relaxed(&c->in.passed) - vowi_load_relaxed(&c->out.passed);
     vowi_lock_release(lock);
     return count;
 }

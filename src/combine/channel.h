@@ -2,12 +2,30 @@
 /*
  * combine/channel.h - what channel.c and select.c share: a channel, and who waits at it.
  *
- * Everything about a channel is decided under its lock and done after it. Who waits is a
- * struct vowi_party in one of two queues. A send or a receive alone has a party of its
- * own; a select has one in each of its channels, and all of them share a claim: who takes
- * a party out of a queue to serve it claims it, and a party that is claimed already is
- * passed over. The claim needs no order of its own: it is read and written under the lock
- * of one of the select's channels, by an atomic exchange.
+ * A channel has two ends, where values go in and where they come out, each with a lock of
+ * its own, and the places between them are a ring (Michael and Scott, "Simple, Fast, and
+ * Practical Non-Blocking and Blocking Concurrent Queue Algorithms", PODC 1996, have such
+ * a queue with two locks). To put a value into a free place takes the lock of the one end,
+ * to get one out of a full place that of the other: who sends and who receives do not meet
+ * as long as nobody waits. All else is decided with both locks held, which is what "_locked"
+ * means and what "the locks" are, and done after it. What is written with both may be read
+ * with either.
+ *
+ * How far an end has come is counted by it alone, and read by the other one, which keeps
+ * what it saw: it looks again when the places seem to be full, or empty (Lamport's queue,
+ * with the cached indices of Lee, Bu and Chandranmenon, "A Lock-Free, Cache-Efficient
+ * Multi-Core Synchronization Mechanism for Line-Rate Network Traffic Monitoring", IPDPS
+ * 2010).
+ *
+ * Who waits is a struct vowi_party in one of two queues. A send or a receive alone has a
+ * party of its own; a select has one in each of its channels, and all of them share a
+ * claim: who takes a party out of a queue to serve it claims it, and a party that is
+ * claimed already is passed over. The claim needs no order of its own: it is read and
+ * written under the locks of one of the select's channels, by an atomic exchange.
+ *
+ * Edges:
+ *     [filled]   a value in its place, to who gets it out
+ *     [emptied]  that it was got out, to who puts the next one there
  */
 #ifndef VOWI_COMBINE_CHANNEL_H
 #define VOWI_COMBINE_CHANNEL_H
@@ -28,8 +46,8 @@ struct vowi_party;
 typedef void vowi_serve_fn(struct vowi_party *p, vow_value v, vow_error *error);
 
 struct vowi_party {
-    struct vowi_link link; /* guarded by the channel's lock */
-    bool queued;           /* guarded by the channel's lock */
+    struct vowi_link link; /* guarded by the channel's locks */
+    bool queued;           /* guarded by the channel's locks */
     atomic_bool *claim;    /* of a select; NULL: being queued says it */
     vow_value value;       /* of a sender: what it sends */
     vowi_serve_fn *serve;
@@ -42,21 +60,32 @@ struct vowi_returned {
     void (*gone)(struct vowi_returned *r); /* it is in the channel no more */
 };
 
+#define VOWI_CHANNEL_LINE 64 /* of a cache: what one end writes is on lines of its own */
+
+struct vowi_channel_end {
+    _Alignas(VOWI_CHANNEL_LINE) struct vowi_lock lock;
+    size_t at;              /* guarded by lock; the place that is its next */
+    size_t seen;            /* guarded by lock; the other's count, when it last looked */
+    _Atomic(size_t) passed; /* values, ever; written under lock */
+    struct vowi_kept at_fork;
+};
+
 struct vow_channel {
-    struct vowi_refs handles; /* its users'; without any it is closed */
+    struct vowi_channel_end in, out;
+
+    _Alignas(VOWI_CHANNEL_LINE) struct vowi_refs handles; /* its users'; without any it is
+                                                             closed */
     struct vowi_refs
         memory; /* one for all handles, one for each party that may come back */
     size_t capacity;
-    struct vowi_lock lock;
-    struct vowi_kept at_fork;
 
-    /* guarded by lock */
+    /* guarded by both locks */
     bool closed;
     bool dead; /* it has no handle, so that nobody will receive what comes back */
-    size_t first, count; /* in values */
     struct vowi_list senders, receivers;
     struct vowi_list returned; /* to go first */
-    vow_value values[];
+
+    _Alignas(VOWI_CHANNEL_LINE) vow_value values[];
 };
 
 /* What a step at a channel came to. */
@@ -74,6 +103,10 @@ struct vowi_errand {
 };
 
 void vowi_errand_run(struct vowi_errand *e);
+
+/* Takes and lets go of both locks. */
+void vowi_channel_lock(vow_channel *c);
+void vowi_channel_unlock(vow_channel *c);
 
 /* Sends v; queues the party if it has to wait and is not NULL. */
 enum vowi_channel_step vowi_channel_send_locked(vow_channel *c, vow_value v,

@@ -281,8 +281,8 @@ is_exhausted(vow_pipeline *p)
 }
 
 /*
- * Whether there is anything to be received is asked under the channel's lock: who ends it
- * says so first, and then looks, under that lock, whether somebody waits there.
+ * Whether there is anything to be received is asked under the channel's locks: who ends it
+ * says so first, and then looks, under those, whether somebody waits there.
  */
 static enum drawn
 receive(vow_pipeline *p, struct vowi_place *place, vow_value *v)
@@ -292,10 +292,10 @@ receive(vow_pipeline *p, struct vowi_place *place, vow_value *v)
 
     p->reserved = place;
     p->receiver.serve = received;
-    vowi_lock_acquire(&p->feed.channel->lock);
+    vowi_channel_lock(p->feed.channel);
     if (!is_exhausted(p))
         step = vowi_channel_receive_locked(p->feed.channel, v, &p->receiver, &errand);
-    vowi_lock_release(&p->feed.channel->lock);
+    vowi_channel_unlock(p->feed.channel);
     if (step == VOWI_CHANNEL_WAITS)
         return LATER; /* and somebody else draws from here on */
     vowi_errand_run(&errand);
@@ -396,9 +396,9 @@ vowi_pipeline_leave_channel(vow_pipeline *p)
 
     if (p->feed.channel == NULL)
         return;
-    vowi_lock_acquire(&p->feed.channel->lock);
+    vowi_channel_lock(p->feed.channel);
     waited = vowi_channel_unqueue_locked(&p->receiver);
-    vowi_lock_release(&p->feed.channel->lock);
+    vowi_channel_unlock(p->feed.channel);
     if (waited)
         enter(p, p->reserved, EXHAUSTED, VOW_NIL, true);
 }

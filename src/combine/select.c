@@ -46,7 +46,8 @@ struct choice {
 static size_t
 size_of(size_t n)
 {
-    return sizeof(struct choice) + n * (sizeof(struct side) + sizeof(struct vowi_lock *));
+    return sizeof(struct choice) +
+           n * (sizeof(struct side) + 2 * sizeof(struct vowi_lock *));
 }
 
 static void
@@ -113,11 +114,11 @@ withdraw_side(struct side *s)
     vow_value unsent = s->party.value;
 
     if (s->c != NULL) {
-        vowi_lock_acquire(&s->c->lock);
+        vowi_channel_lock(s->c);
         vowi_channel_unqueue_locked(&s->party);
         unsent = s->party.value;
         s->party.value = VOW_NIL;
-        vowi_lock_release(&s->c->lock);
+        vowi_channel_unlock(s->c);
     }
     vow_value_drop(unsent);
 }
@@ -219,7 +220,8 @@ fill_side(struct choice *x, size_t i, const vow_case *from)
     if (s->c == NULL)
         return; /* it never happens */
     vowi_refs_take(&s->c->memory);
-    add_lock(x, &s->c->lock);
+    add_lock(x, &s->c->in.lock);
+    add_lock(x, &s->c->out.lock);
 }
 
 static void
@@ -234,7 +236,7 @@ static struct choice *
 choice_new(const vow_case *cases, size_t n)
 {
     size_t most = (SIZE_MAX / 2 - sizeof(struct choice)) /
-                  (sizeof(struct side) + sizeof(struct vowi_lock *));
+                  (sizeof(struct side) + 2 * sizeof(struct vowi_lock *));
     struct choice *x = n <= most ? vowi_alloc(size_of(n)) : NULL;
 
     if (x == NULL) {

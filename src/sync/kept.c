@@ -103,7 +103,7 @@ at_fork(bool before)
 int
 vowi_kept_init(struct vowi_kept *k, struct vowi_lock *l, enum vowi_rank rank)
 {
-    int rc = vowi_lock_init(l, rank);
+    int rc = vowi_lock_init_brief(l, rank);
 
     if (rc != 0)
         return rc;

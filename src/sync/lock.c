@@ -1,5 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* sync/lock.c - mutexes that know their place in the order. */
+/*
+ * sync/lock.c - mutexes that know their place in the order.
+ *
+ * Who finds one held sleeps. Where it is held for some hundred instructions that costs
+ * more than it lasts, so who finds a brief one held looks again for a moment first, about
+ * as often as it took lately (Karlin, Li, Manasse and Owicki, "Empirical Studies of
+ * Competitive Spinning for a Shared-Memory Multiprocessor", SOSP 1991): glibc has a kind
+ * of mutex that does, and musl's all do.
+ */
 #include "sync/lock.h"
 
 #include "base/check.h"
@@ -34,6 +42,18 @@ vowi_lock_init(struct vowi_lock *l, enum vowi_rank rank)
 {
     l->rank = rank;
     return vowi_sys_mutex_init(&l->mutex);
+}
+
+int
+vowi_lock_init_brief(struct vowi_lock *l, enum vowi_rank rank)
+{
+    int rc = vowi_lock_init(l, rank);
+
+#if defined(PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP) && !defined(VOWI_EXPLORE)
+    if (rc == 0)
+        l->mutex = (pthread_mutex_t)PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
+#endif
+    return rc;
 }
 
 void

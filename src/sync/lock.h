@@ -50,6 +50,10 @@ struct vowi_lock {
 
 /* Returns 0 or an errno value. */
 int vowi_lock_init(struct vowi_lock *l, enum vowi_rank rank);
+
+/* The same, of one that is held for some hundred instructions, by threads that come back
+ * for it at once: who finds it held looks again for a moment before it sleeps. */
+int vowi_lock_init_brief(struct vowi_lock *l, enum vowi_rank rank);
 void vowi_lock_fini(struct vowi_lock *l);
 void vowi_lock_acquire(struct vowi_lock *l);
 void vowi_lock_release(struct vowi_lock *l);

@@ -7,6 +7,8 @@
 static vow_channel *c, *d;
 static vow_future *sent, *got, *other;
 static int dropped[3];
+static bool was_sent;
+static vow_value received;
 
 static void
 drop(void *counter)
@@ -134,6 +136,46 @@ SCENARIO(channel_place, 0, "a send and a receive through a place",
     run_threads(sends, receives);
     outcome("%s, %s", word(sent), word(got));
     end(1);
+}
+
+static void
+tries_to_send(void)
+{
+    was_sent = vow_channel_try_send(c, item(1)) == 0;
+}
+
+static void
+tries_to_receive(void)
+{
+    require(vow_channel_try_receive(c, &received) == 0);
+    require(received.as.ptr == &dropped[0]);
+}
+
+/* One item is in the channel as they begin. */
+static void
+send_and_receive(size_t places)
+{
+    c = vow_channel_new(places);
+    require(vow_channel_try_send(c, item(0)) == 0);
+    run_threads(tries_to_send, tries_to_receive);
+    require(vow_channel_count(c) == (was_sent ? 1 : 0));
+    vow_value_drop(received);
+    end(was_sent ? 2 : 1);
+}
+
+SCENARIO(channel_ends, 0, "an item goes in as another one comes out",
+         EXPECTED("sent", "there is room for it, whatever comes first"))
+{
+    send_and_receive(2);
+    outcome(was_sent ? "sent" : "no room");
+}
+
+SCENARIO(channel_again, 0, "a place is emptied as somebody looks for room",
+         EXPECTED("sent", "it is put to use again"),
+         EXPECTED("no room", "who sends comes first"))
+{
+    send_and_receive(1);
+    outcome(was_sent ? "sent" : "no room");
 }
 
 SCENARIO(channel_two_receivers, 0, "two receive, and one item is sent",
