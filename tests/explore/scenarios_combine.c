@@ -476,6 +476,86 @@ SCENARIO(wait_cancel, 0, "waits for its inputs, one settles as it is cancelled",
     vow_unref(f);
 }
 
+/* ---- what is seen of what came before ------------------------------------------------------ */
+
+/* Written before an input settles: who finds that a join of it has settled may read it. */
+static int written, looked;
+
+static void
+reads_written(void)
+{
+    require(written == 1);
+    looked = 1;
+}
+
+static void
+writes_and_fulfills_q(void)
+{
+    written = 1;
+    fulfills_q();
+}
+
+static void
+writes_and_fulfills_both(void)
+{
+    written = 1;
+    fulfills_both();
+}
+
+static vow_result
+reads_in_step(vow_value in, void *ctx)
+{
+    (void)in;
+    (void)ctx;
+    reads_written();
+    return vow_ok(VOW_NIL);
+}
+
+static void
+looks(void)
+{
+    if (vow_future_status(f) == VOW_FULFILLED)
+        reads_written();
+}
+
+static void
+starts_all_and_looks(void)
+{
+    starts_all();
+    looks();
+}
+
+SCENARIO(start_all_read, 0, "who makes when_all reads what came before its inputs",
+         EXPECTED("looked 1", "they settled as it was made"),
+         EXPECTED("looked 0", "or later"))
+{
+    make();
+    run_threads(starts_all_and_looks, writes_and_fulfills_both);
+    outcome("looked %d", looked);
+    vow_unref(f);
+    check_drops(2);
+    require(dropped == 2);
+}
+
+/* The loser has another holder: its references tell nothing of its thread. */
+SCENARIO(wait_read, 0,
+         "who finds that a race has waited reads what came before its loser",
+         EXPECTED("of p, looked 1", "p is first"), EXPECTED("of q, looked 1", "or q"),
+         EXPECTED("of p, looked 0", "p is first, it is not over yet"),
+         EXPECTED("of q, looked 0", "or q"))
+{
+    make();
+    g = vow_ref(pair[1]);
+    f = vow_race_with(&VOW_COMBINE_OPTIONS(.flags = VOW_WAIT | VOW_KEEP_OTHERS), pair, 2);
+    run_threads(fulfills_p, writes_and_fulfills_q, looks);
+    outcome("of %c, looked %d", vow_get(f).value.as.ptr == &dropped_of[0] ? 'p' : 'q',
+            looked);
+    vow_unref(f);
+    vow_unref(g);
+    check_drops(2);
+    require(dropped == 2);
+}
+
 /* ---- one in another ------------------------------------------------------------------------------ */
 
 SCENARIO(nested_arrive, 0, "a race of a when_all of two, and one more",
@@ -636,6 +716,19 @@ SCENARIO(help_fail, 0, "a waiter looks for what to run as an input fails",
     end_task();
     outcome("%s, ran %d", how_it_ended(), ran);
     vow_unref(f);
+}
+
+SCENARIO(help_read, 0, "a step on when_all reads what came before its input, in a waiter",
+         EXPECTED("looked 1", "whoever was the last"))
+{
+    q = vow_promise_new();
+    f = vow_when_all(VOW_FUTURES(vow_promise_future(q)));
+    vow_unref(vow_then(vow_ref(f), NULL, reads_in_step, VOW_NIL));
+    run_threads(helps_and_gets, writes_and_fulfills_q);
+    outcome("looked %d", looked);
+    vow_unref(f);
+    check_drops(2);
+    require(dropped == 1);
 }
 
 /* ---- a map ----------------------------------------------------------------------------- */
