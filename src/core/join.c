@@ -42,7 +42,7 @@
  *
  * Edges:
  *     [left]   what each thread did with the join, to the one that ends it, and what
- *              started it, to whoever decides
+ *              started it, to whoever concludes
  */
 #include "core/join.h"
 
@@ -392,7 +392,10 @@ cut(struct vowi_thread *t, struct vowi_join *j)
     leave_all(t);
 }
 
-/* A child gives up on one that it was not told of. */
+/*
+ * Acquires what all have done with the join before, the start as well: whoever decided did
+ * so relaxed. A child gives up on one that it was not told of.
+ */
 static void
 wait_for_helpers(struct vowi_join *j)
 {
@@ -485,8 +488,8 @@ decide(struct vowi_join *j, size_t i, uint64_t *left)
 {
     if ((*left & DECIDED) || !decides(j, i))
         return false;
-    /* who decides is OUT until its end, and releases then [left] */
-    *left = vowi_or_acquire(&j->left, DECIDED);
+    /* relaxed: who concludes acquires first, and releases when it is OUT no more [left] */
+    *left = vowi_or_relaxed(&j->left, DECIDED);
     if (*left & DECIDED)
         return false;
     j->by = i;
