@@ -494,7 +494,7 @@ decide(struct vowi_join *j, size_t i, uint64_t *left)
         return false;
     j->by = i;
     if ((*left & ARMED) == 0)
-        *left = vowi_or_acq_rel(&j->left, READY); /* [left] */
+        *left = vowi_or_release(&j->left, READY); /* [left] */
     return true;
 }
 
