@@ -107,6 +107,30 @@ VOW_CASE(channel_without_room_is_a_rendezvous)
     vow_channel_unref(c);
 }
 
+/* What the step of one of several that settle together sees of another one. */
+static vow_result
+ask_for_status(vow_view how, void *other)
+{
+    (void)how;
+    return vow_ok(vow_i64(vow_future_status(*(vow_future **)other)));
+}
+
+VOW_CASE(steps_on_what_a_close_settles_find_all_of_it_settled)
+{
+    vow_channel *c = vow_channel_new(1);
+    vow_future *other = NULL;
+    vow_future *seen =
+        vow_handle(vow_channel_receive(c), NULL, ask_for_status, vow_ptr(&other));
+
+    other = vow_channel_receive(c);
+    assert_true(vow_channel_close(c));
+    assert_int_equal(code_of(seen), 0);
+    assert_int_equal(vow_peek(seen).value.as.i64, VOW_REJECTED);
+    vow_unref(seen);
+    vow_ignore(other);
+    vow_channel_unref(c);
+}
+
 VOW_CASE(channel_closed_still_gives_what_is_in_it)
 {
     vow_channel *c = vow_channel_new(1);
@@ -620,6 +644,7 @@ main(void)
         vow_test(channel_serves_receivers_in_order),
         vow_test(channel_without_room_is_a_rendezvous),
         vow_test(channel_closed_still_gives_what_is_in_it),
+        vow_test(steps_on_what_a_close_settles_find_all_of_it_settled),
         vow_test(channel_closed_rejects_receivers_that_wait),
         vow_test(channel_may_be_let_go_by_whoever_its_closing_serves),
         vow_test(channel_drops_what_nobody_received),

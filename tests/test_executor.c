@@ -835,6 +835,77 @@ VOW_CASE(submit_many_without_post_many_finishes_what_is_refused)
     lane_free(&l);
 }
 
+/* What the step of one of several that settle together sees of another one. */
+static vow_result
+ask_for_status(vow_view how, void *other)
+{
+    (void)how;
+    return vow_ok(vow_i64(vow_future_status(*(vow_future **)other)));
+}
+
+static void
+close_under_two(vow_executor *on, bool timed)
+{
+    vow_future *other = NULL;
+    vow_future *seen = timed
+                           ? vow_submit_after(on, vow_seconds(1000), give_seven, VOW_NIL)
+                           : vow_submit(on, give_seven, VOW_NIL);
+
+    seen = vow_handle(seen, NULL, ask_for_status, vow_ptr(&other));
+    other = timed ? vow_submit_after(on, vow_seconds(1000), give_seven, VOW_NIL)
+                  : vow_submit(on, give_seven, VOW_NIL);
+    vow_unref(vow_executor_close(on, timed ? VOW_DRAIN : VOW_CANCEL_QUEUED));
+    assert_int_equal(code_of(other), VOW_E_CLOSED);
+    assert_int_equal(code_of(seen), 0);
+    assert_int_equal(vow_peek(seen).value.as.i64, VOW_REJECTED);
+    vow_unref(other);
+    vow_unref(seen);
+}
+
+/* So a step that waits for one of them does not wait for ever. */
+VOW_CASE(steps_on_what_a_close_refuses_find_all_of_it_settled)
+{
+    vow_manual *m = vow_manual_new();
+    vow_loop *l = vow_loop_new(NULL);
+    vow_executor *serial = vow_serial_new(vow_manual_executor(m));
+    vow_executor *pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 1));
+
+    close_under_two(serial, false);
+    close_under_two(vow_loop_executor(l), false);
+    close_under_two(pool, true);
+    close_under_two(vow_manual_executor(m), false);
+    assert_int_equal(vow_executor_join(pool), 0);
+    vow_executor_unref(pool);
+    vow_executor_unref(serial);
+    vow_loop_unref(l);
+    vow_manual_unref(m);
+}
+
+static vow_result
+let_go(const vow_error *error, void *executor)
+{
+    (void)error;
+    vow_executor_unref(executor);
+    vow_trim(); /* what the thread has counted in advance */
+    return vow_ok(VOW_NIL);
+}
+
+VOW_CASE(step_may_let_go_of_the_executor_whose_close_it_runs_in)
+{
+    vow_manual *m = vow_manual_new();
+    vow_executor *on = vow_serial_new(vow_manual_executor(m));
+    vow_future *f =
+        vow_catch(vow_submit(on, give_seven, VOW_NIL), NULL, let_go, vow_ptr(on));
+    vow_future *closed = vow_executor_close(on, VOW_CANCEL_QUEUED);
+
+    assert_int_equal(code_of(closed), 0);
+    assert_int_equal(code_of(f), 0);
+    vow_unref(closed);
+    vow_unref(f);
+    vow_manual_run(m);
+    vow_manual_unref(m);
+}
+
 /* As one that links a task before it looks whether it takes it. */
 static int
 unlink_and_refuse(vow_executor *self, vow_task *task)
@@ -1368,6 +1439,8 @@ main(void)
         vow_test(post_to_a_full_executor_is_a_limit),
         vow_test(submit_many_without_post_many_finishes_what_is_refused),
         vow_test(submit_many_whose_first_is_refused_leaves_nothing),
+        vow_test(steps_on_what_a_close_refuses_find_all_of_it_settled),
+        vow_test(step_may_let_go_of_the_executor_whose_close_it_runs_in),
         vow_test(step_task_is_marked_as_one_and_a_submitted_one_is_not),
         vow_test(posted_jobs_and_steps_are_blank),
         vow_test(posted_callbacks_are_blank),

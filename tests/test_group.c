@@ -740,6 +740,36 @@ VOW_CASE(cancel_empties_the_line)
     end();
 }
 
+/* What the step of one of several that settle together sees of another one. */
+static vow_result
+ask_for_status(vow_view how, void *other)
+{
+    (void)how;
+    return vow_ok(vow_i64(vow_future_status(*(vow_future **)other)));
+}
+
+VOW_CASE(steps_on_what_a_cancel_takes_out_of_line_find_all_of_it_settled)
+{
+    vow_group *g;
+    vow_future *other = NULL;
+    vow_future *seen;
+
+    begin();
+    g = vow_group_new(&VOW_GROUP_OPTIONS(.limit = 1));
+    assert_int_equal(vow_group_post(g, on, work, drop_value(&drops[0])), 0);
+    seen = vow_handle(vow_group_submit(g, on, work, drop_value(&drops[1])), NULL,
+                      ask_for_status, vow_ptr(&other));
+    other = vow_group_submit(g, on, work, drop_value(&drops[2]));
+    assert_true(vow_group_cancel(g, NULL));
+    assert_int_equal(code_of(seen), 0);
+    assert_int_equal(vow_peek(seen).value.as.i64, VOW_REJECTED);
+    vow_unref(seen);
+    vow_ignore(other);
+    vow_group_unref(g);
+    end();
+    assert_int_equal(dropped(3), 3);
+}
+
 VOW_CASE(error_starts_nobody_in_line)
 {
     vow_group *g = vow_group_new(&VOW_GROUP_OPTIONS(.limit = 1));
@@ -1376,6 +1406,7 @@ main(void)
         vow_test(limit_is_never_exceeded_and_keeps_the_order),
         vow_test(child_in_line_leaves_it_by_a_cancel),
         vow_test(cancel_empties_the_line),
+        vow_test(steps_on_what_a_cancel_takes_out_of_line_find_all_of_it_settled),
         vow_test(error_starts_nobody_in_line),
         vow_test(child_in_line_may_yield_like_any_other),
         vow_test(futures_take_no_place_of_the_limit),

@@ -219,6 +219,34 @@ submit_again(const vow_error *error, void *ctx)
 }
 
 /* Each drop ends with a step that submits, which drops the next: the stack stays flat. */
+/* What the step of one of several that settle together sees of another one. */
+static vow_result
+ask_for_status(vow_view how, void *other)
+{
+    (void)how;
+    return vow_ok(vow_i64(vow_future_status(*(vow_future **)other)));
+}
+
+VOW_CASE(steps_on_what_many_drop_find_all_of_it_dropped)
+{
+    vow_executor *pool = pool_new(2, VOW_FULL_DROP_OLDEST);
+    struct jobs old = {.n = 0}, young = {.n = 0};
+    vow_future *seen;
+    struct gate g;
+
+    shut(&g, pool);
+    submit_more(&old, pool, 2, VOW_NORMAL);
+    seen = vow_handle(vow_ref(old.f[0]), NULL, ask_for_status, vow_ptr(&old.f[1]));
+    assert_int_equal(submit_list(pool, &young, 2), 0);
+    assert_int_equal(code_of(seen), 0);
+    assert_int_equal(vow_peek(seen).value.as.i64, VOW_REJECTED);
+    vow_unref(seen);
+    open_gate(&g);
+    finish_jobs(&old, "ll");
+    finish_jobs(&young, "rr");
+    pool_free(pool);
+}
+
 VOW_CASE(dropping_in_a_chain_is_flat)
 {
     enum { LONG = 50000 };
@@ -964,6 +992,7 @@ main(void)
         vow_test(oldest_makes_room),
         vow_test(oldest_of_the_least_urgent_makes_room_and_never_of_the_more_urgent),
         vow_test(many_drop_as_many_as_they_need),
+        vow_test(steps_on_what_many_drop_find_all_of_it_dropped),
         vow_test(dropping_in_a_chain_is_flat),
         vow_test(full_pool_lets_the_caller_run_what_is_submitted_but_not_what_is_posted),
         vow_test(closed_pool_lets_nobody_run_anything),

@@ -373,6 +373,31 @@ VOW_CASE(submit_many_of_none_does_nothing)
     places_free(&p);
 }
 
+static vow_result
+get_other(void *other)
+{
+    return vow_ok(vow_get(*(vow_future **)other).value);
+}
+
+static vow_result
+give_or_get(void *ctx)
+{
+    return ctx != NULL ? get_other(ctx) : vow_ok(vow_i64(7));
+}
+
+VOW_CASE(submit_many_inline_lets_a_job_wait_for_a_later_one)
+{
+    vow_future *out[2] = {NULL, NULL};
+    const vow_value ctxs[2] = {vow_ptr(&out[1]), VOW_NIL};
+
+    assert_int_equal(vow_submit_many(NULL, give_or_get, ctxs, 2, out), 0);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(code_of(out[i]), 0);
+        assert_int_equal(vow_peek(out[i]).value.as.i64, 7);
+        vow_unref(out[i]);
+    }
+}
+
 VOW_CASE(submit_many_refused_drops_all_contexts)
 {
     struct places p = places_new();
@@ -670,6 +695,7 @@ main(void)
         vow_test(submit_many_without_futures_runs_all),
         vow_test(submit_many_of_none_does_nothing),
         vow_test(submit_many_refused_drops_all_contexts),
+        vow_test(submit_many_inline_lets_a_job_wait_for_a_later_one),
         vow_test(post_runs_the_function_once),
         vow_test(post_refused_returns_the_code_and_drops_the_context),
         vow_test(post_cancelled_by_closing_drops_the_context),

@@ -256,6 +256,8 @@ void vow_executor_unref(vow_executor *on);
  * idle; VOW_CANCEL_QUEUED settles what is queued with VOW_E_CLOSED, on this thread.
  * A step whose source settles later is rejected with VOW_E_CLOSED.
  * Closing again with a stricter mode escalates, with a weaker one changes nothing.
+ * Inline steps on what it settles run when all of that has settled: one may wait for
+ * another, or let go of the last reference.
  *
  * @param on    borrowed; NULL is vow_inline(), which never closes: the future is
  *              rejected with VOW_E_INVALID

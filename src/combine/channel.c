@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/thread.h"
+#include "core/call.h"
 
 /* ---- who waits ------------------------------------------------------------------------ */
 
@@ -627,11 +628,12 @@ bool
 vow_channel_close(vow_channel *c)
 {
     struct vowi_party *p;
-    bool first;
+    bool first, outermost;
 
     if (c == NULL)
         return false;
     vowi_refs_take(&c->memory); /* whom it serves may give up the last handle */
+    outermost = vowi_settling_begin();
     vowi_channel_lock(c);
     first = !c->closed;
     c->closed = true;
@@ -639,6 +641,7 @@ vow_channel_close(vow_channel *c)
     while (first && (p = claim_any(c)) != NULL)
         p->serve(p, VOW_NIL, vow_error_of(VOW_E_CLOSED));
     vowi_channel_memory_unref(c);
+    vowi_settling_end(outermost);
     return first;
 }
 

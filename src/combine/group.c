@@ -26,6 +26,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/options.h"
+#include "core/call.h"
 
 /* ---- memory ----------------------------------------------------------------------------- */
 
@@ -216,7 +217,7 @@ ask_askers(vow_group *g)
 static bool
 stop(vow_group *g, vow_error *reason, vow_error *outcome)
 {
-    bool first;
+    bool first, outermost;
 
     vowi_lock_acquire(&g->lock);
     first = g->stop == NULL && !g->ended;
@@ -231,9 +232,11 @@ stop(vow_group *g, vow_error *reason, vow_error *outcome)
         vow_error_unref(outcome);
         return false;
     }
+    outermost = vowi_settling_begin();
     vow_source_cancel(g->source, reason);
     reject_line(g);
     ask_askers(g);
+    vowi_settling_end(outermost);
     end_asking(g);
     return true;
 }

@@ -75,3 +75,15 @@ vowi_call_token(vow_executor *on, vow_token *parent)
         return vow_token_ref(parent);
     return vow_token_any(parents, 2);
 }
+
+bool
+vowi_settling_begin(void)
+{
+    return vowi_enter(vowi_self());
+}
+
+void
+vowi_settling_end(bool outermost)
+{
+    vowi_leave(vowi_self(), outermost);
+}

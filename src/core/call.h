@@ -32,4 +32,11 @@ bool vowi_call_forwards(const vow_result *r, vow_value in, bool owned);
  * cancel. Owned; NULL without memory. */
 vow_token *vowi_call_token(vow_executor *on, vow_token *parent);
 
+/*
+ * Around the settling of several at once. Inline steps on them wait for the end, by when
+ * all have settled: one may wait for another. The end is given what the beginning returned.
+ */
+bool vowi_settling_begin(void);
+void vowi_settling_end(bool outermost);
+
 #endif

@@ -250,18 +250,22 @@ tell_running(struct home *home)
                       vowi_error_cancelled_by(vow_error_of(VOW_E_CLOSED)));
 }
 
-/* Closes it in a mode, if that is stricter than what was asked before. */
+/* Closes it in a mode, if that is stricter than what was asked before. Inline steps on what
+ * that settles wait until all of it is: one may wait for another. */
 static void
 close_in(vow_executor *on, struct home *home, vow_close_mode mode)
 {
+    struct vowi_thread *t = vowi_self();
     int now = 1 + (int)mode;
     int before = vowi_load_relaxed(&home->mode); /* relaxed: the CAS orders it */
+    bool outermost;
 
     do {
         if (before >= now)
             return;
     } while (!vowi_cas_release(&home->mode, &before, now)); /* [mode] */
-    if (vowi_or_acq_rel(&home->timers, 0) != 0)             /* [armed] */
+    outermost = vowi_enter(t);
+    if (vowi_or_acq_rel(&home->timers, 0) != 0) /* [armed] */
         vowi_timers_revoke(on);
     if (mode == VOW_CANCEL_QUEUED)
         tell_running(home);
@@ -269,6 +273,7 @@ close_in(vow_executor *on, struct home *home, vow_close_mode mode)
         on->ops->close(on, mode);
     else
         vow_executor_finished(on);
+    vowi_leave(t, outermost);
 }
 
 void
@@ -311,13 +316,15 @@ vow_future *
 vow_executor_close(vow_executor *on, vow_close_mode mode)
 {
     struct home *home = home_of(on);
+    vow_future *closing;
 
     if (home == NULL)
         return vow_rejected(vow_error_of(VOW_E_INVALID));
     if (vowi_is_forked(on))
         return vow_rejected(vow_error_of(VOW_E_FORKED));
+    closing = vow_ref(home->closing); /* what runs now may give up the last handle */
     close_in(on, home, mode);
-    return vow_ref(home->closing);
+    return closing;
 }
 
 int

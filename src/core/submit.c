@@ -398,6 +398,23 @@ run_all_in_caller(vow_task *task)
     }
 }
 
+/* Inline steps on what is dropped for the list, or runs here, wait until all of it has come
+ * to that: one may wait for another. */
+static int
+post_all(vow_executor *on, vow_task *first, size_t n)
+{
+    struct vowi_thread *t = vowi_self();
+    bool outermost = vowi_enter(t);
+    int why = post_list(on, first, n);
+
+    if (why == VOW_E_LIMIT && caller_runs(on)) {
+        run_all_in_caller(first);
+        why = 0;
+    }
+    vowi_leave(t, outermost);
+    return why;
+}
+
 static void
 drop_all(const vow_value *ctxs, size_t n, vow_future **out)
 {
@@ -457,11 +474,7 @@ vow_submit_many(vow_executor *on, vow_task_fn *fn, const vow_value *ctxs, size_t
     if (n == 0)
         return 0;
     if (first != NULL) {
-        why = post_list(on, first, n);
-        if (why == VOW_E_LIMIT && caller_runs(on)) {
-            run_all_in_caller(first);
-            why = 0;
-        }
+        why = post_all(on, first, n);
         if (why == 0)
             return 0;
         free_jobs(first);
