@@ -373,6 +373,51 @@ VOW_CASE(stages_on_pools_keep_the_order)
     assert_drops(MOST);
 }
 
+enum { NUMBERS = 20000 };
+
+static int64_t given, taken;
+
+static bool
+give_number(vow_value *out, void *ctx)
+{
+    (void)ctx;
+    *out = vow_i64(given);
+    return given++ < NUMBERS;
+}
+
+static vow_result
+pass_number(vow_value v, void *ctx)
+{
+    (void)ctx;
+    return vow_ok(vow_i64(v.as.i64));
+}
+
+static void
+take_number(size_t index, vow_value v, void *ctx)
+{
+    (void)ctx;
+    assert_int_equal(index, taken);
+    assert_int_equal(v.as.i64, taken++);
+}
+
+/* So short that one of two threads is better off if it naps. */
+VOW_CASE(stages_that_do_nothing_keep_the_order_as_well)
+{
+    vow_executor *pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 2));
+    const vow_stage stage =
+        VOW_STAGE(.on = pool, .fn = pass_number, .width = 4, .buffer = 4);
+    const vow_stage stages[] = {stage, stage, stage};
+    vow_future *f;
+
+    given = taken = 0;
+    f = vow_pipeline_run(&VOW_PIPELINE_OPTIONS(.sink = take_number),
+                         &VOW_FEED(.next = give_number), stages, 3);
+    assert_int_equal(vow_get(f).value.as.u64, NUMBERS);
+    assert_int_equal(taken, NUMBERS);
+    vow_unref(f);
+    close_pool(pool);
+}
+
 /* ---- how many at a time ------------------------------------------------------------ */
 
 VOW_CASE(nothing_is_drawn_before_there_is_room)
@@ -1519,6 +1564,7 @@ main(void)
         vow_test(values_take_the_place_of_items),
         vow_test(what_came_in_is_dropped_when_something_else_goes_on),
         vow_test(stages_on_pools_keep_the_order),
+        vow_test(stages_that_do_nothing_keep_the_order_as_well),
         vow_test(nothing_is_drawn_before_there_is_room),
         vow_test(in_order_one_that_takes_long_holds_up_its_stage),
         vow_test(unordered_they_overtake),

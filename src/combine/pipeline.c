@@ -215,6 +215,7 @@ pipeline_new(void)
     vowi_refs_init(&p->memory);
     atomic_init(&p->uses, 2); /* until it is at rest; and whoever begins it */
     vowi_list_init(&p->ended);
+    p->mean = vow_ms(1); /* until it is known */
     return p;
 }
 
@@ -259,6 +260,7 @@ stage_init(vow_pipeline *p, struct vowi_stage *s, const vow_stage *as,
     s->count = as->width + as->buffer;
     s->on_error = as->on_error;
     s->unordered = as->unordered || p->opt.unordered;
+    s->pooled = vow_pool_threads(as->on) != 0;
     s->places = places;
     vowi_list_init(&s->idle);
     vowi_list_init(&s->line);

@@ -22,6 +22,14 @@
  * that somebody does it, and whoever finds something to draw or to tell of, and the flag
  * not set, sets it and does it.
  *
+ * With functions that take less than the lock and what it guards take on their way from one
+ * thread to another, two threads are slower than one. So if functions are found to be that
+ * short, and threads take turns, one of them naps for a while when it has ended its task
+ * (Dice and Kogan, "Avoiding Scalability Collapse by Restricting Concurrency", Euro-Par
+ * 2019, do so with threads that come for a lock). It holds up nobody: it has no place, what
+ * it has posted others find, and it comes back by itself, so that a function which waits for
+ * another one, or takes long all of a sudden, has it back.
+ *
  * A pipeline is at rest when its feed is exhausted, every place is IDLE, nobody draws and
  * nobody tells. Who finds it so says it, once; it concludes when those who are still in
  * here, posting say, have left (`uses`), since then the executors may go.
@@ -84,6 +92,7 @@ struct vowi_stage {
     size_t count; /* of its places */
     int on_error;
     bool unordered;
+    bool pooled;      /* its executor is a pool */
     vow_token *token; /* what its function asks whether to stop */
     struct vowi_place *places;
 
@@ -118,8 +127,11 @@ struct vow_pipeline {
     bool exhausted; /* nothing more is drawn */
     bool stopped;   /* nothing more is started */
     bool drawing, telling;
-    bool over;    /* somebody has found it at rest */
-    size_t taken; /* places that are not idle, or reserved */
+    bool over;                      /* somebody has found it at rest */
+    size_t taken;                   /* places that are not idle, or reserved */
+    vow_ns mean;                    /* that a function takes, lately */
+    const struct vowi_thread *last; /* whose function ended last; compared only */
+    unsigned turns;                 /* how often that was another one than before */
     struct vowi_list ended;
     vow_pipeline_figures figures;
     uint64_t ends[VOWI_FATES];
@@ -137,10 +149,12 @@ struct vowi_todo {
     vow_executor
         *turn_of; /* a task of this executor is at its end, nothing of a user's below */
     bool in_turn; /* that is so */
+    vow_ns took;  /* its function; 0: it was not measured */
     bool draw, tell;
     bool post;   /* draw in a task of its own */
     bool halt;   /* tell those that run, and those that wait for a channel */
     bool rests;  /* it was found at rest */
+    bool nap;    /* this thread is to leave it to others for a while */
     bool in_use; /* there is something to do, and a use of the pipeline for it */
 };
 

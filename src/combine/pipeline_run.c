@@ -6,7 +6,17 @@
 #include "combine/pipeline.h"
 
 #include "base/atomic.h"
+#include "base/sys.h"
+#include "base/thread.h"
+#include "base/time.h"
 #include "core/call.h"
+
+enum {
+    MEASURED = 16, /* of so many items one */
+    SHORT = 400,   /* ns, of a function with which two threads are slower than one */
+    TURNS = 8,     /* of one thread after another, until one naps */
+    NAP = 200000   /* ns */
+};
 
 static void
 task_init(vow_task *task, void (*run)(vow_task *task, int why))
@@ -80,15 +90,35 @@ hand_out(struct vowi_item *item)
 struct turn {
     struct vowi_call call;
     struct vowi_place *place;
+    vow_ns start; /* 0: it is not measured */
+    bool nap;     /* when it has ended */
 };
 
+VOWI_NOINLINE static void
+count_turn_locked(vow_pipeline *p, struct vowi_todo *todo)
+{
+    const struct vowi_thread *self = vowi_self();
+
+    if (todo->took != 0)
+        p->mean += (todo->took - p->mean) / 8;
+    if (p->last == self)
+        return;
+    p->last = self;
+    if (p->mean >= SHORT || ++p->turns < TURNS)
+        return;
+    p->turns = 0;
+    todo->nap = true;
+}
+
 /* The function of a place has done its part, or failed: it is this thread's no more. */
-static void
+VOWI_INLINE void
 settle(struct vowi_place *place, vow_error *error, bool closed, struct vowi_todo *todo)
 {
     vow_pipeline *p = place->p;
 
     vowi_lock_acquire(&p->lock);
+    if (todo->in_turn && place->stage->pooled)
+        count_turn_locked(p, todo);
     if (error == NULL)
         vowi_pipeline_done_locked(p, place);
     else
@@ -163,10 +193,13 @@ call_stage(struct vowi_call *c)
 static void
 stage_ended(struct vowi_call *c, vow_result r)
 {
-    struct vowi_place *place = vowi_container_of(c, struct turn, call)->place;
+    struct turn *turn = vowi_container_of(c, struct turn, call);
+    struct vowi_place *place = turn->place;
     struct vowi_item *item = &place->item;
     struct vowi_todo todo = {.in_turn = true, .turn_of = place->stage->on};
 
+    if (turn->start != 0)
+        todo.took = vowi_monotonic_now() - turn->start;
     if (r.follow != NULL) {
         follow(place, r.follow);
         return;
@@ -178,6 +211,21 @@ stage_ended(struct vowi_call *c, vow_result r)
         item->value = r.value;
     }
     settle(place, r.error, false, &todo);
+    turn->nap = todo.nap;
+}
+
+/* Calls a stage's function. Who runs it while waiting for something does not nap. */
+static void
+take_turn(struct vowi_place *place)
+{
+    struct turn turn = {.call = {call_stage, stage_ended, place->stage->token},
+                        .place = place};
+
+    if (place->stage->pooled && place->item.index % MEASURED == MEASURED - 1)
+        turn.start = vowi_monotonic_now();
+    vowi_call(&turn.call);
+    if (turn.nap && vowi_self()->frames == NULL)
+        vowi_sys_nap(NAP);
 }
 
 /* Its executor does not run it. */
@@ -193,7 +241,6 @@ static void
 run_stage(vow_task *task, int why)
 {
     struct vowi_place *place = vowi_container_of(task, struct vowi_place, hanger.task);
-    struct turn turn = {{call_stage, stage_ended, place->stage->token}, place};
     struct vowi_todo todo = {0};
 
     if (why != 0)
@@ -201,7 +248,7 @@ run_stage(vow_task *task, int why)
     else if (vow_token_cancelled(place->p->token))
         settle(place, NULL, false, &todo); /* it is stopped: the item is dropped */
     else
-        vowi_call(&turn.call);
+        take_turn(place);
 }
 
 /* With the use of the caller's. What is refused may make room for more. */
