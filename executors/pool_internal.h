@@ -86,20 +86,23 @@ struct vowi_level {
 struct vowi_worker {
     struct vowi_deque deque;
 
-    /* Written by the owner alone; the counters are read by others. */
+    /* Written by the owner alone; the counters are read by others. What each task reads
+     * or writes is in one line. */
     _Alignas(VOWI_CACHE_LINE) struct vowi_pool *pool;
     unsigned index;
     bool spare;
     bool searching;
     bool again;     /* its last task wants another turn: what others have comes first */
+    bool woken;     /* since it counted itself asleep */
     unsigned round; /* picks until it asks the injected first */
     unsigned char passed[VOWI_LEVELS]; /* how often in a row it passed each over */
-    bool woken;                        /* since it counted itself asleep */
+    vow_task *next; /* what it does next, and nobody else sees: pool_queue.c, take_next */
+    _Atomic(const vow_task *) stolen; /* what it runs, if it was stolen; compared only */
+    _Atomic(uint64_t) tasks;
+    uint32_t random;
     unsigned searches;
     unsigned in_vain; /* how often in a row one was cut in half; see pool_idle.c */
-    uint32_t random;
-    _Atomic(const vow_task *) stolen; /* what it runs, if it was stolen; compared only */
-    _Atomic(uint64_t) tasks, steals, wakes_for_nothing, helped;
+    _Atomic(uint64_t) steals, wakes_for_nothing, helped;
 
     /* guarded by the pool's lock */
     struct vowi_worker *next_asleep;

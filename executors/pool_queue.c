@@ -69,8 +69,31 @@ refusal(const vow_task *task)
 static bool
 is_next(const struct vowi_thread *t, struct vowi_worker *w)
 {
-    return t->frames == NULL && t->fifo_head == NULL &&
+    return t->frames == NULL && t->fifo_head == NULL && w->next == NULL &&
            t->executor == &w->pool->executor && vowi_deque_count(&w->deque) <= 0;
+}
+
+/* Whether something came from outside. relaxed: a hint; who posts it wakes somebody. */
+static bool
+has_shared(const struct vowi_pool *p)
+{
+    return (vowi_load_relaxed(&p->inbox) & VOWI_INBOX_TASKS) != 0 ||
+           vowi_load_relaxed(&p->injected) != NULL || vowi_load_relaxed(&p->levels) != 0;
+}
+
+/*
+ * What a worker does next need not be where others could take it: nothing of a user runs
+ * on this thread before it. But what came from outside has a turn before it, and then it
+ * does. What comes too late for that is seen by the next of these at the latest.
+ */
+static bool
+take_next(struct vowi_pool *p, struct vowi_worker *w, vow_task *task)
+{
+    if (has_shared(p))
+        return false;
+    w->next = task;
+    w->round = 0;
+    return true;
 }
 
 static int
@@ -105,6 +128,8 @@ push_own(struct vowi_pool *p, struct vowi_worker *w, vow_task *task, bool loud)
 {
     if (vowi_load_relaxed(&p->cancelling)) /* relaxed: what slips in ends likewise */
         return VOW_E_CLOSED;
+    if (!loud && take_next(p, w, task))
+        return 0;
     if (VOWI_BUGGIFY("the deque refuses") || !vowi_deque_push(&w->deque, task, loud))
         return wake_if_posted(p, post_shared(p, task));
     if (loud)
@@ -362,7 +387,12 @@ vowi_worker_pick(struct vowi_pool *p, struct vowi_worker *w)
 {
     /* relaxed: a hint; whoever goes to sleep asks again in order */
     uint32_t waiting = vowi_load_relaxed(&p->levels);
+    vow_task *next = w->next;
 
+    if (next != NULL) {
+        w->next = NULL;
+        return next;
+    }
     if (vowi_likely(waiting == 0))
         return vowi_worker_pick_normal(p, w);
     return vowi_worker_pick_by_level(p, w, waiting);

@@ -203,6 +203,7 @@ thread_exits(void *worker)
     /* relaxed: compared only */
     if (vowi_load_relaxed(&w->stolen) == &vowi_pool_left_behind)
         return;
+    vowi_assert(w->next == NULL);     /* without a thread nobody would run it */
     vow_executor_enter(&p->executor); /* the task may have been of one on top of it */
     stop(w);
     vowi_store_relaxed(&w->stolen, NULL);

@@ -54,6 +54,7 @@ vowi_pool_help(vow_executor *self, vow_task *awaited)
 
     if (w == NULL)
         return false;
+    vowi_assert(w->next == NULL); /* nobody would run it */
     if (vowi_deque_take_if(&w->deque, awaited))
         vowi_worker_run(p, w, awaited);
     else if (!leapfrog(p, w, awaited))

@@ -1256,6 +1256,52 @@ VOW_CASE(task_from_outside_comes_a_round_after_those_that_feed_themselves)
     assert_int_equal(r.feeder.running, 0);
 }
 
+/* Steps one after another, one of which lets somebody outside post. */
+struct steps {
+    struct gate gate;
+    int count;      /* of those that have run */
+    int count_then; /* when the task from outside ran */
+};
+
+static vow_result
+count_step(vow_value in, void *ctx)
+{
+    struct steps *s = ctx;
+
+    if (++s->count == 3)
+        (void)wait_at_gate(&s->gate);
+    return vow_ok(in);
+}
+
+static vow_result
+note_steps(void *ctx)
+{
+    struct steps *s = ctx;
+
+    s->count_then = s->count;
+    return vow_ok(VOW_NIL);
+}
+
+/* Each step is what the worker does next, unless something came from outside. */
+VOW_CASE(task_from_outside_does_not_wait_for_a_chain_of_steps)
+{
+    struct steps s = {.count = 0};
+    vow_executor *pool = pool_new(1);
+    vow_future *f = vow_submit(pool, give_seven, VOW_NIL);
+
+    for (int i = 0; i < 9; i++)
+        f = vow_then(f, pool, count_step, vow_ptr(&s));
+    await_flag(&s.gate.entered, 1);
+    vow_unref(vow_submit(pool, note_steps, vow_ptr(&s)));
+    atomic_store(&s.gate.open, 1);
+    assert_int_equal(vow_get(f).value.as.i64, 7);
+    vow_unref(f);
+    pool_free(pool);
+
+    assert_int_equal(s.count, 9);
+    assert_in_range(s.count_then, 3, 4);
+}
+
 static void
 check_level(vow_executor *pool, int level)
 {
@@ -1573,6 +1619,7 @@ main(void)
         vow_test(tasks_of_one_worker_run_oldest_first),
         vow_test(task_that_feeds_itself_does_not_starve_the_others),
         vow_test(task_from_outside_comes_a_round_after_those_that_feed_themselves),
+        vow_test(task_from_outside_does_not_wait_for_a_chain_of_steps),
         vow_test(task_of_idle_priority_is_not_starved_for_ever),
         vow_test(stats_count_tasks_exactly_when_idle),
         vow_test(stats_of_an_older_caller_are_filled_as_far_as_they_go),
