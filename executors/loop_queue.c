@@ -24,8 +24,8 @@ link_of(vow_task *task)
     return (_Atomic(vow_task *) *)(void *)&task->next;
 }
 
-static vow_task *
-await_link(_Atomic(vow_task *) *link)
+VOWI_NOINLINE static vow_task *
+await_link_slow(_Atomic(vow_task *) *link)
 {
     vow_task *task;
     unsigned round = 0;
@@ -36,6 +36,14 @@ await_link(_Atomic(vow_task *) *link)
         else
             vowi_sys_nap(50000);
     return task;
+}
+
+static inline vow_task *
+await_link(_Atomic(vow_task *) *link)
+{
+    vow_task *task = vowi_load_acquire(link); /* [post] */
+
+    return vowi_likely(task != NULL) ? task : await_link_slow(link);
 }
 
 void

@@ -30,10 +30,9 @@ vowi_loop_after_callback(struct vow_loop *l)
 {
     vow_task *step;
 
-    for (unsigned n = 0; n < VOWI_LOOP_STEPS && l->turn_steps != 0; n++) {
+    for (unsigned n = 0;
+         l->steps.first != NULL && n < VOWI_LOOP_STEPS && l->turn_steps != 0; n++) {
         step = vowi_tasks_pop(&l->steps);
-        if (step == NULL)
-            break;
         l->turn_steps--;
         step->run(step, 0);
         vowi_loop_count(&l->microtasks);
