@@ -131,7 +131,8 @@ struct vow_pipeline {
     size_t taken;                   /* places that are not idle, or reserved */
     vow_ns mean;                    /* that a function takes, lately */
     const struct vowi_thread *last; /* whose function ended last; compared only */
-    unsigned turns;                 /* how often that was another one than before */
+    const vow_executor *last_on;    /* the pool of that; likewise */
+    unsigned turns; /* how often that was another one of the same than before */
     struct vowi_list ended;
     vow_pipeline_figures figures;
     uint64_t ends[VOWI_FATES];

@@ -94,17 +94,18 @@ struct turn {
     bool nap;     /* when it has ended */
 };
 
+/* Threads of several pools may be needed, each of them. */
 VOWI_NOINLINE static void
 count_turn_locked(vow_pipeline *p, struct vowi_todo *todo)
 {
     const struct vowi_thread *self = vowi_self();
+    bool is_turn = p->last != self && p->last_on == todo->turn_of;
 
     if (todo->took != 0)
         p->mean += (todo->took - p->mean) / 8;
-    if (p->last == self)
-        return;
     p->last = self;
-    if (p->mean >= SHORT || ++p->turns < TURNS)
+    p->last_on = todo->turn_of;
+    if (!is_turn || p->mean >= SHORT || ++p->turns < TURNS)
         return;
     p->turns = 0;
     todo->nap = true;
