@@ -200,12 +200,12 @@ def reach(program, seconds, scenarios, jobs):
             why = re.search(r"FAILED in schedule.*|NEVER SEEN.*", said)
             print(f"FAILS WITHOUT A MUTANT: {scenario}: status {status}, "
                   f"{why.group(0) if why else said[-200:]}", flush=True)
-            return set()
+            return None
         return {int(n) for n in re.findall(r"^reached (\d+)$", said, re.MULTILINE)}
 
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         reached = dict(zip(scenarios, pool.map(one, scenarios)))
-    return {scenario: sites for scenario, sites in reached.items() if sites}
+    return {scenario: sites for scenario, sites in reached.items() if sites is not None}
 
 
 def reach_once(program, seconds, scenarios, jobs, kept):
