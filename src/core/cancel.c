@@ -361,6 +361,21 @@ leave_source(struct vowi_thread *t, struct vow_state *s)
 
 /* ---- up the chain ------------------------------------------------------------------------------ */
 
+/* Claims one that does not run. One that does finds the reason as soon as the request.
+ * Returns its word as it was. */
+static uintptr_t
+claim_or_ask(struct vow_state *s, const vow_error *error)
+{
+    uintptr_t word = vowi_or_acq_rel(&s->word, VOWI_CLAIMED); /* [claim] */
+
+    if (word & VOWI_CLAIMED)
+        vowi_keep_reason(s, error);
+    vowi_or_acq_rel(&s->refs, VOWI_STOPPING);           /* [asked] */
+    if (word & VOWI_CLAIMED)                            /* as it is now */
+        word = vowi_or_acq_rel(&s->word, VOWI_CLAIMED); /* [claim], [stop] */
+    return word;
+}
+
 /*
  * One that has not started settles here. One that runs goes on, but if it returns a
  * future the request is sent on to that: either the claim here sees that it follows,
@@ -370,13 +385,8 @@ static struct vowi_visit
 stop_job_or_step(struct vowi_thread *t, struct vow_state *s, const vow_error *error)
 {
     struct vowi_visit next = {NULL, 0};
-    uintptr_t word;
+    uintptr_t word = claim_or_ask(s, error);
 
-    /* relaxed: only so that what runs finds the reason as soon as the request */
-    if (vowi_load_relaxed(&s->word) & VOWI_CLAIMED)
-        vowi_keep_reason(s, error);
-    vowi_or_acq_rel(&s->refs, VOWI_STOPPING);       /* [asked] */
-    word = vowi_or_acq_rel(&s->word, VOWI_CLAIMED); /* [claim], [stop] */
     if ((word & VOWI_CLAIMED) == 0) {
         stop_unstarted(t, s, error);
         if (vowi_is_step(s))

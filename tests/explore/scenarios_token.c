@@ -381,6 +381,25 @@ SCENARIO(token_task_asks, 0, "a task asks why it should stop while its token fir
 }
 
 static void
+cancels_f_because(void)
+{
+    vow_future_cancel(f, vow_error_of(VOW_E_TIMEDOUT));
+}
+
+SCENARIO(cancel_task_asks, 0,
+         "a task that starts asks why it should stop while it is told",
+         EXPECTED("ran 1 told 0, code 0", "before"),
+         EXPECTED("ran 1 told 1, code 0", "it is told why"),
+         EXPECTED("ran 0 told 0, code 4096", "too late"))
+{
+    make();
+    f = vow_submit(&shelf, works_and_asks, vow_own(&dropped, drops));
+    run_threads(runs_shelved, cancels_f_because);
+    ends_work();
+    outcome("ran %d told %d, code %d", ran, told, code);
+}
+
+static void
 submits(void)
 {
     f = vow_submit_with(&shelf, &VOW_SUBMIT_OPTIONS(.token = token), works,
