@@ -119,8 +119,8 @@ struct vowi_thread {
     struct vowi_blocks blocks[VOWI_BLOCK_CLASSES];
 
     /* core/fork.c: what a child must take off a state, since its stack is gone there. */
-    struct vowi_node *sleeper; /* of this thread, which sleeps; NULL: none */
-    struct vow_state *sleeps_for;
+    _Atomic(struct vowi_node *) sleeper;    /* of this thread, which sleeps; NULL: none */
+    struct vow_state *sleeps_for;           /* where that hangs */
     _Atomic(struct vowi_awaited *) awaited; /* the innermost; likewise */
     _Atomic(struct vow_state *)
         helps; /* a join that it looks at, as core/join.c has it */

@@ -15,7 +15,7 @@
  * and one that looks at a join, which it keeps from its end meanwhile.
  *
  * Edge:
- *     [awaited]  what a thread noted of its notice or of a join, to a fork meanwhile
+ *     [awaited]  what a thread noted of its sleep, its notice or a join, to a fork meanwhile
  */
 #include "core/fork.h"
 
@@ -91,13 +91,14 @@ unhang(struct vow_state *s, struct vowi_node *n)
 static void
 take_out(struct vowi_thread *t)
 {
-    struct vowi_awaited *a = vowi_load_acquire(&t->awaited); /* [awaited] */
-    struct vow_state *join = vowi_load_acquire(&t->helps);   /* [awaited] */
+    struct vowi_awaited *a = vowi_load_acquire(&t->awaited);    /* [awaited] */
+    struct vow_state *join = vowi_load_acquire(&t->helps);      /* [awaited] */
+    struct vowi_node *sleeper = vowi_load_acquire(&t->sleeper); /* [awaited] */
 
     if (join != NULL)
         vowi_join_lose_helpers(join);
-    if (t->sleeper != NULL)
-        unhang(t->sleeps_for, t->sleeper);
+    if (sleeper != NULL)
+        unhang(t->sleeps_for, sleeper);
     for (; a != NULL; a = a->outer)
         unhang(vowi_state(a->f), vowi_notice_node(a->notice));
 }

@@ -96,9 +96,9 @@ sleep_until_settled(struct vowi_thread *t, struct vow_state *s, vow_ns deadline)
     vowi_thread_register(t);
     vowi_fork_watch_core();
     t->sleeps_for = s;
-    t->sleeper = &r.node;
+    vowi_store_release(&t->sleeper, &r.node); /* [awaited] */
     rc = sleep_as(s, &r, deadline);
-    t->sleeper = NULL;
+    vowi_store_release(&t->sleeper, NULL); /* [awaited] */
     return rc;
 }
 
