@@ -503,6 +503,27 @@ VOW_CASE(thread_that_wakes_while_the_last_one_is_counted_is_not_lost)
     two_pools_end(&t);
 }
 
+static vow_result
+get_own(vow_value in, void *ctx)
+{
+    vow_future *const *own = ctx;
+
+    (void)in;
+    return vow_ok(vow_i64(vow_error_code(vow_get(*own).error)));
+}
+
+VOW_CASE(step_on_a_thread_of_no_executor_waits_for_itself)
+{
+    vow_promise *p = vow_promise_new();
+    vow_future *f;
+
+    f = vow_then(vow_promise_future(p), NULL, get_own, vow_ptr(&f));
+    vow_promise_fulfill(p, VOW_NIL);
+    assert_int_equal(vow_get(f).value.as.i64, VOW_E_DEADLOCK);
+    vow_unref(f);
+    vow_promise_unref(p);
+}
+
 /* Chains longer than it walks are given the benefit of the doubt. */
 VOW_CASE(chain_of_more_than_a_million_steps_is_not_walked_to_its_end)
 {
@@ -730,6 +751,7 @@ main(void)
         vow_test(thread_whose_deadline_was_kept_is_back),
         vow_test(thread_that_waits_for_a_callback_is_not_lost),
         vow_test(thread_that_wakes_while_the_last_one_is_counted_is_not_lost),
+        vow_test(step_on_a_thread_of_no_executor_waits_for_itself),
         vow_test(chain_of_more_than_a_million_steps_is_not_walked_to_its_end),
         vow_test(join_of_what_never_runs_never_settles),
         vow_test(join_whose_other_inputs_have_settled_waits_for_those_that_have_not),

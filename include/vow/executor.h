@@ -200,7 +200,8 @@ int vow_executor_init(vow_executor *self, const vow_executor_ops *ops);
 
 /**
  * Says that the calling thread now runs tasks of an executor. Call it around
- * them, and give back what it returned afterwards.
+ * them, and give back what it returned afterwards; in a process that was forked
+ * meanwhile, NULL, since the thread is none of that executor's there.
  *
  * @param self  borrowed until the next call; NULL: none
  * @return      borrowed; the one before
@@ -309,9 +310,12 @@ int vow_executor_dump(vow_executor *on, FILE *out);
  *
  * In the child, every executor made by vow_executor_init is left behind: submitting,
  * posting, attaching and closing give VOW_E_FORKED, and so does a wait for a future
- * whose task or step names it. Letting go of it is safe and frees nothing. What was
+ * whose task or step names it. What is made of several futures names none, and stays
+ * pending. Letting go of it is safe and frees nothing. What was
  * queued at the fork is the parent's; the futures of that stay pending here after the
- * executor has been revived. Inline needs no reviving; fork and exec needs nothing.
+ * executor has been revived. But if a close ends what was queued, and something of that
+ * forks, the rest of it ends here too. Inline needs no reviving; fork and exec needs
+ * nothing.
  *
  * Other objects. Promises and futures, channels, breakers, bulkheads, limiters, budgets,
  * caches and their kin can be used in the child as they were: no thread was in the middle
