@@ -3,10 +3,12 @@
 #include "support/vow_test.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "support/drops.h"
+#include "support/pool_fixture.h"
 
 static char text[8192];
 
@@ -64,6 +66,63 @@ VOW_CASE(dump_names_what_runs_and_what_it_waits_for)
     vow_ignore(f);
     vow_ignore(g);
     vow_executor_unref(pool);
+}
+
+/* A callback that takes until it is told to end, and a task that removes it. */
+struct callback {
+    vow_source *source;
+    vow_registration *r;
+    atomic_int entered;
+    atomic_int open;
+};
+
+static void
+take_a_while(void *ctx)
+{
+    struct callback *c = ctx;
+
+    atomic_store(&c->entered, 1);
+    await_flag(&c->open, 1);
+}
+
+static void *
+fire(void *ctx)
+{
+    vow_source_cancel(((struct callback *)ctx)->source, NULL);
+    return NULL;
+}
+
+static vow_result
+remove_it(void *ctx)
+{
+    struct callback *c = ctx;
+
+    return vow_ok(vow_i64(vow_registration_remove_wait(c->r)));
+}
+
+VOW_CASE(dump_names_who_waits_for_a_callback)
+{
+    vow_executor *pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 1));
+    struct callback c = {.source = vow_source_new()};
+    vow_token *token = vow_source_token(c.source);
+    pthread_t thread;
+    vow_future *f;
+
+    c.r = vow_token_on_cancel(token, NULL, take_a_while, vow_ptr(&c));
+    assert_int_equal(pthread_create(&thread, NULL, fire, &c), 0);
+    await_flag(&c.entered, 1);
+    f = vow_submit_with(pool, &VOW_SUBMIT_OPTIONS(.name = "a remover"), remove_it,
+                        vow_ptr(&c));
+    while (strstr(dump(pool),
+                  "running: a remover; it waits for: a callback to return\n") == NULL)
+        sched_yield();
+    atomic_store(&c.open, 1);
+    assert_int_equal(vow_get(f).value.as.i64, VOW_RAN);
+    pthread_join(thread, NULL);
+    vow_unref(f);
+    vow_token_unref(token);
+    vow_source_unref(c.source);
+    pool_free(pool);
 }
 
 static void
@@ -305,6 +364,7 @@ main(void)
     const struct CMUnitTest cases[] = {
         vow_test(dump_names_what_runs_and_what_it_waits_for),
         vow_test(dump_leaves_out_what_does_not_fit_and_what_is_of_others),
+        vow_test(dump_names_who_waits_for_a_callback),
         vow_test(dump_names_what_runs_inside_what),
         vow_test(dump_names_what_is_queued_in_a_manual_executor),
         vow_test(dump_names_what_is_queued_in_a_pool_as_far_as_it_fits),
