@@ -12,30 +12,9 @@
 #include <vow/vow.h>
 
 #include "drops.h"
+#include "manual_fixture.h"
 
 /* ---- what a case is made of ---------------------------------------------- */
-
-static vow_manual *m;
-static vow_executor *on;
-
-static int
-begin(void **state)
-{
-    int bad = counting_begin(state);
-
-    m = vow_manual_new();
-    on = vow_manual_executor(m);
-    return bad != 0 || m == NULL ? 1 : 0;
-}
-
-static int
-end(void **state)
-{
-    vow_manual_unref(m);
-    return counting_end(state);
-}
-
-#define breaker_test(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 /* Options on the manual clock, with nothing left to chance. */
 #define EXACTLY(...)                                                                     \
@@ -1119,39 +1098,39 @@ int
 main(void)
 {
     const struct CMUnitTest cases[] = {
-        breaker_test(breaker_trips_at_the_failure_rate_and_not_before),
-        breaker_test(breaker_below_the_rate_stays_closed),
-        breaker_test(breaker_window_by_count_forgets_the_oldest),
-        breaker_test(breaker_window_by_time_forgets_by_tenths),
-        breaker_test(breaker_trips_on_failures_in_a_row),
-        breaker_test(breaker_trips_on_slow_calls),
-        breaker_test(breaker_cancelled_calls_count_as_neither),
-        breaker_test(breaker_open_refuses_until_its_time_has_passed),
-        breaker_test(breaker_open_time_grows_with_each_trip_in_a_row),
-        breaker_test(breaker_open_time_varies_within_its_jitter),
-        breaker_test(breaker_half_open_lets_as_many_through_as_it_has_probes),
-        breaker_test(breaker_late_result_decides_nothing),
-        breaker_test(breaker_hung_probe_is_a_failure_at_its_deadline),
-        breaker_test(breaker_hung_probe_long_ago_lets_the_same_call_through),
-        breaker_test(breaker_forced_states_obey),
-        breaker_test(breaker_tells_of_each_change_in_order),
-        breaker_test(breaker_tells_of_more_changes_than_it_keeps_as_one),
-        breaker_test(breaker_may_be_let_go_by_whom_it_tells),
-        breaker_test(breaker_options_without_sense_are_refused),
-        breaker_test(breaker_call_gives_the_outcome_and_counts_it),
-        breaker_test(breaker_call_is_refused_with_the_time_left),
-        breaker_test(breaker_call_lasts_until_what_it_follows_has_settled),
-        breaker_test(breaker_call_that_waits_in_a_queue_is_not_slow),
-        breaker_test(breaker_call_that_never_ran_counts_as_neither),
-        breaker_test(breaker_call_cancelled_while_it_follows_frees_its_probe),
-        breaker_test(breaker_asks_which_errors_are_failures),
-        breaker_test(breaker_takes_no_error_of_this_process_for_a_failure),
-        breaker_test(breaker_null_lets_all_through),
-        breaker_test(breaker_without_memory_says_so_and_loses_nothing),
-        breaker_test(breaker_call_without_memory_gives_its_place_back),
-        breaker_test(breaker_edge_admits_exactly_as_many_as_it_has_probes),
-        breaker_test(breaker_by_count_does_as_the_rules_say),
-        breaker_test(breaker_by_time_does_as_the_rules_say),
+        manual_test(breaker_trips_at_the_failure_rate_and_not_before),
+        manual_test(breaker_below_the_rate_stays_closed),
+        manual_test(breaker_window_by_count_forgets_the_oldest),
+        manual_test(breaker_window_by_time_forgets_by_tenths),
+        manual_test(breaker_trips_on_failures_in_a_row),
+        manual_test(breaker_trips_on_slow_calls),
+        manual_test(breaker_cancelled_calls_count_as_neither),
+        manual_test(breaker_open_refuses_until_its_time_has_passed),
+        manual_test(breaker_open_time_grows_with_each_trip_in_a_row),
+        manual_test(breaker_open_time_varies_within_its_jitter),
+        manual_test(breaker_half_open_lets_as_many_through_as_it_has_probes),
+        manual_test(breaker_late_result_decides_nothing),
+        manual_test(breaker_hung_probe_is_a_failure_at_its_deadline),
+        manual_test(breaker_hung_probe_long_ago_lets_the_same_call_through),
+        manual_test(breaker_forced_states_obey),
+        manual_test(breaker_tells_of_each_change_in_order),
+        manual_test(breaker_tells_of_more_changes_than_it_keeps_as_one),
+        manual_test(breaker_may_be_let_go_by_whom_it_tells),
+        manual_test(breaker_options_without_sense_are_refused),
+        manual_test(breaker_call_gives_the_outcome_and_counts_it),
+        manual_test(breaker_call_is_refused_with_the_time_left),
+        manual_test(breaker_call_lasts_until_what_it_follows_has_settled),
+        manual_test(breaker_call_that_waits_in_a_queue_is_not_slow),
+        manual_test(breaker_call_that_never_ran_counts_as_neither),
+        manual_test(breaker_call_cancelled_while_it_follows_frees_its_probe),
+        manual_test(breaker_asks_which_errors_are_failures),
+        manual_test(breaker_takes_no_error_of_this_process_for_a_failure),
+        manual_test(breaker_null_lets_all_through),
+        manual_test(breaker_without_memory_says_so_and_loses_nothing),
+        manual_test(breaker_call_without_memory_gives_its_place_back),
+        manual_test(breaker_edge_admits_exactly_as_many_as_it_has_probes),
+        manual_test(breaker_by_count_does_as_the_rules_say),
+        manual_test(breaker_by_time_does_as_the_rules_say),
     };
 
     return vow_test_run(cases);

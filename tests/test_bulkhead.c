@@ -9,28 +9,7 @@
 #include <vow/vow.h>
 
 #include "drops.h"
-
-static vow_manual *m;
-static vow_executor *on;
-
-static int
-begin(void **state)
-{
-    int bad = counting_begin(state);
-
-    m = vow_manual_new();
-    on = vow_manual_executor(m);
-    return bad != 0 || m == NULL ? 1 : 0;
-}
-
-static int
-end(void **state)
-{
-    vow_manual_unref(m);
-    return counting_end(state);
-}
-
-#define bulkhead_test(name) cmocka_unit_test_setup_teardown(name, begin, end)
+#include "manual_fixture.h"
 
 #define BULKHEAD(...)                                                                    \
     vow_bulkhead_new(&VOW_BULKHEAD_OPTIONS(.clock = vow_manual_clock(m), __VA_ARGS__))
@@ -412,19 +391,19 @@ int
 main(void)
 {
     const struct CMUnitTest cases[] = {
-        bulkhead_test(bulkhead_lets_so_many_run_and_the_others_wait_their_turn),
-        bulkhead_test(bulkhead_without_a_queue_refuses_at_once),
-        bulkhead_test(bulkhead_who_waits_too_long_is_refused),
-        bulkhead_test(bulkhead_who_got_a_place_in_time_runs_as_long_as_it_takes),
-        bulkhead_test(bulkhead_call_cancelled_in_the_queue_never_starts),
-        bulkhead_test(bulkhead_call_cancelled_while_it_runs_gives_its_place_up),
-        bulkhead_test(bulkhead_place_that_nobody_takes_goes_to_the_next),
-        bulkhead_test(bulkhead_call_that_an_executor_refuses_gives_its_place_up),
-        bulkhead_test(bulkhead_places_by_hand),
-        bulkhead_test(bulkhead_outlives_its_last_handle),
-        bulkhead_test(bulkhead_long_queue_of_inline_calls_is_flat),
-        bulkhead_test(bulkhead_null_has_places_for_all),
-        bulkhead_test(bulkhead_without_memory_loses_no_place),
+        manual_test(bulkhead_lets_so_many_run_and_the_others_wait_their_turn),
+        manual_test(bulkhead_without_a_queue_refuses_at_once),
+        manual_test(bulkhead_who_waits_too_long_is_refused),
+        manual_test(bulkhead_who_got_a_place_in_time_runs_as_long_as_it_takes),
+        manual_test(bulkhead_call_cancelled_in_the_queue_never_starts),
+        manual_test(bulkhead_call_cancelled_while_it_runs_gives_its_place_up),
+        manual_test(bulkhead_place_that_nobody_takes_goes_to_the_next),
+        manual_test(bulkhead_call_that_an_executor_refuses_gives_its_place_up),
+        manual_test(bulkhead_places_by_hand),
+        manual_test(bulkhead_outlives_its_last_handle),
+        manual_test(bulkhead_long_queue_of_inline_calls_is_flat),
+        manual_test(bulkhead_null_has_places_for_all),
+        manual_test(bulkhead_without_memory_loses_no_place),
         /* the pool of the process stays, so that no count of blocks fits */
         cmocka_unit_test(bulkhead_of_many_threads_loses_no_place),
     };

@@ -11,29 +11,8 @@
 #include <vow/vow.h>
 
 #include "drops.h"
+#include "manual_fixture.h"
 #include "queue/keys.h"
-
-static vow_manual *m;
-static vow_executor *on;
-
-static int
-begin(void **state)
-{
-    int bad = counting_begin(state);
-
-    m = vow_manual_new();
-    on = vow_manual_executor(m);
-    return bad != 0 || m == NULL ? 1 : 0;
-}
-
-static int
-end(void **state)
-{
-    vow_manual_unref(m);
-    return counting_end(state);
-}
-
-#define cache_test(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 /* A function that counts its runs, and gives a value whose drop is counted. */
 struct work {
@@ -658,25 +637,25 @@ main(void)
 {
     const struct CMUnitTest cases[] = {
         vow_test(cache_takes_the_empty_key),
-        cache_test(keys_hash_is_siphash),
-        cache_test(keys_find_what_was_added_also_after_growing),
-        cache_test(singleflight_joins_calls_of_one_key),
-        cache_test(singleflight_runs_again_when_the_call_has_settled),
-        cache_test(singleflight_gives_an_error_to_all),
-        cache_test(singleflight_one_who_cancels_leaves_the_others_alone),
-        cache_test(singleflight_the_last_who_cancels_stops_the_call),
-        cache_test(singleflight_stops_what_its_call_follows),
-        cache_test(singleflight_outlives_its_last_handle),
-        cache_test(singleflight_null_joins_nothing),
-        cache_test(cache_keeps_a_value_for_its_time),
-        cache_test(cache_joins_calls_that_run),
-        cache_test(cache_forgets_errors_unless_told_otherwise),
-        cache_test(cache_makes_room_by_what_was_used_longest_ago),
-        cache_test(cache_forget_and_clear_forget),
-        cache_test(cache_keeps_many_and_finds_each),
-        cache_test(cache_may_be_let_go_by_an_outcome_that_it_drops),
-        cache_test(cache_null_keeps_nothing),
-        cache_test(cache_without_memory_loses_nothing),
+        manual_test(keys_hash_is_siphash),
+        manual_test(keys_find_what_was_added_also_after_growing),
+        manual_test(singleflight_joins_calls_of_one_key),
+        manual_test(singleflight_runs_again_when_the_call_has_settled),
+        manual_test(singleflight_gives_an_error_to_all),
+        manual_test(singleflight_one_who_cancels_leaves_the_others_alone),
+        manual_test(singleflight_the_last_who_cancels_stops_the_call),
+        manual_test(singleflight_stops_what_its_call_follows),
+        manual_test(singleflight_outlives_its_last_handle),
+        manual_test(singleflight_null_joins_nothing),
+        manual_test(cache_keeps_a_value_for_its_time),
+        manual_test(cache_joins_calls_that_run),
+        manual_test(cache_forgets_errors_unless_told_otherwise),
+        manual_test(cache_makes_room_by_what_was_used_longest_ago),
+        manual_test(cache_forget_and_clear_forget),
+        manual_test(cache_keeps_many_and_finds_each),
+        manual_test(cache_may_be_let_go_by_an_outcome_that_it_drops),
+        manual_test(cache_null_keeps_nothing),
+        manual_test(cache_without_memory_loses_nothing),
         /* the pool of the process stays, so that no count of blocks fits */
         cmocka_unit_test(cache_of_many_threads_runs_one_call_of_a_key_at_a_time),
         cmocka_unit_test(cache_of_many_threads_loses_nothing),

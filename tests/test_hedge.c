@@ -8,28 +8,7 @@
 #include <vow/vow.h>
 
 #include "drops.h"
-
-static vow_manual *m;
-static vow_executor *on;
-
-static int
-begin(void **state)
-{
-    int bad = counting_begin(state);
-
-    m = vow_manual_new();
-    on = vow_manual_executor(m);
-    return bad != 0 || m == NULL ? 1 : 0;
-}
-
-static int
-end(void **state)
-{
-    vow_manual_unref(m);
-    return counting_end(state);
-}
-
-#define hedge_test(name) cmocka_unit_test_setup_teardown(name, begin, end)
+#include "manual_fixture.h"
 
 #define EXACTLY(...)                                                                     \
     &VOW_HEDGE_OPTIONS(.clock = vow_manual_clock(m), .delay = vow_ms(50), __VA_ARGS__)
@@ -367,21 +346,21 @@ int
 main(void)
 {
     const struct CMUnitTest cases[] = {
-        hedge_test(hedge_of_a_quick_call_is_one_call),
-        hedge_test(hedge_starts_another_after_each_delay),
-        hedge_test(hedge_replaces_an_attempt_that_failed_at_once),
-        hedge_test(hedge_one_that_fails_does_not_end_the_others),
-        hedge_test(hedge_of_which_all_fail_has_the_last_error),
-        hedge_test(hedge_tries_no_other_after_an_error_that_says_nothing_would_change),
-        hedge_test(hedge_cancelled_stops_all),
-        hedge_test(hedge_stops_with_its_token),
-        hedge_test(hedge_delay_follows_what_calls_take),
-        hedge_test(hedge_options_without_sense_are_refused),
-        hedge_test(hedge_without_memory_loses_nothing),
-        hedge_test(hedge_with_a_token_runs_nothing_that_cannot_be_stopped),
-        hedge_test(latency_quantiles_are_at_most_an_eighth_too_long),
-        hedge_test(latency_of_long_ago_fades),
-        hedge_test(latency_takes_any_duration),
+        manual_test(hedge_of_a_quick_call_is_one_call),
+        manual_test(hedge_starts_another_after_each_delay),
+        manual_test(hedge_replaces_an_attempt_that_failed_at_once),
+        manual_test(hedge_one_that_fails_does_not_end_the_others),
+        manual_test(hedge_of_which_all_fail_has_the_last_error),
+        manual_test(hedge_tries_no_other_after_an_error_that_says_nothing_would_change),
+        manual_test(hedge_cancelled_stops_all),
+        manual_test(hedge_stops_with_its_token),
+        manual_test(hedge_delay_follows_what_calls_take),
+        manual_test(hedge_options_without_sense_are_refused),
+        manual_test(hedge_without_memory_loses_nothing),
+        manual_test(hedge_with_a_token_runs_nothing_that_cannot_be_stopped),
+        manual_test(latency_quantiles_are_at_most_an_eighth_too_long),
+        manual_test(latency_of_long_ago_fades),
+        manual_test(latency_takes_any_duration),
     };
 
     return vow_test_run(cases);

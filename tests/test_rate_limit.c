@@ -7,28 +7,7 @@
 #include <vow/vow.h>
 
 #include "drops.h"
-
-static vow_manual *m;
-static vow_executor *on;
-
-static int
-begin(void **state)
-{
-    int bad = counting_begin(state);
-
-    m = vow_manual_new();
-    on = vow_manual_executor(m);
-    return bad != 0 || m == NULL ? 1 : 0;
-}
-
-static int
-end(void **state)
-{
-    vow_manual_unref(m);
-    return counting_end(state);
-}
-
-#define rate_test(name) cmocka_unit_test_setup_teardown(name, begin, end)
+#include "manual_fixture.h"
 
 #define RATE(...)                                                                        \
     vow_rate_limit_new(&VOW_RATE_LIMIT_OPTIONS(.clock = vow_manual_clock(m), __VA_ARGS__))
@@ -242,16 +221,16 @@ int
 main(void)
 {
     const struct CMUnitTest cases[] = {
-        rate_test(rate_bucket_allows_a_burst_and_then_the_rate),
-        rate_test(rate_window_never_allows_more_in_any_stretch),
-        rate_test(rate_window_allows_again_when_the_oldest_is_old_enough),
-        rate_test(rate_reservations_queue_up),
-        rate_test(rate_call_runs_when_its_time_has_come),
-        rate_test(rate_call_cancelled_while_it_waits_never_starts),
-        rate_test(rate_limit_counts),
-        rate_test(rate_null_allows_all),
-        rate_test(rate_options_without_sense_are_refused),
-        rate_test(rate_limit_without_memory_loses_nothing),
+        manual_test(rate_bucket_allows_a_burst_and_then_the_rate),
+        manual_test(rate_window_never_allows_more_in_any_stretch),
+        manual_test(rate_window_allows_again_when_the_oldest_is_old_enough),
+        manual_test(rate_reservations_queue_up),
+        manual_test(rate_call_runs_when_its_time_has_come),
+        manual_test(rate_call_cancelled_while_it_waits_never_starts),
+        manual_test(rate_limit_counts),
+        manual_test(rate_null_allows_all),
+        manual_test(rate_options_without_sense_are_refused),
+        manual_test(rate_limit_without_memory_loses_nothing),
     };
 
     return vow_test_run(cases);

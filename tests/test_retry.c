@@ -9,28 +9,7 @@
 #include <vow/vow.h>
 
 #include "drops.h"
-
-static vow_manual *m;
-static vow_executor *on;
-
-static int
-begin(void **state)
-{
-    int bad = counting_begin(state);
-
-    m = vow_manual_new();
-    on = vow_manual_executor(m);
-    return bad != 0 || m == NULL ? 1 : 0;
-}
-
-static int
-end(void **state)
-{
-    vow_manual_unref(m);
-    return counting_end(state);
-}
-
-#define retry_test(name) cmocka_unit_test_setup_teardown(name, begin, end)
+#include "manual_fixture.h"
 
 /* Options on the manual clock, with nothing left to chance. */
 #define EXACTLY(...)                                                                     \
@@ -553,30 +532,30 @@ int
 main(void)
 {
     const struct CMUnitTest cases[] = {
-        retry_test(retry_that_works_at_once_is_a_call),
-        retry_test(retry_pauses_grow_until_it_works),
-        retry_test(retry_gives_up_with_the_last_error),
-        retry_test(retry_passes_an_error_on_that_is_worth_no_other_attempt),
-        retry_test(retry_asks_whether_it_makes_sense),
-        retry_test(retry_reads_the_table_of_classes),
-        retry_test(retry_waits_as_long_as_the_error_says_if_that_is_longer),
-        retry_test(retry_begins_no_pause_that_would_not_end_before_the_deadline),
-        retry_test(retry_attempt_that_takes_too_long_has_failed),
-        retry_test(retry_deadline_ends_an_attempt_too),
-        retry_test(retry_begins_nothing_at_its_deadline),
-        retry_test(retry_attempt_whose_time_is_over_at_once_is_asked_to_stop),
-        retry_test(retry_pauses_repeat_from_a_seed),
-        retry_test(retry_cancelled_in_a_queue_never_starts),
-        retry_test(retry_cancelled_in_a_pause_ends_it),
-        retry_test(retry_cancelled_in_an_attempt_asks_it_to_stop),
-        retry_test(retry_cancelled_by_its_own_attempt_does_not_go_on),
-        retry_test(retry_stops_with_its_token),
-        retry_test(retry_on_an_executor_that_closes_ends),
-        retry_test(retry_obeys_the_budget_that_it_shares),
-        retry_test(retry_tells_of_each_attempt),
-        retry_test(retry_of_a_million_attempts_is_flat),
-        retry_test(retry_options_without_sense_are_refused),
-        retry_test(retry_without_memory_loses_nothing),
+        manual_test(retry_that_works_at_once_is_a_call),
+        manual_test(retry_pauses_grow_until_it_works),
+        manual_test(retry_gives_up_with_the_last_error),
+        manual_test(retry_passes_an_error_on_that_is_worth_no_other_attempt),
+        manual_test(retry_asks_whether_it_makes_sense),
+        manual_test(retry_reads_the_table_of_classes),
+        manual_test(retry_waits_as_long_as_the_error_says_if_that_is_longer),
+        manual_test(retry_begins_no_pause_that_would_not_end_before_the_deadline),
+        manual_test(retry_attempt_that_takes_too_long_has_failed),
+        manual_test(retry_deadline_ends_an_attempt_too),
+        manual_test(retry_begins_nothing_at_its_deadline),
+        manual_test(retry_attempt_whose_time_is_over_at_once_is_asked_to_stop),
+        manual_test(retry_pauses_repeat_from_a_seed),
+        manual_test(retry_cancelled_in_a_queue_never_starts),
+        manual_test(retry_cancelled_in_a_pause_ends_it),
+        manual_test(retry_cancelled_in_an_attempt_asks_it_to_stop),
+        manual_test(retry_cancelled_by_its_own_attempt_does_not_go_on),
+        manual_test(retry_stops_with_its_token),
+        manual_test(retry_on_an_executor_that_closes_ends),
+        manual_test(retry_obeys_the_budget_that_it_shares),
+        manual_test(retry_tells_of_each_attempt),
+        manual_test(retry_of_a_million_attempts_is_flat),
+        manual_test(retry_options_without_sense_are_refused),
+        manual_test(retry_without_memory_loses_nothing),
     };
 
     return vow_test_run(cases);
