@@ -13,6 +13,7 @@
 
 #include "drops.h"
 #include "manual_fixture.h"
+#include "warnings.h"
 
 /* ---- what a case is made of ---------------------------------------------- */
 
@@ -321,6 +322,24 @@ VOW_CASE(breaker_hung_probe_long_ago_lets_the_same_call_through)
 }
 
 /* ---- by hand ------------------------------------------------------------------ */
+
+VOW_CASE(breaker_forced_into_no_state_says_so_and_stays)
+{
+    vow_breaker *b = vow_breaker_new(EXACTLY(.window_calls = 4));
+    static const int none[] = {-1, VOW_BREAKER_COUNT_ONLY + 1};
+
+    vow_breaker_force(b, VOW_BREAKER_FORCED_OPEN);
+    for (int i = 0; i < 2; i++) {
+        warnings_begin();
+        vow_breaker_force(b, (vow_breaker_state)none[i]);
+        assert_int_equal(warnings, 1);
+        assert_int_equal(warning_code, VOW_E_INVALID);
+        assert_non_null(strstr(warning, "vow_breaker_force: there is no state"));
+        assert_state(b, VOW_BREAKER_FORCED_OPEN);
+        warnings_end();
+    }
+    vow_breaker_unref(b);
+}
 
 VOW_CASE(breaker_forced_states_obey)
 {
@@ -1112,6 +1131,7 @@ main(void)
         manual_test(breaker_late_result_decides_nothing),
         manual_test(breaker_hung_probe_is_a_failure_at_its_deadline),
         manual_test(breaker_hung_probe_long_ago_lets_the_same_call_through),
+        manual_test(breaker_forced_into_no_state_says_so_and_stays),
         manual_test(breaker_forced_states_obey),
         manual_test(breaker_tells_of_each_change_in_order),
         manual_test(breaker_tells_of_more_changes_than_it_keeps_as_one),

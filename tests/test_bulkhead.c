@@ -5,11 +5,13 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
 
 #include <vow/vow.h>
 
 #include "drops.h"
 #include "manual_fixture.h"
+#include "warnings.h"
 
 #define BULKHEAD(...)                                                                    \
     vow_bulkhead_new(&VOW_BULKHEAD_OPTIONS(.clock = vow_manual_clock(m), __VA_ARGS__))
@@ -226,6 +228,24 @@ VOW_CASE(bulkhead_call_that_an_executor_refuses_gives_its_place_up)
     vow_bulkhead_unref(b);
 }
 
+VOW_CASE(bulkhead_that_is_left_too_often_says_so_and_keeps_count)
+{
+    vow_bulkhead *b = BULKHEAD(.limit = 1);
+
+    warnings_begin();
+    vow_bulkhead_leave(b);
+    assert_int_equal(warnings, 1);
+    assert_int_equal(warning_code, VOW_E_INVALID);
+    assert_non_null(strstr(warning, "vow_bulkhead_leave: no place is taken"));
+    assert_int_equal(metrics_of(b).running, 0);
+    assert_int_equal(vow_bulkhead_enter(b), 0);
+    assert_int_equal(vow_bulkhead_enter(b), VOW_E_LIMIT);
+    vow_bulkhead_leave(b);
+    assert_int_equal(warnings, 1);
+    warnings_end();
+    vow_bulkhead_unref(b);
+}
+
 VOW_CASE(bulkhead_places_by_hand)
 {
     vow_bulkhead *b = BULKHEAD(.limit = 1);
@@ -399,6 +419,7 @@ main(void)
         manual_test(bulkhead_call_cancelled_while_it_runs_gives_its_place_up),
         manual_test(bulkhead_place_that_nobody_takes_goes_to_the_next),
         manual_test(bulkhead_call_that_an_executor_refuses_gives_its_place_up),
+        manual_test(bulkhead_that_is_left_too_often_says_so_and_keeps_count),
         manual_test(bulkhead_places_by_hand),
         manual_test(bulkhead_outlives_its_last_handle),
         manual_test(bulkhead_long_queue_of_inline_calls_is_flat),

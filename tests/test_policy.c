@@ -9,21 +9,11 @@
 #include <vow/vow.h>
 
 #include "drops.h"
+#include "warnings.h"
 
 static vow_manual *m;
 static vow_executor *on;
 static vow_clock *real;
-static int warnings;
-static char warning[256];
-
-static void
-note_warning(int code, const char *message, void *ctx)
-{
-    (void)code;
-    (void)ctx;
-    warnings++;
-    snprintf(warning, sizeof warning, "%s", message);
-}
 
 static int
 begin(void **state)
@@ -33,15 +23,14 @@ begin(void **state)
     m = vow_manual_new();
     on = vow_manual_executor(m);
     real = vow_clock_use(vow_manual_clock(m));
-    warnings = 0;
-    vow_on_warning(note_warning, NULL);
+    warnings_begin();
     return bad != 0 || m == NULL ? 1 : 0;
 }
 
 static int
 end(void **state)
 {
-    vow_on_warning(NULL, NULL);
+    warnings_end();
     vow_clock_use(real);
     vow_manual_unref(m);
     return counting_end(state);

@@ -197,11 +197,13 @@ vow_ns vow_breaker_open_remaining(const vow_breaker *b);
 
 /**
  * Puts a breaker into a state by hand. VOW_BREAKER_CLOSED starts anew, as
- * vow_breaker_reset does; VOW_BREAKER_OPEN opens it as a trip would, for open_for.
+ * vow_breaker_reset does; VOW_BREAKER_OPEN opens it as a trip would, for open_for. What is
+ * no state changes nothing; the hook for warnings is told.
  *
  * @param b      borrowed; may be NULL
  * @param state  the state
- * @contract     any thread; never blocks; no memory; may run on_change
+ * @contract     any thread; never blocks; no memory; may run on_change, or the hook for
+ *               warnings
  */
 void vow_breaker_force(vow_breaker *b, vow_breaker_state state);
 

@@ -97,11 +97,12 @@ vow_future *vow_bulkhead_call(vow_bulkhead *b, vow_executor *on, vow_task_fn *fn
 int vow_bulkhead_enter(vow_bulkhead *b) VOW_MUST_USE;
 
 /**
- * Gives a place back that vow_bulkhead_enter took.
+ * Gives a place back that vow_bulkhead_enter took. If none is taken it does nothing, and
+ * tells the hook for warnings.
  *
  * @param b   borrowed; may be NULL
  * @contract  any thread; never blocks; allocates if a call was waiting; may run that
- *            call if its executor is inline
+ *            call if its executor is inline, or the hook for warnings
  */
 void vow_bulkhead_leave(vow_bulkhead *b);
 

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/options.h"
 #include "base/time.h"
+#include "base/warn.h"
 #include "resilience/breaker_internal.h"
 #include "resilience/call.h"
 
@@ -409,6 +410,13 @@ vow_breaker_force(vow_breaker *b, vow_breaker_state state)
 
     if (b == NULL)
         return;
+    if ((unsigned)state > VOW_BREAKER_COUNT_ONLY) {
+        vowi_warn(VOW_E_INVALID,
+                  "vow_breaker_force: there is no state %d; name one of "
+                  "vow_breaker_state",
+                  (int)state);
+        return;
+    }
     now = now_of(b);
     vowi_lock_acquire(&b->lock);
     vowi_breaker_force_locked(b, now, state);

@@ -24,6 +24,7 @@
 #include "base/mem.h"
 #include "base/options.h"
 #include "base/time.h"
+#include "base/warn.h"
 #include "resilience/bulkhead_internal.h"
 #include "resilience/call.h"
 #include "sync/kept.h"
@@ -124,21 +125,27 @@ vow_bulkhead_leave(vow_bulkhead *b)
 {
     struct vowi_link *first;
     struct ticket *t = NULL;
+    bool taken;
 
     if (b == NULL)
         return;
     vowi_lock_acquire(&b->lock);
+    taken = b->seen.running > 0;
     first = b->queue.head.next;
     if (first != &b->queue.head) {
         t = vowi_container_of(first, struct ticket, link);
         unqueue_locked(t);
         b->seen.admitted++; /* the place changes hands */
-    } else {
+    } else if (taken) {
         b->seen.running--;
     }
     vowi_lock_release(&b->lock);
     if (t != NULL)
         grant(t);
+    if (!taken)
+        vowi_warn(VOW_E_INVALID,
+                  "vow_bulkhead_leave: no place is taken; call it once for "
+                  "each vow_bulkhead_enter that returned 0");
 }
 
 bool
