@@ -249,6 +249,19 @@ vowi_wait_list(struct vowi_wait *w)
     vowi_global_unlock(VOWI_GLOBAL_WAITS);
 }
 
+int
+vowi_wait_block(struct vowi_wait *w)
+{
+    int rc = 0;
+
+    vowi_wait_list(w);
+    if (w->on->ops->block_begin != NULL)
+        rc = w->on->ops->block_begin(w->on);
+    if (rc == VOW_E_DEADLOCK)
+        vowi_wait_end(w);
+    return rc;
+}
+
 /* That no thread was left is not so any more if one has gone on since. */
 bool
 vowi_wait_counted(struct vowi_wait *w, bool exhausted)
@@ -285,6 +298,14 @@ vowi_wait_end(struct vowi_wait *w)
         unlink_wait(w);
     leave_a_thread_locked(w->on);
     vowi_global_unlock(VOWI_GLOBAL_WAITS);
+}
+
+void
+vowi_wait_unblock(struct vowi_wait *w)
+{
+    if (w->on->ops->block_end != NULL)
+        w->on->ops->block_end(w->on);
+    vowi_wait_end(w);
 }
 
 void

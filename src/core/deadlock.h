@@ -41,6 +41,15 @@ bool vowi_wait_counted(struct vowi_wait *w, bool exhausted);
 /* After its executor counts the thread as one that runs. */
 void vowi_wait_end(struct vowi_wait *w);
 
+/*
+ * Lists it and has the executor count the thread as one that waits. Returns what block_begin
+ * does; VOW_E_DEADLOCK, and it is not listed: the executor refuses.
+ */
+int vowi_wait_block(struct vowi_wait *w);
+
+/* Has the executor count the thread as one that runs, and ends it. */
+void vowi_wait_unblock(struct vowi_wait *w);
+
 /* Calls fn for each wait on a thread of an executor, under the lock. */
 void vowi_waits_each(const vow_executor *on,
                      void (*fn)(const struct vowi_wait *w, void *ctx), void *ctx);

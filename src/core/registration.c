@@ -458,16 +458,12 @@ sleep_until_ended(struct vowi_thread *t, struct callback *cb)
 static void
 sleep_on_executor(struct vowi_thread *t, struct callback *cb)
 {
-    vow_executor *on = t->executor;
-    struct vowi_wait w = {.thread = t, .on = on};
+    struct vowi_wait w = {.thread = t, .on = t->executor};
 
-    vowi_wait_list(&w); /* it ends */
-    if (on->ops->block_begin(on) != VOW_E_DEADLOCK) {
-        sleep_until_ended(t, cb);
-        if (on->ops->block_end != NULL)
-            on->ops->block_end(on);
-    }
-    vowi_wait_end(&w);
+    if (vowi_wait_block(&w) == VOW_E_DEADLOCK)
+        return;
+    sleep_until_ended(t, cb);
+    vowi_wait_unblock(&w);
 }
 
 /* The same where an executor may have a say. */

@@ -254,28 +254,6 @@ sleep_noted(struct vowi_thread *t, struct vow_state *s, vow_ns deadline)
     return rc;
 }
 
-/* Lists a wait and tells the executor, which may refuse it: then it is not listed. */
-static int
-begin_listed(struct vowi_wait *w)
-{
-    int rc = 0;
-
-    vowi_wait_list(w);
-    if (w->on->ops->block_begin != NULL)
-        rc = w->on->ops->block_begin(w->on);
-    if (rc == VOW_E_DEADLOCK)
-        vowi_wait_end(w);
-    return rc;
-}
-
-static void
-end_listed(struct vowi_wait *w)
-{
-    if (w->on->ops->block_end != NULL)
-        w->on->ops->block_end(w->on);
-    vowi_wait_end(w);
-}
-
 static int sleep_somehow(struct vowi_thread *t, struct vow_state *s, vow_ns deadline);
 
 /* The executor has been told. What there is on the trampoline runs while this thread does
@@ -286,7 +264,7 @@ sleep_listed(struct vowi_thread *t, struct vowi_wait *w, vow_ns deadline, bool e
     bool sleeps = deadline != VOW_FOREVER || vowi_wait_counted(w, exhausted);
     int rc = sleeps ? sleep_until_settled(t, w->awaited, deadline) : VOW_E_DEADLOCK;
 
-    end_listed(w);
+    vowi_wait_unblock(w);
     if (sleeps || t->fifo_head == NULL)
         return rc;
     vowi_drain_all(t);
@@ -299,17 +277,17 @@ sleep_on_executor(struct vowi_thread *t, struct vow_state *s, vow_ns deadline)
 {
     unsigned forks = vowi_globals.forks;
     struct vowi_wait w = {.awaited = s, .thread = t, .on = t->executor};
-    int rc = begin_listed(&w);
+    int rc = vowi_wait_block(&w);
 
     if (rc == VOW_E_LIMIT && w.on->ops->help != NULL && deadline == VOW_FOREVER) {
-        end_listed(&w);
+        vowi_wait_unblock(&w);
         help_until_settled(t, s, true);
         vowi_thread_unload(t);
         if (vowi_settled(s))
             return 0;
         if (has_forked(forks))
             return sleep_somehow(t, s, deadline);
-        rc = begin_listed(&w);
+        rc = vowi_wait_block(&w);
     }
     if (has_forked(forks)) /* in its block_begin */
         return sleep_somehow(t, s, deadline);
