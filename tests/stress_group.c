@@ -16,6 +16,7 @@
 
 #include "support/drops.h"
 #include "support/lanes.h"
+#include "support/pool_fixture.h"
 
 enum { THREADS = 4, CELLS = 50, CHILDREN = 8 };
 
@@ -241,9 +242,7 @@ VOW_CASE(groups_under_fire_end_and_drop_each_context_once)
     vow_on_unhandled(ignore_unhandled, NULL);
     pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 3));
     lanes_run(&lanes, seed, stress_duration(1000));
-    vow_unref(vow_executor_close(pool, VOW_DRAIN));
-    vow_executor_join(pool);
-    vow_executor_unref(pool);
+    pool_free(pool);
 }
 
 int

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "support/drops.h"
+#include "support/pool_fixture.h"
 #include "support/stress.h"
 
 enum { DRIVERS = 3, MOST = 600 };
@@ -253,9 +254,7 @@ VOW_CASE(ranges_under_fire_do_each_index_once_and_drop_each_value)
     }
     for (size_t i = 0; i < DRIVERS; i++)
         pthread_join(drivers[i].thread, NULL);
-    vow_unref(vow_executor_close(track.pool, VOW_DRAIN));
-    assert_int_equal(vow_executor_join(track.pool), 0);
-    vow_executor_unref(track.pool);
+    pool_free(track.pool);
 }
 
 int

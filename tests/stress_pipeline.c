@@ -18,6 +18,7 @@
 
 #include "support/drops.h"
 #include "support/lanes.h"
+#include "support/pool_fixture.h"
 
 enum { ITEMS = 40, STAGES = 4 };
 
@@ -326,21 +327,13 @@ act(size_t lane, struct dice *d)
 
 static struct lanes lanes = {.count = 2, .make = start, .act = act, .check = check};
 
-static void
-end_executor(vow_executor *on)
-{
-    vow_unref(vow_executor_close(on, VOW_DRAIN));
-    assert_int_equal(vow_executor_join(on), 0);
-    vow_executor_unref(on);
-}
-
 VOW_CASE(pipelines_under_fire_come_to_rest_and_lose_nothing)
 {
     run.pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 3));
     run.serial = vow_serial_new(run.pool);
     lanes_run(&lanes, run.seed, stress_duration(2000));
-    end_executor(run.serial);
-    end_executor(run.pool);
+    pool_free(run.serial);
+    pool_free(run.pool);
 }
 
 int

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "support/drops.h"
+#include "support/pool_fixture.h"
 #include "support/stress.h"
 
 enum { PRODUCERS = 3, EACH = 300, CASES = 3 };
@@ -202,14 +203,6 @@ pool_new(void)
 
     assert_non_null(pool);
     return pool;
-}
-
-static void
-pool_free(vow_executor *pool)
-{
-    vow_unref(vow_executor_close(pool, VOW_DRAIN));
-    assert_int_equal(vow_executor_join(pool), 0);
-    vow_executor_unref(pool);
 }
 
 VOW_CASE(tasks_on_a_pool_end_once_in_order)
