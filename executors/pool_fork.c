@@ -25,6 +25,7 @@ vowi_pool_forked(vow_executor *self)
     if (w != NULL) {
         vowi_store_relaxed(&w->stolen, &vowi_pool_left_behind);
         vowi_self()->worker = NULL;
+        vowi_self()->stolen = NULL;
     }
 }
 

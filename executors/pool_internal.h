@@ -97,7 +97,7 @@ struct vowi_worker {
     unsigned round; /* picks until it asks the injected first */
     unsigned char passed[VOWI_LEVELS]; /* how often in a row it passed each over */
     vow_task *next; /* what it does next, and nobody else sees: pool_queue.c, take_next */
-    _Atomic(const vow_task *) stolen; /* what it runs, if it was stolen; compared only */
+    _Atomic(const vow_task *) stolen; /* whose function it runs, if that was stolen */
     _Atomic(uint64_t) tasks;
     uint32_t random;
     unsigned searches;
@@ -251,6 +251,9 @@ vow_task *vowi_worker_next_task(struct vowi_pool *p, struct vowi_worker *w);
 /* ---- pool_wait.c --------------------------------------------------------------------- */
 
 void vowi_worker_run(struct vowi_pool *p, struct vowi_worker *w, vow_task *task);
+
+/* Shows what a worker has stolen to those who wait for it. Before it runs it. */
+void vowi_worker_show_stolen(struct vowi_worker *w, const vow_task *task);
 
 /* A spare that replaces nobody any more rests. Returns false if it is to exit. */
 bool vowi_worker_rest(struct vowi_pool *p, struct vowi_worker *w);

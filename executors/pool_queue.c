@@ -128,6 +128,8 @@ push_own(struct vowi_pool *p, struct vowi_worker *w, vow_task *task, bool loud)
 {
     if (vowi_load_relaxed(&p->cancelling)) /* relaxed: what slips in ends likewise */
         return VOW_E_CLOSED;
+    if (task->flags & VOW_TASK_STEP) /* relaxed: see vowi_deque_steal_while */
+        vowi_store_relaxed(&w->stolen, &vowi_stolen_mixed);
     if (!loud && take_next(p, w, task))
         return 0;
     if (VOWI_BUGGIFY("the deque refuses") || !vowi_deque_push(&w->deque, task, loud))
@@ -320,8 +322,7 @@ steal(struct vowi_pool *p, struct vowi_worker *w)
         vow_task *task = victim != w ? vowi_deque_steal(&victim->deque) : NULL;
 
         if (task != NULL) {
-            /* relaxed: compared only; what is stolen on its account is ordered itself */
-            vowi_store_relaxed(&w->stolen, task);
+            vowi_worker_show_stolen(w, task);
             vowi_count(&w->steals);
             return task;
         }

@@ -187,6 +187,7 @@ stop(struct vowi_worker *w)
     struct vowi_pool *p = w->pool;
 
     vowi_self()->worker = NULL;
+    vowi_self()->stolen = NULL;
     if (p->on_stop != NULL)
         p->on_stop(w->index, p->hook_ctx);
     vow_executor_enter(NULL);
@@ -206,7 +207,6 @@ thread_exits(void *worker)
     vowi_assert(w->next == NULL);     /* without a thread nobody would run it */
     vow_executor_enter(&p->executor); /* the task may have been of one on top of it */
     stop(w);
-    vowi_store_relaxed(&w->stolen, NULL);
     vowi_lock_acquire(&p->lock);
     w->predecessor = pthread_self();
     w->has_predecessor = true;
@@ -230,6 +230,7 @@ begin(struct vowi_worker *w)
         vowi_sys_join(w->predecessor);
     w->has_predecessor = false;
     vowi_self()->worker = w;
+    vowi_self()->stolen = &w->stolen;
     vow_executor_enter(&w->pool->executor);
 }
 
@@ -239,16 +240,6 @@ is_left_behind(const struct vowi_worker *w)
 {
     /* relaxed: compared only */
     return vowi_load_relaxed(&w->stolen) == &vowi_pool_left_behind;
-}
-
-/* Returns false if it is left behind. */
-static bool
-forget_stolen(struct vowi_worker *w)
-{
-    if (is_left_behind(w))
-        return false;
-    vowi_store_relaxed(&w->stolen, NULL); /* relaxed: compared only */
-    return true;
 }
 
 static void *
@@ -264,8 +255,7 @@ worker_main(void *worker)
         p->on_start(w->index, p->hook_ctx);
     while ((task = vowi_worker_next_task(p, w)) != NULL) {
         vowi_worker_run(p, w, task);
-        /* relaxed: compared only */
-        if (vowi_load_relaxed(&w->stolen) != NULL && !forget_stolen(w))
+        if (is_left_behind(w))
             break;
     }
     pthread_cleanup_pop(0);

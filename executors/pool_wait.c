@@ -2,10 +2,21 @@
 /*
  * executors/pool_wait.c - a worker that waits: it helps, or a spare takes its place.
  *
- * A worker steals one task at a time, with its own deque empty. So all that is in
- * its deque while it runs a stolen task descends from that, and whoever waits for
- * the stolen task may run it too (leapfrogging: Wagner and Calder, PPoPP 1993).
- * Other tasks a waiter must not run: they may want a lock that it holds.
+ * A worker steals one task at a time, with its own deque empty. So what the task's
+ * function posts, and what that posts, is all there is in its deque, and whoever waits for
+ * the stolen task may run it too (leapfrogging: Wagner and Calder, PPoPP 1993). Other
+ * tasks a waiter must not run: they may want a lock that it holds. So
+ *
+ *     only what somebody may wait for is shown in `stolen`;
+ *     its run forgets it when the function has returned;
+ *     before a step is posted, which comes from whoever hung it there, or runs inline in
+ *     a wait and may post, or an executor on top is started, nothing is shown any more,
+ *     until the worker steals again (vowi_stolen_mixed);
+ *     and a waiter looks at `stolen` again when it has seen what it would take.
+ *
+ * What a task waits for counts as its own: while it waits its worker may run that here, in
+ * place or on account of its thief, and what that leaves behind whoever waits for the
+ * task may run as well.
  */
 #include "base/warn.h"
 #include "pool_internal.h"
@@ -20,6 +31,19 @@ vowi_worker_run(struct vowi_pool *p, struct vowi_worker *w, vow_task *task)
     task->run(task, vowi_load_relaxed(&p->cancelling) ? VOW_E_CLOSED : 0);
 }
 
+/* Only what has a run that forgets it, and if the deque has nothing older. relaxed: see
+ * vowi_deque_steal_while, and core's part is set before there is an executor. */
+void
+vowi_worker_show_stolen(struct vowi_worker *w, const vow_task *task)
+{
+    bool (*is_awaitable)(const vow_task *) =
+        vowi_load_relaxed(&vowi_globals.is_awaitable);
+    bool shown =
+        vowi_deque_count(&w->deque) <= 0 && is_awaitable != NULL && is_awaitable(task);
+
+    vowi_store_relaxed(&w->stolen, shown ? task : NULL);
+}
+
 /* Runs what a thief left behind: descendants of what it stole. */
 static bool
 leapfrog(struct vowi_pool *p, struct vowi_worker *w, const vow_task *awaited)
@@ -31,15 +55,15 @@ leapfrog(struct vowi_pool *p, struct vowi_worker *w, const vow_task *awaited)
         const vow_task *outer = vowi_load_relaxed(&w->stolen); /* relaxed: own */
         vow_task *task;
 
-        /* relaxed: compared only */
+        /* relaxed: asked again */
         if (thief == w || vowi_load_relaxed(&thief->stolen) != awaited)
             continue;
-        task = vowi_deque_steal(&thief->deque);
+        task = vowi_deque_steal_while(&thief->deque, &thief->stolen, awaited);
         if (task == NULL)
             return false;
-        vowi_store_relaxed(&w->stolen, vowi_deque_count(&w->deque) > 0 ? NULL : task);
+        vowi_worker_show_stolen(w, task);
         vowi_worker_run(p, w, task);
-        if (vowi_load_relaxed(&w->stolen) != &vowi_pool_left_behind)
+        if (vowi_load_relaxed(&w->stolen) == NULL) /* not mixed, nor left behind */
             vowi_store_relaxed(&w->stolen, outer);
         return true;
     }

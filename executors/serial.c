@@ -317,6 +317,7 @@ start(struct serial *s, vow_task *first, vow_task *last)
         s->task.flags = first->flags;
     }
     vowi_lock_release(&s->lock);
+    vowi_mix_stolen(vowi_self()); /* it will run what others post here, too */
     why = cancelled ? 0 : vow_post_task(s->on, &s->task);
     if (why == 0)
         return 0;

@@ -224,6 +224,256 @@ VOW_CASE(waiter_for_a_thief_that_left_nothing_sleeps)
     check_theft(&t);
 }
 
+/* A task in turns whose thief still runs an inline step that its first turn has triggered. */
+struct triggered {
+    vow_executor *pool;
+    vow_promise *trigger;
+    vow_future *foreign;
+    atomic_int turns, posted, waited, foreign_ran;
+    int foreign_ran_in_wait;
+};
+
+static vow_result
+note_foreign(void *ctx)
+{
+    struct triggered *t = ctx;
+
+    atomic_store(&t->foreign_ran, 1);
+    return vow_ok(VOW_NIL);
+}
+
+static vow_result
+post_foreign(vow_value in, void *ctx)
+{
+    struct triggered *t = ctx;
+
+    (void)in;
+    t->foreign = vow_submit(t->pool, note_foreign, vow_ptr(t));
+    atomic_store(&t->posted, 1);
+    await_flag(&t->waited, 1);
+    return vow_ok(VOW_NIL);
+}
+
+static vow_result
+trigger_and_yield(void *ctx)
+{
+    struct triggered *t = ctx;
+
+    if (atomic_fetch_add(&t->turns, 1) != 0)
+        return vow_ok(vow_i64(6));
+    vow_promise_fulfill(t->trigger, VOW_NIL);
+    return vow_yield_task();
+}
+
+static vow_result
+wait_for_the_triggering(void *ctx)
+{
+    struct triggered *t = ctx;
+    vow_future *f = vow_submit(t->pool, trigger_and_yield, vow_ptr(t));
+    int64_t value;
+
+    await_flag(&t->posted, 1);
+    value = value_of(f);
+    t->foreign_ran_in_wait = atomic_load(&t->foreign_ran);
+    atomic_store(&t->waited, 1);
+    return vow_ok(vow_i64(value));
+}
+
+VOW_CASE(waiter_runs_nothing_that_inline_steps_of_the_thief_posted)
+{
+    struct triggered t = {.pool = pool_new(2, 0), .trigger = vow_promise_new()};
+    vow_future *step =
+        vow_then(vow_promise_future(t.trigger), NULL, post_foreign, vow_ptr(&t));
+
+    assert_int_equal(value_of(vow_submit(t.pool, wait_for_the_triggering, vow_ptr(&t))),
+                     6);
+    assert_int_equal(t.foreign_ran_in_wait, 0);
+    assert_true(vow_wait(step, VOW_FOREVER));
+    assert_true(vow_wait(t.foreign, VOW_FOREVER));
+    vow_unref(step);
+    vow_unref(t.foreign);
+    vow_promise_unref(t.trigger);
+    pool_free(t.pool);
+}
+
+/* What comes into the thief's deque, while the stolen task runs, from somewhere else. */
+struct foreign {
+    vow_executor *pool;
+    vow_executor *serial; /* on top of the pool */
+    vow_promise *trigger;
+    vow_future *step;
+    vow_future *posted;
+    atomic_int is_posted, ran;
+    pthread_t waiter, runner;
+};
+
+static vow_result
+run_foreign(void *ctx)
+{
+    struct foreign *f = ctx;
+
+    f->runner = pthread_self();
+    atomic_store(&f->ran, 1);
+    return vow_ok(VOW_NIL);
+}
+
+static vow_result
+run_foreign_step(vow_value in, void *ctx)
+{
+    (void)in;
+    return run_foreign(ctx);
+}
+
+/* Somebody else runs it before this returns. */
+static vow_result
+post_and_stay(vow_value in, void *ctx)
+{
+    struct foreign *f = ctx;
+
+    (void)in;
+    f->posted = vow_submit(f->pool, run_foreign, vow_ptr(f));
+    atomic_store(&f->is_posted, 1);
+    await_flag(&f->ran, 1);
+    return vow_ok(VOW_NIL);
+}
+
+/* Settles what a step on the pool hangs on. */
+static vow_result
+trigger_and_stay(void *ctx)
+{
+    struct foreign *f = ctx;
+
+    vow_promise_fulfill(f->trigger, VOW_NIL);
+    atomic_store(&f->is_posted, 1);
+    await_flag(&f->ran, 1);
+    return vow_ok(VOW_NIL);
+}
+
+/* Settles what an inline step hangs on, which runs here as soon as this waits. */
+static vow_result
+trigger_and_wait(void *ctx)
+{
+    struct foreign *f = ctx;
+
+    vow_promise_fulfill(f->trigger, VOW_NIL);
+    return vow_wait(f->step, VOW_FOREVER) ? vow_ok(VOW_NIL) : vow_err(NULL);
+}
+
+/* Starts an executor on top, which runs what others have posted there as well. */
+static vow_result
+start_serial_and_stay(void *ctx)
+{
+    struct foreign *f = ctx;
+
+    f->posted = vow_submit(f->serial, run_foreign, vow_ptr(f));
+    atomic_store(&f->is_posted, 1);
+    await_flag(&f->ran, 1);
+    return vow_ok(VOW_NIL);
+}
+
+struct waits_for {
+    struct foreign *f;
+    vow_task_fn *fn;
+};
+
+static vow_result
+wait_for_the_thief(void *ctx)
+{
+    struct waits_for *w = ctx;
+    vow_future *stolen = vow_submit(w->f->pool, w->fn, vow_ptr(w->f));
+
+    w->f->waiter = pthread_self();
+    await_flag(&w->f->is_posted, 1);
+    value_of(stolen);
+    return vow_ok(VOW_NIL);
+}
+
+/* A spare runs it: the waiter must not, and the thief does not end before. */
+static void
+check_foreign(vow_task_fn *fn, vow_executor *(*on)(struct foreign *), vow_then_fn *step)
+{
+    struct foreign f = {.pool = pool_new(2, 1), .trigger = vow_promise_new()};
+    struct waits_for w = {&f, fn};
+
+    f.serial = vow_serial_new(f.pool);
+    f.step = vow_then(vow_promise_future(f.trigger), on(&f), step, vow_ptr(&f));
+    value_of(vow_submit(f.pool, wait_for_the_thief, vow_ptr(&w)));
+    assert_false(pthread_equal(f.waiter, f.runner));
+    vow_promise_fulfill(f.trigger, VOW_NIL);
+    assert_true(vow_wait(f.step, VOW_FOREVER));
+    vow_wait(f.posted, VOW_FOREVER);
+    vow_unref(f.step);
+    vow_unref(f.posted);
+    vow_promise_unref(f.trigger);
+    vow_executor_unref(f.serial);
+    pool_free(f.pool);
+}
+
+static vow_executor *
+on_the_pool(struct foreign *f)
+{
+    return f->pool;
+}
+
+static vow_executor *
+inline_step(struct foreign *f)
+{
+    (void)f;
+    return NULL;
+}
+
+VOW_CASE(waiter_runs_no_step_that_the_thief_has_made_ready)
+{
+    check_foreign(trigger_and_stay, on_the_pool, run_foreign_step);
+}
+
+VOW_CASE(waiter_runs_nothing_that_an_inline_step_in_a_wait_of_the_thief_posted)
+{
+    check_foreign(trigger_and_wait, inline_step, post_and_stay);
+}
+
+VOW_CASE(waiter_runs_no_serial_executor_that_the_thief_has_started)
+{
+    check_foreign(start_serial_and_stay, inline_step, add_one);
+}
+
+/* A task of a user's own, whose storage may be a job's by the time that it ends. */
+struct own_task {
+    vow_task task;
+    vow_executor *pool;
+    atomic_int ran;
+    bool shown;
+};
+
+static void
+look_what_is_shown(vow_task *task, int why)
+{
+    struct own_task *own = (struct own_task *)(void *)task;
+
+    assert_int_equal(why, 0);
+    own->shown = vowi_load_relaxed(&vowi_self()->worker->stolen) != NULL;
+    atomic_store(&own->ran, 1);
+}
+
+static vow_result
+have_it_stolen(void *ctx)
+{
+    struct own_task *own = ctx;
+
+    assert_int_equal(vow_post_task(own->pool, &own->task), 0);
+    await_flag(&own->ran, 1);
+    return vow_ok(vow_i64(7));
+}
+
+VOW_CASE(thief_of_a_task_that_nobody_can_wait_for_shows_nothing)
+{
+    struct own_task own = {.task.run = look_what_is_shown, .pool = pool_new(2, 0)};
+
+    assert_int_equal(value_of(vow_submit(own.pool, have_it_stolen, vow_ptr(&own))), 7);
+    assert_false(own.shown);
+    pool_free(own.pool);
+}
+
 /* ---- what it waits for -------------------------------------------------------------------- */
 
 VOW_CASE(waiter_for_a_task_of_another_executor_sleeps)
@@ -476,6 +726,11 @@ main(void)
         vow_test(waiter_runs_what_the_thief_left_behind),
         vow_test(waiter_with_work_of_its_own_runs_what_the_thief_left_behind),
         vow_test(waiter_for_a_thief_that_left_nothing_sleeps),
+        vow_test(waiter_runs_nothing_that_inline_steps_of_the_thief_posted),
+        vow_test(waiter_runs_no_step_that_the_thief_has_made_ready),
+        vow_test(waiter_runs_nothing_that_an_inline_step_in_a_wait_of_the_thief_posted),
+        vow_test(waiter_runs_no_serial_executor_that_the_thief_has_started),
+        vow_test(thief_of_a_task_that_nobody_can_wait_for_shows_nothing),
         vow_test(waiter_for_a_task_of_another_executor_sleeps),
         vow_test(waiter_for_a_task_that_follows_a_promise_sleeps),
         vow_test(waiter_for_a_task_that_too_many_hold_sleeps),

@@ -11,6 +11,8 @@
 
 _Thread_local struct vowi_thread vowi_thread_self;
 
+const vow_task vowi_stolen_mixed;
+
 #ifdef VOW_COUNT_RMW
 _Thread_local unsigned long vowi_rmw_count;
 #endif

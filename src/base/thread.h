@@ -109,6 +109,7 @@ struct vowi_thread {
 
     /* executors/pool.c: the worker that this thread is. */
     struct vowi_worker *worker;
+    _Atomic(const vow_task *) *stolen; /* what it shows to waiters; NULL: no worker */
     vow_executor *ending; /* the pool whose last thread this is, on its way out */
     bool returning; /* set by core: the task's function has returned, one step to post */
 
@@ -143,6 +144,30 @@ vowi_self(void)
     char *at = (char *)&vowi_thread_self;
 
     return (struct vowi_thread *)(void *)(at + vowi_thread_self.nothing);
+}
+
+/*
+ * The function of a task has returned, or will not be called: what this thread posts from
+ * here on descends from it no more. relaxed: see vowi_deque_steal_while
+ */
+static inline void
+vowi_forget_stolen(const struct vowi_thread *t, const vow_task *task)
+{
+    if (t->stolen != NULL && vowi_load_relaxed(t->stolen) == task)
+        vowi_store_relaxed(t->stolen, NULL);
+}
+
+/* What is shown by a worker that has posted, or may have, what descends from nothing that
+ * it runs: until it steals with an empty deque again. */
+extern const vow_task vowi_stolen_mixed;
+
+/* What hangs on a future descends from whoever hung it there: it is about to post, or to
+ * be posted, here. relaxed: see vowi_deque_steal_while */
+static inline void
+vowi_mix_stolen(const struct vowi_thread *t)
+{
+    if (t->stolen != NULL)
+        vowi_store_relaxed(t->stolen, &vowi_stolen_mixed);
 }
 
 /* Makes sure that what this thread keeps is given back when it exits; false if it would
@@ -190,9 +215,10 @@ struct vowi_globals {
     _Atomic(vow_clock *) clock;
 
     /* base/thread.c: core's way of giving back prepaid holds, and of running what waits
-     * on a thread's trampoline. */
+     * on a thread's trampoline; and whether somebody may wait for a task. */
     void (*_Atomic release_credit)(struct vowi_thread *t);
     void (*_Atomic drain)(struct vowi_thread *t);
+    bool (*_Atomic is_awaitable)(const vow_task *task);
     pthread_once_t key_once;
     pthread_key_t key;
     bool has_key;

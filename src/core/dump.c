@@ -18,8 +18,7 @@
 #include "core/executor.h"
 #include "core/fork.h"
 #include "core/frame.h"
-#include "core/step.h"
-#include "core/submit.h"
+#include "core/wait.h"
 
 #define ROOM 4096
 
@@ -77,26 +76,12 @@ add_wait(const struct vowi_wait *w, void *text)
     add(t, "\n");
 }
 
-/* What is queued has a state, unless it is a vow_post, a vow_on_settled or a user's own. */
-static struct vow_state *
-state_of(vow_task *task)
-{
-    const struct vowi_node *n = &vowi_container_of(task, union vowi_task, task)->node;
-    struct vowi_job *job = vowi_job_of(task);
-
-    if (job != NULL)
-        return &job->state;
-    if (!vowi_is_hook(n) || vowi_hook_index(n) == VOWI_WATCH)
-        return NULL;
-    return &vowi_container_of(task, struct vowi_step, hook.as.task)->state;
-}
-
 /* Returns whether there is room for more. relaxed: out of date when it is read */
 static bool
 add_queued(const vow_task *task, void *text)
 {
     struct text *t = text;
-    struct vow_state *s = state_of(vow_ptr(task).as.ptr);
+    struct vow_state *s = vowi_state_of_task(task);
 
     if (s != NULL && (vowi_load_relaxed(&s->word) & VOWI_CLAIMED))
         return true; /* it was cancelled, or its waiter runs it */

@@ -36,6 +36,7 @@
 #include "core/timer.h"
 #include "core/token.h"
 #include "core/trampoline.h"
+#include "core/wait.h"
 
 #ifndef VOWI_CREDIT
 #define VOWI_CREDIT 64
@@ -207,8 +208,9 @@ vow_executor_init(vow_executor *self, const vow_executor_ops *ops)
 {
     struct home *home;
 
-    vowi_store_relaxed(&vowi_globals.drain,
-                       vowi_drain_all); /* relaxed: always this one */
+    /* relaxed: always these */
+    vowi_store_relaxed(&vowi_globals.drain, vowi_drain_all);
+    vowi_store_relaxed(&vowi_globals.is_awaitable, vowi_is_awaitable);
     self->ops = ops;
     self->library = NULL;
     if (ops == NULL || ops->post == NULL)

@@ -150,6 +150,7 @@ thread_exits_in_step(void *arg)
     struct vowi_thread *t = vowi_frame_exited();
     vow_result r;
 
+    vowi_forget_stolen(t, &turn->hook->as.task);
     drop_ctx(turn);
     r = vow_err(turn->s != NULL ? vowi_thread_exit_error() : NULL);
     conclude(t, turn, &r, true);
@@ -207,10 +208,12 @@ take_turn(struct vowi_thread *t, enum vowi_step_kind kind, struct turn *turn, in
     vow_result r;
 
     if (why != 0 || is_skipped(kind, turn->hook)) {
+        vowi_forget_stolen(t, &turn->hook->as.task);
         pass_turn(t, turn, why);
         return;
     }
     call_guarded(t, kind, turn, &r);
+    vowi_forget_stolen(t, &turn->hook->as.task);
     drop_ctx(turn);
     conclude(t, turn, &r, false);
 }
@@ -230,6 +233,7 @@ run_step(vow_task *task, int why, enum vowi_step_kind kind)
         vowi_set_value(&step->state, VOW_NIL);
         take_turn(t, kind, &turn, why);
     } else { /* it was cancelled, and the canceller let go of the source */
+        vowi_forget_stolen(t, task);
         if (step->hook.as.node.as.queued.held)
             vowi_hold_release(t, step->hook.source);
         vowi_hold_release(t, &step->state);

@@ -59,6 +59,7 @@ task_init(vow_task *task, void (*run)(vow_task *, int), int priority)
 
 struct job_turn {
     struct vow_state *s;
+    const vow_task *task; /* NULL: it is no job */
     vow_task_fn *fn;
     vow_value ctx;
 };
@@ -72,6 +73,7 @@ thread_exits_in_job(void *arg)
 
     if (t->in_place == turn->s)
         t->in_place = NULL;
+    vowi_forget_stolen(t, turn->task);
     vow_value_drop(turn->ctx);
     vowi_finish(t, turn->s, NULL, &r);
     vowi_leave_exiting(t);
@@ -97,9 +99,10 @@ vowi_refusal(int why)
 /* By whoever claimed it. With an error it does not run. False: it wants another turn,
  * and is on its way to the back of a queue. */
 static inline bool
-take_turn(struct vowi_thread *t, struct vow_state *s, vow_task_fn *fn, vow_error *instead)
+take_turn(struct vowi_thread *t, struct vow_state *s, const vow_task *task,
+          vow_task_fn *fn, vow_error *instead)
 {
-    struct job_turn turn = {s, fn, s->outcome.as.value};
+    struct job_turn turn = {s, task, fn, s->outcome.as.value};
     vow_result r;
 
     vowi_set_value(s, VOW_NIL);
@@ -107,6 +110,7 @@ take_turn(struct vowi_thread *t, struct vow_state *s, vow_task_fn *fn, vow_error
         call_job(t, &turn, &r);
     else
         r = vow_err(instead);
+    vowi_forget_stolen(t, task);
     if (vowi_is_yield(t, &r))
         return vowi_go_again(t, s, turn.ctx);
     if (turn.ctx.drop != NULL)
@@ -126,7 +130,7 @@ nothing_to_do(void *ctx)
 bool
 vowi_take_task_turn(struct vowi_thread *t, struct vow_state *s, vow_task_fn *fn, int why)
 {
-    return take_turn(t, s, fn != NULL ? fn : nothing_to_do,
+    return take_turn(t, s, NULL, fn != NULL ? fn : nothing_to_do,
                      why != 0 ? vowi_refusal(why) : NULL);
 }
 
@@ -151,10 +155,11 @@ run(struct vowi_job *job, int why, bool bound, bool in_place)
 
         if (bound && why == 0)
             instead = too_late(s);
-        take_turn(t, s, job->fn.run, instead);
+        take_turn(t, s, &job->as.task, job->fn.run, instead);
     } else if (in_place) {
         vowi_hold_release(t, s); /* somebody was faster */
     } else {
+        vowi_forget_stolen(t, &job->as.task);
         vowi_left_queue(t, s); /* it was cancelled, or its waiter runs it */
     }
     vowi_leave(t, outermost);

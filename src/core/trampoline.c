@@ -123,6 +123,8 @@ vowi_drain(struct vowi_thread *t)
 void
 vowi_drain_all(struct vowi_thread *t)
 {
+    if (t->fifo_head != NULL)
+        vowi_mix_stolen(t);
     while (t->fifo_head != NULL)
         run_node(pop(t));
 }

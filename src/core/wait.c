@@ -23,6 +23,7 @@
 #include "core/fork.h"
 #include "core/linger.h"
 #include "core/refs.h"
+#include "core/step.h"
 #include "core/submit.h"
 #include "core/trampoline.h"
 #include "core/word.h"
@@ -129,6 +130,26 @@ task_of_state(struct vow_state *s)
     if (vowi_kind(s) == VOWI_TASK)
         return &vowi_job(s)->as.task;
     return NULL;
+}
+
+/* The other way round: a task of a user's own has none, nor has vow_post or a watch. */
+struct vow_state *
+vowi_state_of_task(const vow_task *task)
+{
+    union vowi_task *as = vow_ptr(task).as.ptr;
+    struct vowi_job *job = vowi_job_of(&as->task);
+
+    if (job != NULL)
+        return &job->state;
+    if (!vowi_is_hook(&as->node) || vowi_hook_index(&as->node) == VOWI_WATCH)
+        return NULL;
+    return &vowi_container_of(as, struct vowi_step, hook.as)->state;
+}
+
+bool
+vowi_is_awaitable(const vow_task *task)
+{
+    return vowi_state_of_task(task) != NULL;
 }
 
 /*

@@ -11,6 +11,12 @@
 bool vowi_is_reader(const struct vowi_node *n);
 void vowi_wake_reader(struct vowi_node *n);
 
+/* The state that an executor's queue knows by a task; NULL: the task has none. */
+struct vow_state *vowi_state_of_task(const vow_task *task);
+
+/* Whether somebody may wait for a task: then its run calls vowi_forget_stolen. */
+bool vowi_is_awaitable(const vow_task *task);
+
 /*
  * Waits until s settles, or until a time on the monotonic clock. Returns 0,
  * VOW_E_TIMEDOUT, VOW_E_DEADLOCK if waiting here is refused, or VOW_E_FORKED if only a

@@ -135,8 +135,15 @@ vowi_deque_take_if(struct vowi_deque *d, const vow_task *task)
     return taken;
 }
 
-vow_task *
-vowi_deque_steal(struct vowi_deque *d)
+/*
+ * What `now` says is looked at between the entry and the CAS, hence relaxed [while]. An item
+ * pushed later than what it says, whose bottom was read, was pushed after another store to
+ * it, which this load must see. For an item pushed earlier the owner, which found its deque
+ * empty, saw a top beyond it, before it said so: if that is the work of this CAS, then the
+ * load comes before that store and cannot read it; else the CAS fails.
+ */
+static inline vow_task *
+steal(struct vowi_deque *d, const _Atomic(const vow_task *) *now, const vow_task *is)
 {
     for (;;) {
         /* [end]: acquire keeps it before bottom, and after the change of top it read */
@@ -149,9 +156,24 @@ vowi_deque_steal(struct vowi_deque *d)
         r = vowi_load_acquire(&d->ring); /* [grown] */
         /* relaxed: if it was taken and overwritten meanwhile, the CAS fails */
         task = vowi_load_relaxed(&r->entry[top & r->mask]);
+        if (now != NULL && vowi_load_relaxed(now) != is)
+            return NULL;
         if (vowi_cas_strong_seq_cst(&d->top, &top, top + 1)) /* [end] */
             return task;
     }
+}
+
+vow_task *
+vowi_deque_steal(struct vowi_deque *d)
+{
+    return steal(d, NULL, NULL);
+}
+
+vow_task *
+vowi_deque_steal_while(struct vowi_deque *d, const _Atomic(const vow_task *) *now,
+                       const vow_task *is)
+{
+    return steal(d, now, is);
 }
 
 bool

@@ -12,6 +12,7 @@
  *     [item]  a task's fields, from push to whoever takes it (bottom, or the ring)
  *     [end]   the last item: of the owner's take and a steal one sees the other
  *     [grown] the entries of a grown ring, from the owner to thieves
+ *     [while] what the owner was at when it pushed an item, for who steals only that
  */
 #ifndef VOWI_QUEUE_DEQUE_H
 #define VOWI_QUEUE_DEQUE_H
@@ -63,6 +64,15 @@ bool vowi_deque_take_if(struct vowi_deque *d, const vow_task *task);
 /* Anybody. Takes the oldest task; NULL if there is none. */
 vow_task *vowi_deque_steal(struct vowi_deque *d);
 
+/*
+ * Anybody. The same, but only what the owner has pushed since it began what `now` says, and
+ * before it began anything else; its deque was empty when it began, and looked at by it. The
+ * owner changes `now` before it pushes.
+ */
+vow_task *vowi_deque_steal_while(struct vowi_deque *d,
+                                 const _Atomic(const vow_task *) *now,
+                                 const vow_task *is);
+
 /* Anybody. Ordered after the caller's last seq_cst store or read-modify-write. */
 bool vowi_deque_is_empty(struct vowi_deque *d);
 
@@ -70,8 +80,8 @@ bool vowi_deque_is_empty(struct vowi_deque *d);
 static inline int64_t
 vowi_deque_count(struct vowi_deque *d)
 {
-    /* relaxed: bottom is the owner's own, and top only ever grows */
-    return vowi_load_relaxed(&d->bottom) - vowi_load_relaxed(&d->top);
+    /* relaxed: bottom is the owner's own, and top only ever grows; [while] */
+    return vowi_load_relaxed(&d->bottom) - vowi_load_acquire(&d->top);
 }
 
 #endif

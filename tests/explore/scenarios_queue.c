@@ -277,6 +277,64 @@ SCENARIO(inject_close, 0, "inbox: it is closed between and around two posts",
     outcome("taken %d, refused %d", all - 1, refused);
 }
 
+/* ---- stealing on account of what the owner runs ---------------------------------------- */
+
+static _Atomic(const vow_task *) runs; /* what the owner has stolen */
+static vow_task awaited;
+
+/* Takes the first; then the awaited one, from elsewhere, whose child is the second, and
+ * may take that back; then, without it, the third. */
+static void
+works_for_a_waiter(void)
+{
+    vow_task *none;
+
+    steals();
+    none = vowi_deque_steal(&deque);
+    if (none == NULL)
+        vowi_store_relaxed(&runs, &awaited);
+    push(1);
+    takes(1);
+    vowi_store_relaxed(&runs, NULL);
+    push(2);
+}
+
+static void
+steals_for_a_waiter(void)
+{
+    vow_task *task;
+
+    if (vowi_load_relaxed(&runs) != &awaited)
+        return;
+    task = vowi_deque_steal_while(&deque, &runs, &awaited);
+    require(task == NULL || task == &tasks[1]);
+    use(task);
+    if (task != NULL)
+        order[0] = 1;
+}
+
+static void
+empty_after_waiter(void)
+{
+    int got = order[0];
+    vow_task *task;
+
+    while ((task = vowi_deque_steal(&deque)) != NULL)
+        use(task);
+    vowi_deque_fini(&deque);
+    require(taken[0] == 1 && taken[1] == 1 && taken[2] == 1);
+    outcome(got ? "child" : "nothing");
+}
+
+SCENARIO(leap_child, 0, "a waiter steals what descends from the task it waits for, alone",
+         EXPECTED("child", "in time"), EXPECTED("nothing", "too early, or too late"))
+{
+    require(vowi_deque_init(&deque));
+    push(0);
+    run_threads(works_for_a_waiter, steals_for_a_waiter);
+    empty_after_waiter();
+}
+
 /* ---- parking ---------------------------------------------------------------------------------- */
 
 /* Two workers of a pool, run by threads of ours: so there is no start and no end. */

@@ -24,13 +24,14 @@ static int weakened;
     (weakened == 3 ? vowi_store_relaxed(p, v)                                            \
                    : atomic_store_explicit((p), (v), memory_order_release))
 
-#define vowi_deque_init      weak_deque_init
-#define vowi_deque_fini      weak_deque_fini
-#define vowi_deque_push      weak_deque_push
-#define vowi_deque_push_list weak_deque_push_list
-#define vowi_deque_take_if   weak_deque_take_if
-#define vowi_deque_steal     weak_deque_steal
-#define vowi_deque_is_empty  weak_deque_is_empty
+#define vowi_deque_init        weak_deque_init
+#define vowi_deque_fini        weak_deque_fini
+#define vowi_deque_push        weak_deque_push
+#define vowi_deque_push_list   weak_deque_push_list
+#define vowi_deque_take_if     weak_deque_take_if
+#define vowi_deque_steal       weak_deque_steal
+#define vowi_deque_steal_while weak_deque_steal_while
+#define vowi_deque_is_empty    weak_deque_is_empty
 
 #include "queue/deque.c"
 
