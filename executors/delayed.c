@@ -96,6 +96,18 @@ fire_due_locked(void)
     return true;
 }
 
+/* Spreads a few timers ahead. If there are more, others get the lock meanwhile, and what is
+ * due by now comes first: returns true. */
+static bool
+prepare_locked(void)
+{
+    if (!vowi_wheel_ahead(&timers.wheel))
+        return false;
+    vowi_lock_release(&timers.lock);
+    vowi_lock_acquire(&timers.lock);
+    return true;
+}
+
 static void
 begin(void)
 {
@@ -115,9 +127,12 @@ thread_main(void *unused)
     (void)unused;
     begin();
     vowi_lock_acquire(&timers.lock);
-    while (!timers.stops)
-        if (!fire_due_locked())
+    while (!timers.stops) {
+        bool fired = fire_due_locked();
+
+        if (!prepare_locked() && !fired)
             sleep_locked(vowi_wheel_next(&timers.wheel));
+    }
     timers.runs = false;
     pthread_cond_broadcast(&timers.cond);
     vowi_lock_release(&timers.lock);

@@ -46,7 +46,7 @@ time_left(struct vow_loop *l)
     vow_ns next, left;
 
     vowi_lock_acquire(&l->lock);
-    next = next_time_locked(l);
+    next = vowi_wheel_ahead(&l->timers) ? INT64_MIN : next_time_locked(l);
     l->sleep_until = next;
     vowi_lock_release(&l->lock);
     if (next == VOW_FOREVER)

@@ -106,13 +106,26 @@ run_timer(struct vowi_firing *f, vow_timer *timer, int why)
     pthread_cleanup_pop(1);
 }
 
-/* Phase 1, and what is due then. */
-static void
+/* Phase 1, and what is due then. Returns whether any is armed. */
+static bool
 collect_due(struct vow_loop *l)
 {
+    bool any;
+
     vowi_lock_acquire(&l->lock);
-    if (vowi_wheel_count(&l->timers) != 0)
+    any = vowi_wheel_count(&l->timers) != 0;
+    if (any)
         vowi_wheel_list_due(&l->timers, vowi_loop_now(l), &l->due);
+    vowi_lock_release(&l->lock);
+    return any;
+}
+
+/* Also of a loop that never sleeps. */
+static void
+spread_ahead(struct vow_loop *l)
+{
+    vowi_lock_acquire(&l->lock);
+    vowi_wheel_ahead(&l->timers);
     vowi_lock_release(&l->lock);
 }
 
@@ -134,13 +147,15 @@ vowi_loop_fire_due(struct vow_loop *l)
     struct vowi_firing f;
     vow_timer *timer;
 
-    collect_due(l);
+    if (!collect_due(l))
+        return;
     while ((timer = take_listed(l, &f, &l->due)) != NULL) {
         run_timer(&f, timer, 0);
         vowi_loop_count(&l->fired_timers);
         l->ran = true;
         vowi_loop_after_callback(l);
     }
+    spread_ahead(l);
 }
 
 /* ---- ending -------------------------------------------------------------------------------- */

@@ -145,8 +145,189 @@ VOW_CASE(next_is_early_at_most_until_the_slot_is_entered)
         assert_null(vowi_wheel_take_due(w, vowi_wheel_next(w)));
         looks++;
     }
-    assert_in_range(looks, 1, VOWI_WHEEL_LEVELS);
+    assert_in_range(looks, 1, 2 * VOWI_WHEEL_LEVELS); /* one ahead, one to enter it */
     assert_ptr_equal(vowi_wheel_take_due(w, vowi_wheel_next(w)), &t[0]);
+}
+
+/* ---- ahead --------------------------------------------------------------- */
+
+#define UNIT4 ((vow_ns)1 << 4 * VOWI_WHEEL_BITS) /* of a level that is spread ahead */
+#define UNIT5 ((vow_ns)1 << 5 * VOWI_WHEEL_BITS)
+
+/* All in the next slot of the level of 34 ms, most of them at one time. */
+#define CROWD 100
+static vow_timer *
+crowd(struct vowi_wheel *w)
+{
+    static vow_timer t[CROWD];
+
+    memset(t, 0, sizeof t);
+    for (int i = 0; i < CROWD; i++)
+        add(w, &t[i], UNIT5 + (i % 3 == 2 ? 5000 + i * 1000 : 5000));
+    return t;
+}
+
+static int
+length_of(const vow_timer *ring)
+{
+    const vow_timer *t = ring;
+    int n = 0;
+
+    if (ring != NULL)
+        do
+            n++;
+        while ((t = t->next) != ring);
+    return n;
+}
+
+VOW_CASE(slot_is_spread_ahead_a_few_timers_at_a_time)
+{
+    struct vowi_wheel *w = wheel_at(0);
+    int calls = 0, left = CROWD;
+
+    crowd(w);
+    assert_int_equal(length_of(w->slots[5][1]), CROWD);
+    for (bool more = true; more; calls++) {
+        int before = left;
+
+        more = vowi_wheel_ahead(w);
+        left = length_of(w->slots[5][1]);
+        assert_in_range(before - left, 1, 32);
+    }
+    assert_int_equal(left, 0);
+    assert_in_range(calls, 1 + CROWD / 32, 2 + CROWD / 32);
+    assert_int_equal(vowi_wheel_count(w), CROWD);
+    assert_in_range(vowi_wheel_next(w), 1, UNIT5 + 5000);
+}
+
+VOW_CASE(nothing_is_to_be_spread_ahead_of_a_wheel_that_has_nothing_near)
+{
+    struct vowi_wheel *w = wheel_at(0);
+    vow_timer t = {.home = NULL};
+
+    assert_false(vowi_wheel_ahead(w));
+    add(w, &t, 2 * UNIT5);
+    assert_false(vowi_wheel_ahead(w));
+    assert_ptr_equal(w->slots[5][2], &t);
+    assert_ptr_equal(vowi_wheel_take_due(w, 2 * UNIT5), &t);
+}
+
+/* Those armed later stay behind those of the same deadline that are not yet spread, and
+ * when all are they do not wait in the upper slot. */
+VOW_CASE(equal_deadlines_keep_their_order_while_their_slot_is_spread)
+{
+    for (int calls = 0; calls < 6; calls++) {
+        struct vowi_wheel *w = wheel_at(0);
+        vow_timer later[2] = {{.home = NULL}};
+        vow_timer *t = crowd(w);
+        bool more = true;
+
+        for (int i = 0; i < calls; i++)
+            more = vowi_wheel_ahead(w);
+        add(w, &later[0], UNIT5 + 5000);
+        assert_true((w->slots[5][1] != NULL) == more);
+        vowi_wheel_ahead(w);
+        add(w, &later[1], UNIT5 + 5000);
+        for (int i = 0; i < CROWD; i++)
+            if (t[i].when <= UNIT5 + 5000)
+                assert_ptr_equal(vowi_wheel_take_due(w, UNIT5 + 5000), &t[i]);
+        assert_ptr_equal(vowi_wheel_take_due(w, UNIT5 + 5000), &later[0]);
+        assert_ptr_equal(vowi_wheel_take_due(w, UNIT5 + 5000), &later[1]);
+        assert_null(vowi_wheel_take_due(w, UNIT5 + 5000));
+    }
+}
+
+/* Whatever is taken out, first or last of either ring, the rest are all there. */
+VOW_CASE(disarming_in_the_middle_of_a_spread_leaves_the_others)
+{
+    for (int gone = 0; gone < CROWD; gone++) {
+        struct vowi_wheel *w = wheel_at(0);
+        vow_timer *t = crowd(w);
+        vow_ns last = 0;
+        int taken = 0;
+
+        vowi_wheel_ahead(w);
+        vowi_wheel_remove(w, &t[gone]);
+        vowi_wheel_ahead(w);
+        vowi_wheel_remove(w, &t[(gone + 50) % CROWD]);
+        for (vow_timer *one; (one = vowi_wheel_take_due(w, VOW_FOREVER)) != NULL;
+             taken++) {
+            assert_true(one->when >= last);
+            last = one->when;
+        }
+        assert_int_equal(taken, CROWD - 2);
+        assert_int_equal(vowi_wheel_count(w), 0);
+        assert_int_equal(vowi_wheel_next(w), VOW_FOREVER);
+    }
+}
+
+VOW_CASE(listing_in_the_middle_of_a_spread_takes_all_of_both_rings)
+{
+    struct vowi_wheel *w = wheel_at(0);
+    vow_timer *t = crowd(w);
+    vow_timer list;
+    int listed[2] = {0};
+
+    for (int i = 0; i < CROWD; i++)
+        t[i].on = i % 2 == 0 ? vow_inline() : NULL;
+    vowi_wheel_ahead(w);
+    vowi_wheel_list(w, vow_inline(), &list);
+    vowi_wheel_ahead(w);
+    for (vow_timer *one; (one = vowi_wheel_unlist(w, &list)) != NULL; listed[0]++)
+        assert_ptr_equal(one->on, vow_inline());
+    while (vowi_wheel_take_due(w, VOW_FOREVER) != NULL)
+        listed[1]++;
+    assert_int_equal(listed[0], CROWD / 2);
+    assert_int_equal(listed[1], CROWD / 2);
+}
+
+/* What is left of a slot comes before what was spread already, if it is due earlier. */
+VOW_CASE(slot_that_is_entered_when_partly_spread_is_in_order)
+{
+    struct vowi_wheel *w = wheel_at(0);
+    vow_timer t[40] = {{.home = NULL}};
+
+    for (int i = 0; i < 40; i++)
+        add(w, &t[i], UNIT5 + (40 - i) * UNIT4 / 2);
+    assert_true(vowi_wheel_ahead(w));
+    assert_int_equal(vowi_wheel_next(w), UNIT5 + UNIT4 / 2);
+    for (int i = 39; i >= 0; i--) {
+        assert_null(vowi_wheel_take_due(w, t[i].when - 1));
+        assert_ptr_equal(vowi_wheel_take_due(w, t[i].when), &t[i]);
+    }
+}
+
+/* Timers in slots of 1 ms and more that begin at a time or before. */
+static int
+to_be_spread_at(const struct vowi_wheel *w, vow_ns now)
+{
+    int n = 0;
+
+    for (unsigned level = 4; level < VOWI_WHEEL_LEVELS; level++)
+        n += length_of(w->slots[level][((uint64_t)now >> level * VOWI_WHEEL_BITS) %
+                                       VOWI_WHEEL_SLOTS]);
+    return n;
+}
+
+/* What bounded steps are for: that little is left to do when the time of a slot comes. */
+VOW_CASE(slot_is_spread_when_its_time_comes_if_its_owner_sleeps_as_it_is_told)
+{
+    static vow_timer t[5000];
+    struct vowi_wheel *w = wheel_at(0);
+    uint64_t seed = 5;
+    int taken = 0, looks = 0;
+
+    memset(t, 0, sizeof t);
+    for (int i = 0; i < 5000; i++)
+        add(w, &t[i], vow_ms(40) + (vow_ns)(next_random(&seed) % (uint64_t)vow_ms(3000)));
+    for (vow_ns now = 0; taken < 5000; now = vowi_wheel_next(w), looks++) {
+        assert_true(to_be_spread_at(w, now) <= 16);
+        while (vowi_wheel_take_due(w, now) != NULL)
+            taken++;
+        while (vowi_wheel_ahead(w))
+            assert_null(vowi_wheel_take_due(w, now));
+    }
+    assert_true(looks < 2 * 5000);
 }
 
 /* ---- all of one executor ------------------------------------------------- */
@@ -209,6 +390,7 @@ struct model {
     vow_ns now;
     uint64_t seed;
     uint64_t fired;
+    bool crowded; /* delays of some milliseconds, many of them to the same deadlines */
 };
 
 /* The place after all that are due at a time or before. */
@@ -259,6 +441,20 @@ random_delay(struct model *m)
     return (vow_ns)(r >> 1 >> (20 + r % 43));
 }
 
+/* Mostly in the next two units of one level, for some thousand steps: so many more of them than
+ * are spread at once, and few deadlines. */
+static vow_ns
+random_deadline(struct model *m)
+{
+    unsigned shift = VOWI_WHEEL_BITS * (3 + (unsigned)(m->fired >> 12 & 3));
+    uint64_t r = next_random(&m->seed);
+    vow_ns unit = ((m->now >> shift) + 1 + (r % 8 == 0)) << shift;
+
+    if (!m->crowded || r % 16 == 1)
+        return m->now + random_delay(m);
+    return unit + ((vow_ns)(r >> 8 & 7) << (r >> 11 & 31));
+}
+
 static void
 arm_or_cancel(struct vowi_wheel *w, struct model *m, vow_timer *t)
 {
@@ -267,7 +463,7 @@ arm_or_cancel(struct vowi_wheel *w, struct model *m, vow_timer *t)
         vowi_wheel_remove(w, t);
         return;
     }
-    t->when = m->now + random_delay(m);
+    t->when = random_deadline(m);
     if (next_random(&m->seed) % 16 == 0)
         t->when = m->now - random_delay(m); /* past */
     model_add(m, t);
@@ -279,7 +475,10 @@ advance(struct vowi_wheel *w, struct model *m)
 {
     size_t due;
 
-    m->now += random_delay(m) >> next_random(&m->seed) % 16;
+    if (m->crowded)
+        m->now += (vow_ns)(next_random(&m->seed) >> (34 + next_random(&m->seed) % 30));
+    else
+        m->now += random_delay(m) >> next_random(&m->seed) % 16;
     due = place_after(m, m->now);
     for (size_t i = 0; i < due; i++)
         assert_ptr_equal(vowi_wheel_take_due(w, m->now), m->sorted[i]);
@@ -344,25 +543,77 @@ VOW_CASE(disarmed_one_has_its_reserved_bytes_zero_whatever_life_it_was_of)
     assert_memory_equal(now.task.reserved, fresh.task.reserved, 6);
 }
 
+/* Lists all of one executor, and disarms or takes them. */
+static void
+revoke(struct vowi_wheel *w, struct model *m)
+{
+    vow_timer list;
+    vow_timer *t;
+    size_t left = 0;
+
+    vowi_wheel_list(w, vow_inline(), &list);
+    assert_int_equal(vowi_wheel_count(w), m->used);
+    while ((t = list.next) != &list) {
+        assert_ptr_equal(t->on, vow_inline());
+        if (next_random(&m->seed) % 2 == 0)
+            vowi_wheel_remove(w, t);
+        else
+            assert_ptr_equal(vowi_wheel_unlist(w, &list), t);
+        model_remove(m, t);
+    }
+    for (size_t i = 0; i < m->used; i++)
+        left += m->sorted[i]->on == vow_inline();
+    assert_int_equal(left, 0);
+}
+
+static void
+step(struct vowi_wheel *w, struct model *m, vow_timer *timers)
+{
+    uint64_t r = next_random(&m->seed);
+
+    if (r % 8 == 0)
+        advance(w, m);
+    else if (r % 8 == 1)
+        vowi_wheel_ahead(w);
+    else if (r % 4096 == 2)
+        revoke(w, m);
+    else
+        arm_or_cancel(w, m, &timers[next_random(&m->seed) % TIMERS]);
+}
+
+static void
+compare(struct model *m, int steps)
+{
+    static vow_timer timers[TIMERS];
+    struct vowi_wheel *w = wheel_at(m->now);
+
+    memset(timers, 0, sizeof timers);
+    for (int i = 0; i < TIMERS; i++)
+        timers[i].on = i % 16 == 0 ? vow_inline() : NULL;
+    for (int i = 0; i < steps; i++) {
+        if (m->now > INT64_MAX / 2) { /* once more round the clock */
+            m->now = 0;
+            while (m->used > 0)
+                vowi_wheel_remove(w, m->sorted[--m->used]);
+            vowi_wheel_init(w, 0);
+        }
+        step(w, m, timers);
+    }
+    assert_true(m->fired > (uint64_t)steps / 50);
+}
+
 VOW_CASE(millions_of_random_steps_agree_with_a_sorted_array)
 {
     static struct model m = {.seed = 20231};
-    static vow_timer timers[TIMERS];
-    struct vowi_wheel *w = wheel_at(0);
 
-    for (int step = 0; step < STEPS; step++) {
-        if (m.now > INT64_MAX / 2) { /* once more round the clock */
-            m.now = 0;
-            m.used = 0;
-            memset(timers, 0, sizeof timers);
-            vowi_wheel_init(w, 0);
-        }
-        if (next_random(&m.seed) % 8 == 0)
-            advance(w, &m);
-        else
-            arm_or_cancel(w, &m, &timers[next_random(&m.seed) % TIMERS]);
-    }
-    assert_true(m.fired > STEPS / 50);
+    compare(&m, STEPS);
+}
+
+VOW_CASE(millions_of_steps_in_crowded_slots_agree_with_a_sorted_array)
+{
+    static struct model m = {.seed = 7, .crowded = true};
+
+    compare(&m, STEPS / 2);
 }
 
 int
@@ -376,12 +627,20 @@ main(void)
         vow_test(overdue_ones_come_first_by_deadline_then_by_adding),
         vow_test(removed_one_leaves_the_others),
         vow_test(next_is_early_at_most_until_the_slot_is_entered),
+        vow_test(slot_is_spread_ahead_a_few_timers_at_a_time),
+        vow_test(nothing_is_to_be_spread_ahead_of_a_wheel_that_has_nothing_near),
+        vow_test(equal_deadlines_keep_their_order_while_their_slot_is_spread),
+        vow_test(disarming_in_the_middle_of_a_spread_leaves_the_others),
+        vow_test(listing_in_the_middle_of_a_spread_takes_all_of_both_rings),
+        vow_test(slot_that_is_entered_when_partly_spread_is_in_order),
+        vow_test(slot_is_spread_when_its_time_comes_if_its_owner_sleeps_as_it_is_told),
         vow_test(list_of_what_is_due_grows_at_its_end_and_disarms_there_too),
         vow_test(list_takes_those_of_one_executor_and_disarms_there_too),
         vow_test(renewed_wheel_has_nothing_and_takes_again_what_it_had),
         vow_test(list_of_another_life_is_empty),
         vow_test(disarmed_one_has_its_reserved_bytes_zero_whatever_life_it_was_of),
         vow_test(millions_of_random_steps_agree_with_a_sorted_array),
+        vow_test(millions_of_steps_in_crowded_slots_agree_with_a_sorted_array),
     };
 
     return vow_test_run(cases);

@@ -3,9 +3,10 @@
  * queue/wheel.h - armed timers, by deadline and then by the order of arming.
  *
  * A hierarchical timing wheel (Varghese and Lauck, SOSP 1987), whose lowest level has
- * a slot for each nanosecond: see wheel.c. Adding and removing are O(1), taking what
- * is due is O(1) amortised, and nothing is allocated. It locks nothing: its owner says
- * what guards it.
+ * a slot for each nanosecond, and whose slots are spread before their time comes: see
+ * wheel.c. Adding and removing are O(1), taking what is due is O(1) amortised, and in
+ * small steps if the owner spreads ahead; nothing is allocated. It locks nothing: its
+ * owner says what guards it.
  */
 #ifndef VOWI_QUEUE_WHEEL_H
 #define VOWI_QUEUE_WHEEL_H
@@ -18,15 +19,16 @@
 
 #include "queue/timers.h"
 
-#define VOWI_WHEEL_BITS   6
-#define VOWI_WHEEL_SLOTS  (1 << VOWI_WHEEL_BITS)
-#define VOWI_WHEEL_LEVELS 11 /* of 6 bits: 64 */
+#define VOWI_WHEEL_BITS   5
+#define VOWI_WHEEL_SLOTS  (2 << VOWI_WHEEL_BITS) /* two units of the level above */
+#define VOWI_WHEEL_LEVELS 13                     /* of 5 bits: 65 */
 
 struct vowi_wheel {
     uint64_t base; /* a time, as wheel.c counts it: nothing in a slot is before it */
     size_t count;
     unsigned char life;                   /* which of its lives this is; see renew */
     unsigned levels;                      /* a bit for each level that has a timer */
+    unsigned open;                        /* for each whose next slot stays empty */
     uint64_t occupied[VOWI_WHEEL_LEVELS]; /* of each level, a bit for each slot */
     vow_timer *slots[VOWI_WHEEL_LEVELS][VOWI_WHEEL_SLOTS]; /* the first of a ring */
     struct vowi_timers overdue;                            /* before base when added */
@@ -58,8 +60,13 @@ vow_timer *vowi_wheel_take_due(struct vowi_wheel *w, vow_ns now);
 vow_timer *vowi_wheel_take_due_on(struct vowi_wheel *w, vow_ns now,
                                   const vow_executor *on);
 
-/* A time before which nothing is due: exact, or early if many are due soon after it.
- * VOW_FOREVER if it is empty. */
+/* Spreads a few timers ahead, some 32. To be called until it returns false, which says that
+ * no more are to be, before the owner sleeps; and now and then while it is busy. It changes
+ * nothing but how long later calls take. */
+bool vowi_wheel_ahead(struct vowi_wheel *w);
+
+/* A time before which nothing is due: exact, or early if many are due soon after it, so
+ * that they are spread ahead. VOW_FOREVER if it is empty. */
 vow_ns vowi_wheel_next(const struct vowi_wheel *w);
 
 static inline size_t
