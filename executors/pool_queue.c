@@ -262,9 +262,7 @@ empty_inbox(struct vowi_pool *p)
     return reverse((vow_task *)(inbox & VOWI_INBOX_TASKS), &priorities);
 }
 
-/* Moves tasks to a deque, which under a lock must not grow; returns those that stay. It is
- * loud, so that a worker going to sleep and this one, which looks at idle next, see each
- * other. */
+/* Moves tasks to a deque, which under a lock must not grow; returns those that stay. */
 static vow_task *
 share_batch(struct vowi_worker *w, vow_task *task)
 {
@@ -292,7 +290,8 @@ vowi_pool_take_injected(struct vowi_pool *p, struct vowi_worker *w)
     if (task != NULL) {
         more = task->next != NULL;
         rest = w != NULL ? share_batch(w, task->next) : task->next;
-        vowi_store_seq_cst(&p->injected, rest); /* [idle] */
+        vowi_store_seq_cst(&p->injected,
+                           rest); /* [idle]; of the batch in the deque, too */
     } else {
         more = false;
     }
@@ -399,7 +398,10 @@ vowi_worker_pick(struct vowi_pool *p, struct vowi_worker *w)
     return vowi_worker_pick_by_level(p, w, waiting);
 }
 
-/* [idle]: after a seq_cst step of the caller. */
+/*
+ * [idle]: after a seq_cst step of the caller. The injected come first: who has moved some
+ * to its deque says so by storing the rest, and that is acquired before its deque is read.
+ */
 bool
 vowi_pool_has_work(struct vowi_pool *p)
 {

@@ -340,17 +340,17 @@ push(struct serial *s, vow_task *first, uintptr_t *was)
     bool admitted = (first->flags & VOW_TASK_STEP) != 0 || is_current(&s->executor);
     vow_task *newest = reverse(first);
 
-    *was = vowi_load_acquire(&s->inbox); /* [serial] */
     do {
+        *was = vowi_load_acquire(&s->inbox); /* what came before a close [serial] */
         if (is_refused(*was, admitted)) {
             first->next = NULL;
             reverse(newest); /* as it was: the list is the caller's again */
             return false;
         }
         first->next = (vow_task *)(*was & TASKS);
-        /* to whoever turns it round; failed: what came before a close [serial] */
+        /* to whoever turns it round [serial] */
     } while (
-        !vowi_cas_acq_rel(&s->inbox, was, (uintptr_t)newest | (*was & ~TASKS) | ACTIVE));
+        !vowi_cas_release(&s->inbox, was, (uintptr_t)newest | (*was & ~TASKS) | ACTIVE));
     return true;
 }
 

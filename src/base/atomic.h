@@ -32,6 +32,8 @@ extern _Thread_local unsigned long vowi_rmw_count;
 
 #define vowi_add_relaxed(p, v)                                                           \
     VOWI_RMW(atomic_fetch_add_explicit((p), (v), memory_order_relaxed))
+#define vowi_add_acquire(p, v)                                                           \
+    VOWI_RMW(atomic_fetch_add_explicit((p), (v), memory_order_acquire))
 #define vowi_add_acq_rel(p, v)                                                           \
     VOWI_RMW(atomic_fetch_add_explicit((p), (v), memory_order_acq_rel))
 #define vowi_add_seq_cst(p, v)                                                           \
@@ -46,6 +48,8 @@ extern _Thread_local unsigned long vowi_rmw_count;
     VOWI_RMW(atomic_fetch_or_explicit((p), (v), memory_order_relaxed))
 #define vowi_or_acquire(p, v)                                                            \
     VOWI_RMW(atomic_fetch_or_explicit((p), (v), memory_order_acquire))
+#define vowi_or_release(p, v)                                                            \
+    VOWI_RMW(atomic_fetch_or_explicit((p), (v), memory_order_release))
 #define vowi_or_acq_rel(p, v)                                                            \
     VOWI_RMW(atomic_fetch_or_explicit((p), (v), memory_order_acq_rel))
 #define vowi_or_seq_cst(p, v)                                                            \
@@ -61,23 +65,25 @@ extern _Thread_local unsigned long vowi_rmw_count;
 #define vowi_swap_seq_cst(p, v)                                                          \
     VOWI_RMW(atomic_exchange_explicit((p), (v), memory_order_seq_cst))
 
-#define vowi_or_release(p, v)                                                            \
-    VOWI_RMW(atomic_fetch_or_explicit((p), (v), memory_order_release))
 #define vowi_swap_release(p, v)                                                          \
     VOWI_RMW(atomic_exchange_explicit((p), (v), memory_order_release))
 #define vowi_swap_relaxed(p, v)                                                          \
     VOWI_RMW(atomic_exchange_explicit((p), (v), memory_order_relaxed))
 
-/* Compare and swap; on failure *expected is what was there, read as the name says. */
+/*
+ * Compare and swap; on failure *expected is what was there, read as the name says.
+ *
+ * None has to acquire only if it fails: C11 wants no order of a failure that is stronger
+ * than that of a success, gcc refuses relaxed with acquire, and of release with acquire
+ * gcc and clang make what they make of acq_rel. So a loop that needs it loads anew in
+ * each round, and its swap acquires nothing.
+ */
 #define vowi_cas_relaxed(p, expected, v)                                                 \
     VOWI_RMW(atomic_compare_exchange_weak_explicit(                                      \
         (p), (expected), (v), memory_order_relaxed, memory_order_relaxed))
 #define vowi_cas_release(p, expected, v)                                                 \
     VOWI_RMW(atomic_compare_exchange_weak_explicit(                                      \
         (p), (expected), (v), memory_order_release, memory_order_relaxed))
-#define vowi_cas_acquire(p, expected, v)                                                 \
-    VOWI_RMW(atomic_compare_exchange_weak_explicit(                                      \
-        (p), (expected), (v), memory_order_acquire, memory_order_acquire))
 #define vowi_cas_acquire_or_relaxed(p, expected, v)                                      \
     VOWI_RMW(atomic_compare_exchange_weak_explicit(                                      \
         (p), (expected), (v), memory_order_acquire, memory_order_relaxed))
@@ -93,9 +99,12 @@ extern _Thread_local unsigned long vowi_rmw_count;
 #define vowi_cas_strong_relaxed(p, expected, v)                                          \
     VOWI_RMW(atomic_compare_exchange_strong_explicit(                                    \
         (p), (expected), (v), memory_order_relaxed, memory_order_relaxed))
-#define vowi_cas_strong_acquire(p, expected, v)                                          \
+#define vowi_cas_strong_release(p, expected, v)                                          \
     VOWI_RMW(atomic_compare_exchange_strong_explicit(                                    \
-        (p), (expected), (v), memory_order_acquire, memory_order_acquire))
+        (p), (expected), (v), memory_order_release, memory_order_relaxed))
+#define vowi_cas_strong_acquire_or_relaxed(p, expected, v)                               \
+    VOWI_RMW(atomic_compare_exchange_strong_explicit(                                    \
+        (p), (expected), (v), memory_order_acquire, memory_order_relaxed))
 #define vowi_cas_strong_seq_cst(p, expected, v)                                          \
     VOWI_RMW(atomic_compare_exchange_strong_explicit(                                    \
         (p), (expected), (v), memory_order_seq_cst, memory_order_seq_cst))

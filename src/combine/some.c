@@ -38,12 +38,13 @@ struct some {
 static size_t
 put_on(_Atomic(size_t) *pile, struct place *places, size_t i)
 {
-    size_t top = vowi_load_acquire(pile); /* [pile] */
+    size_t top;
 
     do {
+        top = vowi_load_acquire(pile); /* [pile] */
         places[i].below = top;
         places[i].height = top != 0 ? places[top - 1].height + 1 : 1;
-    } while (!vowi_cas_acq_rel(pile, &top, i + 1)); /* [pile] */
+    } while (!vowi_cas_release(pile, &top, i + 1)); /* [pile] */
     return places[i].height;
 }
 

@@ -99,7 +99,7 @@ record_locked(struct vow_state *s, struct vow_registration **fresh)
         return NULL;
     r->site = s->extra;
     s->extra = r;
-    vowi_or_acq_rel(&s->refs, VOWI_HAS_RECORD); /* [record] */
+    vowi_or_release(&s->refs, VOWI_HAS_RECORD); /* [record] */
     *fresh = NULL;
     return r;
 }

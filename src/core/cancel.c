@@ -283,11 +283,12 @@ call_hook(struct vowi_thread *t, struct vow_registration *r)
         run_hook(&r->as.task, VOW_E_CLOSED);
 }
 
-/* Settles it, unless it is claimed. Returns its word as it was. */
+/* Settles it, unless it is claimed. Returns its word as it was. Acquires nothing: a promise
+ * has no context, and whom it follows is read under the lock bit. */
 static uintptr_t
 stop_by_claim(struct vowi_thread *t, struct vow_state *s, const vow_error *error)
 {
-    uintptr_t word = vowi_or_acq_rel(&s->word, VOWI_CLAIMED); /* [claim], [stop] */
+    uintptr_t word = vowi_or_release(&s->word, VOWI_CLAIMED); /* [claim], [stop] */
 
     if ((word & VOWI_CLAIMED) == 0)
         settle_cancelled(t, s, vow_error_ref(error));
@@ -366,11 +367,11 @@ leave_source(struct vowi_thread *t, struct vow_state *s)
 static uintptr_t
 claim_or_ask(struct vow_state *s, const vow_error *error)
 {
-    uintptr_t word = vowi_or_acq_rel(&s->word, VOWI_CLAIMED); /* [claim] */
+    uintptr_t word = vowi_or_acquire(&s->word, VOWI_CLAIMED); /* [claim], [turn] */
 
     if (word & VOWI_CLAIMED)
         vowi_keep_reason(s, error);
-    vowi_or_acq_rel(&s->refs, VOWI_STOPPING);           /* [asked] */
+    vowi_or_release(&s->refs, VOWI_STOPPING);           /* [asked] */
     if (word & VOWI_CLAIMED)                            /* as it is now */
         word = vowi_or_acq_rel(&s->word, VOWI_CLAIMED); /* [claim], [stop] */
     return word;

@@ -267,7 +267,8 @@ close_in(vow_executor *on, struct home *home, vow_close_mode mode)
             return;
     } while (!vowi_cas_release(&home->mode, &before, now)); /* [mode] */
     outermost = vowi_enter(t);
-    if (vowi_or_acq_rel(&home->timers, 0) != 0) /* [armed] */
+    /* [armed]; acquires nothing: what was armed lies under the lock of its home */
+    if (vowi_or_release(&home->timers, 0) != 0)
         vowi_timers_revoke(on);
     if (mode == VOW_CANCEL_QUEUED)
         tell_running(home);
@@ -365,7 +366,7 @@ vowi_executor_count_timer(struct vowi_thread *t, vow_executor *on)
     if (home == NULL)
         return true; /* a static object: there for ever */
     vowi_executor_hold(t, on);
-    vowi_add_acq_rel(&home->timers, 1); /* [armed] */
+    vowi_add_acquire(&home->timers, 1); /* [armed] */
     if (!vow_executor_is_closed(on))
         return true;
     vowi_executor_uncount_timers(t, on, 1);
@@ -496,7 +497,8 @@ vow_executor_revive(vow_executor *on)
         return VOW_E_INVALID;
     if (!vowi_is_forked(on))
         return 0;
-    if (vowi_load_acquire(&home->mode) != 0) /* [mode] */
+    /* relaxed: it was closed before the fork, or not at all */
+    if (vowi_load_relaxed(&home->mode) != 0)
         return VOW_E_CLOSED;
     on->ops = home->ops;
     rc = vowi_executor_op(on, revive) != NULL ? revive(on, home) : VOW_E_INVALID;

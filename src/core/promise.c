@@ -208,9 +208,10 @@ static void
 promise_release(struct vow_state *s, bool abandon)
 {
     struct vowi_thread *t = vowi_self();
-    uint64_t refs = vowi_load_acquire(&s->refs); /* [release] */
 
     for (;;) {
+        uint64_t refs = vowi_load_acquire(&s->refs); /* [release] */
+
         if ((refs & VOWI_PROMISES) >= VOWI_PROMISES_MANY)
             return;
         if (vowi_unlikely((refs & VOWI_PROMISES) == 0))
@@ -226,7 +227,7 @@ promise_release(struct vow_state *s, bool abandon)
         }
         if ((refs & VOWI_COUNTS) == VOWI_PROMISE)
             break; /* nobody else can make another: no need to write the count */
-        if (vowi_cas_acq_rel(&s->refs, &refs, refs - VOWI_PROMISE)) /* [release] */
+        if (vowi_cas_release(&s->refs, &refs, refs - VOWI_PROMISE)) /* [release] */
             return;
     }
     vowi_state_free(t, s);

@@ -152,9 +152,9 @@ last_consumer_matters(uint64_t refs)
 void
 vowi_release_consumer(struct vowi_thread *t, struct vow_state *s, uint64_t mine)
 {
-    uint64_t refs = vowi_load_acquire(&s->refs); /* [release] */
-
     for (;;) {
+        uint64_t refs = vowi_load_acquire(&s->refs); /* [release] */
+
         if ((refs & VOWI_CONSUMERS) >= VOWI_CONSUMERS_MANY)
             return;
         if (vowi_unlikely((refs & VOWI_CONSUMERS) == 0))
@@ -165,7 +165,7 @@ vowi_release_consumer(struct vowi_thread *t, struct vow_state *s, uint64_t mine)
         }
         if ((refs & VOWI_COUNTS) == mine)
             break; /* nobody else can make another: no need to write the count */
-        if (vowi_cas_acq_rel(&s->refs, &refs, refs - mine)) /* [release] */
+        if (vowi_cas_release(&s->refs, &refs, refs - mine)) /* [release] */
             return;
     }
     vowi_state_free(t, s);
@@ -189,16 +189,17 @@ vowi_consumer_leave(struct vow_state *s)
 void
 vowi_hold_release(struct vowi_thread *t, struct vow_state *s)
 {
-    uint64_t refs = vowi_load_acquire(&s->refs); /* [release] */
+    uint64_t refs;
 
     do {
+        refs = vowi_load_acquire(&s->refs); /* [release] */
         if (vowi_unlikely((refs & VOWI_HOLDS) == 0))
             vowi_fatal("a state's memory was released more often than it was held");
         if ((refs & VOWI_COUNTS) == VOWI_HOLD) {
             vowi_state_free(t, s);
             return;
         }
-    } while (!vowi_cas_acq_rel(&s->refs, &refs, refs - VOWI_HOLD)); /* [release] */
+    } while (!vowi_cas_release(&s->refs, &refs, refs - VOWI_HOLD)); /* [release] */
 }
 
 bool

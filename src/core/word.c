@@ -90,12 +90,12 @@ node_before(struct vowi_node *newest, struct vowi_node *n)
 void
 vowi_unlink_locked(struct vow_state *s, struct vowi_node *n)
 {
-    uintptr_t word = vowi_load_acquire(&s->word); /* [node] */
+    uintptr_t word;
 
-    while (vowi_first_node(word) == n) {
+    while (vowi_first_node(word = vowi_load_acquire(&s->word)) == n) { /* [node] */
         set_back_link(n->next, NULL);
-        /* acquire for the loop alone: the word carries the releases of the attaches on */
-        if (vowi_cas_acquire(&s->word, &word,
+        /* relaxed: the word carries the releases of the attaches on */
+        if (vowi_cas_relaxed(&s->word, &word,
                              (uintptr_t)n->next | (word & ~VOWI_NODE_MASK)))
             return;
     }

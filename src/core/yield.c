@@ -105,7 +105,8 @@ take_back(struct vow_state *s)
 {
     unsigned char taken = TAKEN;
 
-    return vowi_cas_strong_seq_cst(left_of(s), &taken, QUEUED); /* [left] */
+    /* [left]; acquires from whoever took it out, maybe later than the one looked for */
+    return vowi_cas_strong_acquire_or_relaxed(left_of(s), &taken, QUEUED);
 }
 
 void

@@ -107,7 +107,7 @@ vowi_deque_push_list(struct vowi_deque *d, vow_task *list, int64_t most)
         vowi_store_relaxed(&r->entry[bottom++ & r->mask], list);
         list = list->next;
     }
-    vowi_store_seq_cst(&d->bottom, bottom); /* [item] */
+    vowi_store_release(&d->bottom, bottom); /* [item] */
     return list;
 }
 
@@ -126,8 +126,8 @@ vowi_deque_take_if(struct vowi_deque *d, const vow_task *task)
     top = vowi_load_seq_cst(&d->top);     /* [end] */
     if (top < last)
         return true;
-    if (top == last) /* the last one: whoever moves top has it */
-        taken = vowi_cas_strong_seq_cst(&d->top, &top, top + 1);
+    if (top == last) /* the last one: whoever moves top has it [end] */
+        taken = vowi_cas_strong_release(&d->top, &top, top + 1);
     else
         taken = false;
     /* relaxed: nothing is left; whoever reads this fails to move top */

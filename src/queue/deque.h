@@ -54,7 +54,7 @@ bool vowi_deque_push(struct vowi_deque *d, vow_task *task, bool loud);
 
 /*
  * Owner. Adds the first of a list, oldest first: at most so many, and no more than there
- * is room for. Thieves see all of them at once, loudly. Returns the rest of the list.
+ * is room for. Thieves see all of them at once. Returns the rest of the list.
  */
 vow_task *vowi_deque_push_list(struct vowi_deque *d, vow_task *list, int64_t most);
 

@@ -9,13 +9,12 @@ bool
 vowi_gate_pass(struct vowi_gate *g)
 {
     uint32_t state = VOWI_GATE_SHUT;
+    /* relaxed: if it fails the gate is open, as the load finds too */
+    bool sleeps = vowi_cas_strong_relaxed(&g->state, &state, VOWI_GATE_SLEPT_AT);
 
-    if (!vowi_cas_strong_acquire(&g->state, &state, VOWI_GATE_SLEPT_AT)) /* [gate] */
-        return false;
-    do
+    while (vowi_load_acquire(&g->state) != VOWI_GATE_OPEN) /* [gate] */
         vowi_sys_futex_wait(&g->state, VOWI_GATE_SLEPT_AT);
-    while (vowi_load_acquire(&g->state) != VOWI_GATE_OPEN); /* [gate] */
-    return true;
+    return sleeps;
 }
 
 /* After the exchange only the address is used. */

@@ -247,6 +247,32 @@ SCENARIO(inject_many, 0, "inbox: a list of two and a single one, while one takes
     finish_bare();
 }
 
+static int told;
+
+static bool
+tells(const vow_task *task, void *ctx)
+{
+    (void)ctx;
+    require(task->run == NULL && task->priority == VOW_NORMAL);
+    told++;
+    return true;
+}
+
+static void
+asks_what_is_queued(void)
+{
+    vowi_pool_queued(&bare.executor, tells, NULL);
+}
+
+SCENARIO(inject_queued, 0, "inbox: a thread posts, one asks what is queued, one takes",
+         EXPECTED("2 taken, in order", "each once, and what is told of is whole"))
+{
+    make_bare();
+    run_threads(injects_0_1, asks_what_is_queued, takes_injected);
+    require(told <= 2);
+    finish_bare();
+}
+
 static void
 closes_inbox(void)
 {
