@@ -237,7 +237,33 @@ int vowi_loop_post(vow_executor *self, vow_task *task);
 int vowi_loop_post_many(vow_executor *self, vow_task *first, size_t n);
 
 void vowi_tasks_push(struct vowi_tasks *q, vow_task *task);
-vow_task *vowi_tasks_pop(struct vowi_tasks *q);
+
+/* A link that another thread may be about to set; and what it is once that is done. */
+static inline _Atomic(vow_task *) *
+vowi_link_of(vow_task *task)
+{
+    return (_Atomic(vow_task *) *)(void *)&task->next;
+}
+
+vow_task *vowi_await_link_slow(_Atomic(vow_task *) *link);
+
+static inline vow_task *
+vowi_await_link(_Atomic(vow_task *) *link)
+{
+    vow_task *task = vowi_load_acquire(link); /* [post] */
+
+    return vowi_likely(task != NULL) ? task : vowi_await_link_slow(link);
+}
+
+static inline vow_task *
+vowi_tasks_pop(struct vowi_tasks *q)
+{
+    vow_task *task = q->first;
+
+    if (task != NULL)
+        q->first = task != q->last ? vowi_await_link(vowi_link_of(task)) : NULL;
+    return task;
+}
 
 /* Ends all of a list with VOW_E_CLOSED. */
 void vowi_tasks_refuse(struct vowi_tasks *q);
@@ -344,8 +370,16 @@ void vowi_loop_close_frames(struct vow_loop *l);
 
 /* ---- loop_turn.c ----------------------------------------------------------------- */
 
-/* What comes after each callback: microtasks. */
-void vowi_loop_after_callback(struct vow_loop *l);
+void vowi_loop_after_callback_slow(struct vow_loop *l);
+
+/* What comes after each callback: microtasks, and the end of what a close has left. */
+static inline void
+vowi_loop_after_callback(struct vow_loop *l)
+{
+    if (vowi_unlikely(l->steps.first != NULL || l->awaited != NULL ||
+                      vowi_loop_life(l) >= VOWI_LOOP_CANCELLING))
+        vowi_loop_after_callback_slow(l);
+}
 
 /* ---- loop.c ---------------------------------------------------------------------- */
 

@@ -17,15 +17,8 @@ static vow_task closed;
 
 /* ---- lists of one thread ------------------------------------------------------------- */
 
-/* A link that another thread may be about to set. */
-static _Atomic(vow_task *) *
-link_of(vow_task *task)
-{
-    return (_Atomic(vow_task *) *)(void *)&task->next;
-}
-
-VOWI_NOINLINE static vow_task *
-await_link_slow(_Atomic(vow_task *) *link)
+vow_task *
+vowi_await_link_slow(_Atomic(vow_task *) *link)
 {
     vow_task *task;
     unsigned round = 0;
@@ -38,14 +31,6 @@ await_link_slow(_Atomic(vow_task *) *link)
     return task;
 }
 
-static inline vow_task *
-await_link(_Atomic(vow_task *) *link)
-{
-    vow_task *task = vowi_load_acquire(link); /* [post] */
-
-    return vowi_likely(task != NULL) ? task : await_link_slow(link);
-}
-
 void
 vowi_tasks_push(struct vowi_tasks *q, vow_task *task)
 {
@@ -54,16 +39,6 @@ vowi_tasks_push(struct vowi_tasks *q, vow_task *task)
     else
         q->last->next = task;
     q->last = task;
-}
-
-vow_task *
-vowi_tasks_pop(struct vowi_tasks *q)
-{
-    vow_task *task = q->first;
-
-    if (task != NULL)
-        q->first = task != q->last ? await_link(link_of(task)) : NULL;
-    return task;
 }
 
 /* Moves all of one list to the end of another. */
@@ -103,7 +78,7 @@ refuse(struct vow_loop *l, vow_task *last)
     struct vowi_tasks others;
 
     if (newest != last) {
-        others = (struct vowi_tasks){await_link(link_of(last)), newest};
+        others = (struct vowi_tasks){vowi_await_link(vowi_link_of(last)), newest};
         vowi_tasks_refuse(&others);
     }
     return VOW_E_CLOSED;
@@ -116,19 +91,12 @@ write_wake(struct vow_loop *l)
     vowi_sys_notify(l->wake_fd);
 }
 
-static int
-push_inbox(struct vow_loop *l, vow_task *first, vow_task *last)
+/* There was no task before. */
+VOWI_NOINLINE static int
+push_first(struct vow_loop *l, vow_task *before, vow_task *first, vow_task *last)
 {
-    vow_task *before;
-
-    vowi_store_relaxed(link_of(last), NULL);    /* relaxed: released by the exchange */
-    before = vowi_swap_acq_rel(&l->tail, last); /* [post]; closed: [closing] */
     if (before == &closed)
         return refuse(l, last);
-    if (before != NULL && before != &asleep) {
-        vowi_store_release(link_of(before), first); /* [post] */
-        return 0;
-    }
     /* relaxed: the exchange releases the task, and another one comes to it [post] */
     vowi_store_relaxed(&l->head, first);
     if (before == &asleep)
@@ -136,8 +104,27 @@ push_inbox(struct vow_loop *l, vow_task *first, vow_task *last)
     return 0;
 }
 
+static bool
+is_task(const vow_task *tail)
+{
+    return tail != NULL && tail != &asleep && tail != &closed;
+}
+
+static inline int
+push_inbox(struct vow_loop *l, vow_task *first, vow_task *last)
+{
+    vow_task *before;
+
+    vowi_store_relaxed(vowi_link_of(last), NULL); /* relaxed: released by the exchange */
+    before = vowi_swap_acq_rel(&l->tail, last);   /* [post]; closed: [closing] */
+    if (vowi_unlikely(!is_task(before)))
+        return push_first(l, before, first, last);
+    vowi_store_release(vowi_link_of(before), first); /* [post] */
+    return 0;
+}
+
 /* By the runner: for after this callback, or for the next turn. */
-static int
+VOWI_NOINLINE static int
 post_own(struct vow_loop *l, vow_task *task)
 {
     if (vowi_loop_life(l) >= VOWI_LOOP_CANCELLING)
@@ -190,12 +177,6 @@ vowi_loop_post_many(vow_executor *self, vow_task *first, size_t n)
 
 /* ---- the inbox, from the other end ----------------------------------------------------- */
 
-static bool
-is_task(const vow_task *tail)
-{
-    return tail != NULL && tail != &asleep && tail != &closed;
-}
-
 /*
  * A task that is there when the inbox was closed is about to be refused. relaxed: a
  * hint; whoever sleeps or ends asks again in order.
@@ -213,7 +194,7 @@ vowi_loop_take_posts_locked(struct vow_loop *l)
 {
     struct vowi_tasks posts;
 
-    posts.first = await_link(&l->head);
+    posts.first = vowi_await_link(&l->head);
     vowi_store_relaxed(&l->head, NULL);             /* relaxed: the exchange orders it */
     posts.last = vowi_swap_acq_rel(&l->tail, NULL); /* [post] */
     append(&l->ready, &posts);
@@ -260,7 +241,7 @@ vowi_loop_cancel_inbox_locked(struct vow_loop *l, struct vowi_tasks *to)
     posts.last = vowi_swap_acquire(&l->tail, &closed); /* [post], [closing] */
     if (!is_task(posts.last))
         return;
-    posts.first = await_link(&l->head);
+    posts.first = vowi_await_link(&l->head);
     append(to, &posts);
 }
 

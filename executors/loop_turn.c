@@ -26,7 +26,7 @@ drain_trampoline(struct vow_loop *l)
 }
 
 void
-vowi_loop_after_callback(struct vow_loop *l)
+vowi_loop_after_callback_slow(struct vow_loop *l)
 {
     vow_task *step;
 

@@ -37,22 +37,24 @@ post_inline(vow_task *task)
     return 0;
 }
 
+static inline int
+post_task(struct vowi_thread *t, vow_executor *on, vow_task *task)
+{
+    t->reads = 0;
+    on = unless_inline(on);
+    return vowi_likely(on != NULL) ? on->ops->post(on, task) : post_inline(task);
+}
+
 int
 vow_post_task(vow_executor *on, vow_task *task)
 {
-    vowi_self()->reads = 0;
-    on = unless_inline(on);
-    return on != NULL ? on->ops->post(on, task) : post_inline(task);
+    return post_task(vowi_self(), on, task);
 }
 
 static void
 task_init(vow_task *task, void (*run)(vow_task *, int), int priority)
 {
-    static const vow_task zero;
-
-    *task = zero;
-    task->run = run;
-    task->priority = (unsigned char)priority;
+    *task = (vow_task){.run = run, .priority = (unsigned char)priority};
 }
 
 /* ---- jobs -------------------------------------------------------------------------- */
@@ -497,15 +499,30 @@ struct errand {
     vow_value ctx;
 };
 
-static void
-thread_exits_in_errand(void *arg)
+VOWI_NOINLINE static void
+free_errand_and_drop(struct vowi_thread *t, struct errand *e)
 {
-    struct errand *e = arg;
-    struct vowi_thread *t = vowi_frame_exited();
     vow_value ctx = e->ctx;
 
     vowi_free_on(t, e, sizeof *e);
     vow_value_drop(ctx);
+}
+
+static inline void
+free_errand(struct vowi_thread *t, struct errand *e)
+{
+    if (e->ctx.drop != NULL)
+        free_errand_and_drop(t, e);
+    else
+        vowi_free_on(t, e, sizeof *e);
+}
+
+static void
+thread_exits_in_errand(void *arg)
+{
+    struct vowi_thread *t = vowi_frame_exited();
+
+    free_errand(t, arg);
     vowi_leave_exiting(t);
 }
 
@@ -514,23 +531,22 @@ run_errand(vow_task *task, int why)
 {
     struct vowi_thread *t = vowi_self();
     struct errand *e = vowi_container_of(task, struct errand, task);
-    vow_value ctx = e->ctx;
     bool outermost = vowi_enter(t);
 
-    if (why == 0) {
+    if (vowi_likely(why == 0)) {
         struct vowi_frame frame;
 
-        VOWI_USER_CODE(t, frame, NULL, e->fn(ctx.as.ptr), thread_exits_in_errand, e);
+        VOWI_USER_CODE(t, frame, NULL, e->fn(e->ctx.as.ptr), thread_exits_in_errand, e);
     }
-    vowi_free_on(t, e, sizeof *e);
-    vow_value_drop(ctx);
+    free_errand(t, e);
     vowi_leave(t, outermost);
 }
 
 int
 vow_post(vow_executor *on, vow_fn *fn, vow_value ctx)
 {
-    struct errand *e = vowi_alloc(sizeof *e);
+    struct vowi_thread *t = vowi_self();
+    struct errand *e = vowi_alloc_on(t, sizeof *e);
     int why;
 
     if (e == NULL) {
@@ -540,8 +556,8 @@ vow_post(vow_executor *on, vow_fn *fn, vow_value ctx)
     task_init(&e->task, run_errand, VOW_NORMAL);
     e->fn = fn;
     e->ctx = ctx;
-    why = vow_post_task(on, &e->task);
-    if (why != 0)
+    why = post_task(t, on, &e->task);
+    if (vowi_unlikely(why != 0))
         run_errand(&e->task, why);
     return why;
 }
