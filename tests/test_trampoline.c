@@ -112,6 +112,114 @@ VOW_CASE(steps_beyond_the_budget_are_handed_over_and_keep_their_order)
     vow_promise_unref(p);
 }
 
+/* Steps of each kind, and promises that follow, of which some are next to each other. */
+
+static vow_result
+then_in_order(vow_value in, void *ctx)
+{
+    run_in_order((vow_view){.value = in}, ctx);
+    return vow_ok(VOW_NIL);
+}
+
+static vow_result
+handle_in_order(vow_view in, void *ctx)
+{
+    run_in_order(in, ctx);
+    return vow_ok(VOW_NIL);
+}
+
+static void
+finally_in_order(void *ctx)
+{
+    run_in_order((vow_view){.error = NULL}, ctx);
+}
+
+static void
+attach_follower(vow_promise *p)
+{
+    vow_promise *q = vow_promise_new();
+
+    assert_true(vow_promise_resolve(q, vow_follow(vow_promise_future(p))));
+    vow_promise_unref(q);
+}
+
+static void
+attach_one(vow_promise *p, int i)
+{
+    vow_value number = vow_ptr(&numbers[i]);
+    vow_future *f = vow_promise_future(p);
+
+    numbers[i] = i;
+    if (i % 4 == 0)
+        assert_true(vow_on_settled(f, NULL, run_in_order, number));
+    else if (i % 4 == 1)
+        vow_unref(vow_then(f, NULL, then_in_order, number));
+    else if (i % 4 == 2)
+        vow_unref(vow_handle(f, NULL, handle_in_order, number));
+    else
+        vow_unref(vow_finally(f, NULL, finally_in_order, number));
+}
+
+/* Between step i and the next there are i % (most + 1) followers. */
+static void
+settle_mixed(struct stepped *s, int most)
+{
+    vow_promise *p = vow_promise_new();
+
+    for (int i = 0; i < STEPS; i++) {
+        attach_one(p, i);
+        for (int k = i % (most + 1); k > 0; k--)
+            attach_follower(p);
+    }
+    settle_on(s, p);
+    vow_promise_unref(p);
+    assert_int_equal(order.ran, STEPS);
+    assert_int_equal(order.out_of_order, 0);
+}
+
+VOW_CASE(steps_of_each_kind_are_handed_over_with_what_is_no_step)
+{
+    for (int most = 0; most < 4; most++) {
+        struct stepped s = {.executor = {.ops = &stepped_ops}};
+
+        settle_mixed(&s, most);
+        assert_true(s.posted >= 2);
+    }
+}
+
+/* What follows has no room to carry others, nor to keep what the step in front calls. */
+VOW_CASE(a_step_alone_among_followers_is_not_handed_over)
+{
+    struct stepped s = {.executor = {.ops = &stepped_ops}};
+    vow_promise *p = vow_promise_new();
+
+    for (int i = 0; i < STEPS; i++)
+        attach_follower(p);
+    attach_one(p, 0);
+    for (int i = 0; i < STEPS; i++)
+        attach_follower(p);
+    settle_on(&s, p);
+
+    assert_int_equal(order.ran, 1);
+    assert_int_equal(s.posted, 0);
+    vow_promise_unref(p);
+}
+
+VOW_CASE(a_last_step_is_handed_over_alone)
+{
+    struct stepped s = {.executor = {.ops = &stepped_ops}};
+    vow_promise *p = vow_promise_new();
+
+    for (int i = 0; i < STEPS; i++)
+        attach_follower(p);
+    attach_one(p, 0);
+    settle_on(&s, p);
+
+    assert_int_equal(order.ran, 1);
+    assert_int_equal(s.posted, 1);
+    vow_promise_unref(p);
+}
+
 struct refusal {
     struct stepped *executor;
     vow_promise *promise;
@@ -211,6 +319,9 @@ main(void)
 {
     const struct CMUnitTest cases[] = {
         vow_test(steps_beyond_the_budget_are_handed_over_and_keep_their_order),
+        vow_test(steps_of_each_kind_are_handed_over_with_what_is_no_step),
+        vow_test(a_step_alone_among_followers_is_not_handed_over),
+        vow_test(a_last_step_is_handed_over_alone),
         vow_test(steps_that_the_executor_refuses_go_on_here),
         vow_test(steps_that_are_abandoned_are_not_handed_over),
         vow_test(errands_beyond_the_budget_are_not_handed_over),

@@ -50,16 +50,15 @@ struct vowi_hook {
     union vowi_task as;
     struct vow_state *source; /* a reference; while following, whom it follows */
     union {
-        /* Held until delivery, and only a name after that; NULL: inline. */
-        _Atomic(vow_executor *) on; /* relaxed: read by others in a forked child alone */
-        struct vowi_node *rest; /* core/trampoline.c: handed over, the last of a ring */
-    };
-    union {
         vow_then_fn *then;
         vow_catch_fn *catch;
         vow_handle_fn *handle;
         vow_fn *finally;
         vow_settled_fn *settled;
+        /* core/trampoline.c: of one that is handed over with others the last of them, and
+         * one of them has as its run what this one calls */
+        struct vowi_node *last;
+        vowi_run_fn *kept;
     } fn;
 };
 
@@ -69,20 +68,25 @@ struct vowi_step {
     struct vow_state state;
 };
 
-struct vowi_step_if {
-    struct vowi_step step;
-    int code;
+/* A step that needs a word or two more, which stand in front of it: VOWI_STEP_ON. */
+struct vowi_step_on {
+    /* Held until delivery, and only a name after that; NULL: inline. */
+    _Atomic(vow_executor *) on; /* relaxed: read by others in a forked child alone */
+    int code;                   /* of a vow_catch_if */
+    _Alignas(16) struct vowi_step step;
 };
 
 /* vow_on_settled: a hook with a context and no result. */
 struct vowi_watch {
     struct vowi_hook hook;
+    vow_executor *on; /* held until delivery; NULL: inline */
     vow_value ctx;
 };
 
 #if UINTPTR_MAX == UINT64_MAX
 static_assert(sizeof(struct vowi_bare) == 48, "a promise");
-static_assert(sizeof(struct vowi_step) == 88, "a state and a then");
+static_assert(sizeof(struct vowi_step) == 80, "a state and a then");
+static_assert(sizeof(struct vowi_step_on) == 96, "the same, and where it runs");
 static_assert(sizeof(struct vowi_job) == 80, "a state and a task");
 static_assert(sizeof(struct vowi_watch) == 64, "a hook without a result");
 static_assert(sizeof(vow_timer) == 64, "a timer");
@@ -138,6 +142,20 @@ static inline struct vowi_step *
 vowi_step(struct vow_state *s)
 {
     return vowi_container_of(s, struct vowi_step, state);
+}
+
+/* Of a VOWI_STEP_ON. */
+static inline struct vowi_step_on *
+vowi_step_on(struct vow_state *s)
+{
+    return vowi_container_of(s, struct vowi_step_on, step.state);
+}
+
+/* Where a step runs, or ran; NULL: inline. relaxed: see there. */
+static inline vow_executor *
+vowi_place_of(struct vow_state *s)
+{
+    return vowi_is_plain_step(s) ? NULL : vowi_load_relaxed(&vowi_step_on(s)->on);
 }
 
 #endif

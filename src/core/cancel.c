@@ -349,7 +349,7 @@ leave_source(struct vowi_thread *t, struct vow_state *s)
 
     if (vowi_detach_node(source, &hook->as.node)) {
         shielded = vowi_is_shield(&hook->as.node);
-        vowi_executor_release(t, vowi_load_relaxed(&hook->on));
+        vowi_executor_release(t, vowi_place_of(s));
         vowi_hold_release(t, s);
     } /* else it is on its way, and finds itself claimed; and the source has settled */
     vowi_mark_seen(source);

@@ -136,7 +136,7 @@ names_forked(struct vow_state *s)
     if (following)
         return false;
     if (vowi_is_step(s))
-        return vowi_is_forked(vowi_load_relaxed(&vowi_step(s)->hook.on));
+        return vowi_is_forked(vowi_place_of(s));
     if (vowi_kind(s) == VOWI_TASK)
         return vowi_is_forked(vowi_job(s)->on);
     return vowi_closes_forked(s);

@@ -29,8 +29,8 @@ const struct vowi_shape vowi_shapes[] = {
         VOWI_KIND_BITS] = {offsetof(struct vowi_job, state), sizeof(struct vowi_job)},
     [VOWI_STEP >>
         VOWI_KIND_BITS] = {offsetof(struct vowi_step, state), sizeof(struct vowi_step)},
-    [VOWI_STEP_IF >> VOWI_KIND_BITS] = {offsetof(struct vowi_step, state),
-                                        sizeof(struct vowi_step_if)},
+    [VOWI_STEP_ON >> VOWI_KIND_BITS] = {offsetof(struct vowi_step_on, step.state),
+                                        sizeof(struct vowi_step_on)},
 };
 
 /* relaxed: nobody else refers to the state any more [release]. */

@@ -107,7 +107,7 @@ void vowi_is_alias(void *unused);
 #define VOWI_BARE      ((uint64_t)0 << VOWI_KIND_BITS)
 #define VOWI_TASK      ((uint64_t)1 << VOWI_KIND_BITS)
 #define VOWI_STEP      ((uint64_t)2 << VOWI_KIND_BITS)
-#define VOWI_STEP_IF   ((uint64_t)3 << VOWI_KIND_BITS)
+#define VOWI_STEP_ON   ((uint64_t)3 << VOWI_KIND_BITS)
 #define VOWI_DELAY     ((uint64_t)4 << VOWI_KIND_BITS)
 #define VOWI_SLEEP     ((uint64_t)5 << VOWI_KIND_BITS)
 #define VOWI_JOIN      ((uint64_t)6 << VOWI_KIND_BITS) /* claimed from the start */
@@ -172,7 +172,14 @@ vowi_kind(struct vow_state *s)
 static inline bool
 vowi_is_step(struct vow_state *s)
 {
-    return (vowi_kind(s) & (VOWI_STEP | VOWI_DELAY)) == VOWI_STEP; /* STEP, STEP_IF */
+    return (vowi_kind(s) & (VOWI_STEP | VOWI_DELAY)) == VOWI_STEP; /* STEP, STEP_ON */
+}
+
+/* Of a step: whether it is a STEP. relaxed: as above. */
+static inline bool
+vowi_is_plain_step(struct vow_state *s)
+{
+    return (vowi_load_relaxed(&s->refs) & VOWI_STEP_ON & ~VOWI_STEP) == 0;
 }
 
 static inline bool

@@ -94,7 +94,7 @@ is_skipped(enum vowi_step_kind kind, struct vowi_hook *hook)
         return error == NULL;
     case VOWI_CATCH_IF:
         return !vow_error_is(
-            error, vowi_container_of(hook, struct vowi_step_if, step.hook)->code);
+            error, vowi_container_of(hook, struct vowi_step_on, step.hook)->code);
     case VOWI_PASS:
     case VOWI_SHIELD:
         return true;
@@ -283,8 +283,8 @@ run_shield(vow_task *task, int why)
     run_step(task, why, VOWI_SHIELD);
 }
 
-static void
-run_settled(vow_task *task, int why)
+void
+vowi_run_watch(vow_task *task, int why)
 {
     struct vowi_thread *t = vowi_self();
     struct vowi_watch *w = vowi_container_of(task, struct vowi_watch, hook.as.task);
@@ -301,7 +301,7 @@ run_settled(vow_task *task, int why)
 vowi_run_fn *const vowi_hook_runs[] = {
     [VOWI_THEN] = vowi_run_then,    [VOWI_CATCH] = run_catch,
     [VOWI_CATCH_IF] = run_catch_if, [VOWI_HANDLE] = run_handle,
-    [VOWI_FINALLY] = run_finally,   [VOWI_WATCH] = run_settled,
+    [VOWI_FINALLY] = run_finally,   [VOWI_WATCH] = vowi_run_watch,
     [VOWI_PASS] = run_pass,         [VOWI_SHIELD] = run_shield,
 };
 
@@ -340,7 +340,6 @@ vowi_is_shield(const struct vowi_node *n)
 static void
 run_here(struct vowi_thread *t, struct vowi_node *n, int why)
 {
-    vowi_store_relaxed(&vowi_container_of(n, struct vowi_hook, as.node)->on, NULL);
     n->as.queued.why = why;
     vowi_later(t, n);
 }
@@ -357,34 +356,73 @@ kind_of(const struct vowi_node *n)
     return (enum vowi_step_kind)vowi_hook_index(n);
 }
 
+/* Most are a then. */
+static bool
+has_no_part(const struct vowi_node *n, struct vowi_hook *hook)
+{
+    return n->run == vowi_run_then ? is_skipped(VOWI_THEN, hook)
+                                   : is_skipped(kind_of(n), hook);
+}
+
+/* Of one that is no plain step. relaxed: see struct vowi_step_on. */
+static inline vow_executor *
+place(struct vowi_hook *hook)
+{
+    if (hook->as.node.run == vowi_run_watch)
+        return vowi_container_of(hook, struct vowi_watch, hook)->on;
+    return vowi_load_relaxed(
+        &vowi_container_of(hook, struct vowi_step_on, step.hook)->on);
+}
+
+/* It runs here: what has been its place is not even a name any more. */
+static void
+run_here_instead(struct vowi_thread *t, struct vowi_node *n, int why)
+{
+    struct vowi_hook *hook = hook_of(n);
+
+    if (n->run != vowi_run_watch)
+        vowi_store_relaxed(&vowi_container_of(hook, struct vowi_step_on, step.hook)->on,
+                           NULL);
+    run_here(t, n, why);
+}
+
 void
 vowi_deliver_elsewhere(struct vowi_thread *t, struct vowi_node *n, int why)
 {
     struct vowi_hook *hook = hook_of(n);
-    vow_executor *on = vowi_load_relaxed(&hook->on);
+    vow_executor *on = place(hook);
 
-    if (why != 0 || is_skipped(kind_of(n), hook)) {
+    if (on == NULL) {
         run_here(t, n, why);
+        return;
+    }
+    if (why != 0 || has_no_part(n, hook)) {
+        run_here_instead(t, n, why);
     } else {
         n->as.queued.flags = VOW_TASK_STEP;
         why = on->ops->post(on, &hook->as.task);
         if (why != 0)
-            run_here(t, n, why);
+            run_here_instead(t, n, why);
     }
     vowi_executor_release(t, on);
 }
 
 /* ---- attaching ------------------------------------------------------------------------ */
 
+VOWI_NOINLINE static void
+deliver_now(struct vowi_thread *t, struct vowi_hook *hook)
+{
+    bool outermost = vowi_enter(t);
+
+    vowi_deliver(t, &hook->as.node, 0);
+    vowi_leave(t, outermost);
+}
+
 void
 vowi_hook_attach(struct vowi_thread *t, struct vowi_hook *hook)
 {
-    if (!vowi_attach(hook->source, &hook->as.node)) {
-        bool outermost = vowi_enter(t);
-
-        vowi_deliver(t, &hook->as.node, 0);
-        vowi_leave(t, outermost);
-    }
+    if (!vowi_attach(hook->source, &hook->as.node))
+        deliver_now(t, hook);
 }
 
 /*
@@ -444,13 +482,10 @@ other_at_once(struct vowi_thread *t, struct vowi_step *step, vow_value ctx,
 }
 
 void
-vowi_step_attach(struct vowi_thread *t, struct vowi_step *step, vow_value ctx,
-                 enum vowi_step_kind kind)
+vowi_step_at_once(struct vowi_thread *t, struct vowi_step *step, vow_value ctx,
+                  enum vowi_step_kind kind)
 {
-    if (vowi_load_relaxed(&step->hook.on) != NULL || t->depth != 0 ||
-        !vowi_settled(step->hook.source))
-        vowi_hook_attach(t, &step->hook);
-    else if (kind == VOWI_THEN)
+    if (kind == VOWI_THEN)
         then_at_once(t, step, ctx);
     else
         other_at_once(t, step, ctx, kind);

@@ -24,17 +24,16 @@ enum vowi_step_kind {
 /* Of each kind, how it runs. */
 extern vowi_run_fn *const vowi_hook_runs[];
 void vowi_run_then(vow_task *task, int why);
+void vowi_run_watch(vow_task *task, int why);
 
 /* Consumes the source; NULL is one that ran out of memory. */
 static inline void
-vowi_hook_init(struct vowi_thread *t, struct vowi_hook *hook, vow_future *source,
-               vow_executor *on, enum vowi_step_kind kind)
+vowi_hook_init(struct vowi_hook *hook, vow_future *source, enum vowi_step_kind kind)
 {
     hook->as.node.next = NULL;
     hook->as.node.run = vowi_hook_runs[kind];
     vowi_node_clear(&hook->as.node);
     hook->source = vowi_state_or_nomem(source);
-    vowi_store_relaxed(&hook->on, on != NULL ? vowi_executor_hold(t, on) : NULL);
 }
 
 /* A step that its caller has yet to give a function, and to attach. NULL without memory,
@@ -46,31 +45,33 @@ struct vowi_step *vowi_step_new(struct vowi_thread *t, vow_future *source,
 /* Hangs a hook on its source, or delivers it if that has settled. */
 void vowi_hook_attach(struct vowi_thread *t, struct vowi_hook *hook);
 
-/* The same for a step, which may run at once; its context is in its outcome, too. */
-void vowi_step_attach(struct vowi_thread *t, struct vowi_step *step, vow_value ctx,
-                      enum vowi_step_kind kind);
+/* The same for an inline step on a source that has settled, with nothing running on this
+ * stack; its context is in its outcome, too. */
+void vowi_step_at_once(struct vowi_thread *t, struct vowi_step *step, vow_value ctx,
+                       enum vowi_step_kind kind);
 
 /* why of a step whose source was abandoned: neither it nor what follows runs. */
 #define VOWI_ABANDONED (-1)
 
-/* What is not for the trampoline of this thread. */
+/* What may be for another place than the trampoline of this thread. */
 void vowi_deliver_elsewhere(struct vowi_thread *t, struct vowi_node *n, int why);
 
 /* Gives a step or a watch whose source has settled to where it runs. */
 static inline void
 vowi_deliver(struct vowi_thread *t, struct vowi_node *n, int why)
 {
-    struct vowi_hook *hook = vowi_container_of(n, struct vowi_hook, as.node);
+    struct vowi_step *step = vowi_container_of(n, struct vowi_step, hook.as.node);
+    bool here = n->run != vowi_run_watch && vowi_is_plain_step(&step->state);
 
-    if (t->held == hook->source) {
+    if (t->held == step->hook.source) {
         t->held = NULL;
         n->as.queued.held = 1; /* one release less than each giving up its own */
     }
-    if (vowi_load_relaxed(&hook->on) != NULL) {
-        vowi_deliver_elsewhere(t, n, why);
-    } else {
+    if (here) {
         n->as.queued.why = why;
         vowi_later(t, n);
+    } else {
+        vowi_deliver_elsewhere(t, n, why);
     }
 }
 

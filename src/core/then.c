@@ -4,13 +4,27 @@
 #include "core/block.h"
 #include "core/step.h"
 
+/* NULL: no memory. */
+static struct vowi_step *
+step_alloc(struct vowi_thread *t, vow_executor *on, bool wide)
+{
+    struct vowi_step_on *w;
+
+    if (!wide)
+        return vowi_alloc_on(t, sizeof(struct vowi_step));
+    w = vowi_alloc_on(t, sizeof *w);
+    if (w == NULL)
+        return NULL;
+    atomic_init(&w->on, on != NULL ? vowi_executor_hold(t, on) : NULL);
+    return &w->step;
+}
+
 struct vowi_step *
 vowi_step_new(struct vowi_thread *t, vow_future *source, vow_executor *on,
               enum vowi_step_kind kind, vow_value ctx, void *site)
 {
-    bool is_if = kind == VOWI_CATCH_IF;
-    struct vowi_step *step =
-        vowi_alloc_on(t, is_if ? sizeof(struct vowi_step_if) : sizeof(struct vowi_step));
+    bool wide = on != NULL || kind == VOWI_CATCH_IF;
+    struct vowi_step *step = step_alloc(t, on, wide);
 
     vowi_assert(ctx.drop != NULL || ctx.as.u64 == (uintptr_t)ctx.as.ptr);
     if (step == NULL) {
@@ -18,21 +32,26 @@ vowi_step_new(struct vowi_thread *t, vow_future *source, vow_executor *on,
         vow_value_drop(ctx);
         return NULL;
     }
-    vowi_hook_init(t, &step->hook, source, on, kind);
+    vowi_hook_init(&step->hook, source, kind);
     atomic_init(&step->state.word, 0);
     atomic_init(&step->state.refs, VOWI_CONSUMER | VOWI_HOLD | VOWI_ASKED |
-                                       (is_if ? VOWI_STEP_IF : VOWI_STEP));
+                                       (wide ? VOWI_STEP_ON : VOWI_STEP));
     vowi_set_value(&step->state, ctx);
     step->state.extra = site;
     return step;
 }
 
-static vow_future *
-attach(struct vowi_thread *t, struct vowi_step *step, vow_value ctx,
+static inline vow_future *
+attach(struct vowi_thread *t, struct vowi_step *step, vow_executor *on, vow_value ctx,
        enum vowi_step_kind kind)
 {
-    vowi_step_attach(t, step, ctx, kind);
-    return vowi_future(&step->state);
+    vow_future *result = vowi_future(&step->state);
+
+    if (on != NULL || t->depth != 0 || !vowi_settled(step->hook.source))
+        vowi_hook_attach(t, &step->hook);
+    else
+        vowi_step_at_once(t, step, ctx, kind);
+    return result;
 }
 
 vow_future *
@@ -49,7 +68,7 @@ vow_then(vow_future *f, vow_executor *on, vow_then_fn *fn, vow_value ctx)
     if (step == NULL)
         return NULL;
     step->hook.fn.then = fn;
-    return attach(t, step, ctx, VOWI_THEN);
+    return attach(t, step, on, ctx, VOWI_THEN);
 }
 
 vow_future *
@@ -62,7 +81,7 @@ vow_catch(vow_future *f, vow_executor *on, vow_catch_fn *fn, vow_value ctx)
     if (step == NULL)
         return NULL;
     step->hook.fn.catch = fn;
-    return attach(t, step, ctx, VOWI_CATCH);
+    return attach(t, step, on, ctx, VOWI_CATCH);
 }
 
 vow_future *
@@ -74,9 +93,9 @@ vow_catch_if(vow_future *f, int code, vow_executor *on, vow_catch_fn *fn, vow_va
 
     if (step == NULL)
         return NULL;
-    vowi_container_of(step, struct vowi_step_if, step)->code = code;
+    vowi_step_on(&step->state)->code = code;
     step->hook.fn.catch = fn;
-    return attach(t, step, ctx, VOWI_CATCH_IF);
+    return attach(t, step, on, ctx, VOWI_CATCH_IF);
 }
 
 vow_future *
@@ -89,7 +108,7 @@ vow_handle(vow_future *f, vow_executor *on, vow_handle_fn *fn, vow_value ctx)
     if (step == NULL)
         return NULL;
     step->hook.fn.handle = fn;
-    return attach(t, step, ctx, VOWI_HANDLE);
+    return attach(t, step, on, ctx, VOWI_HANDLE);
 }
 
 vow_future *
@@ -102,7 +121,7 @@ vow_finally(vow_future *f, vow_executor *on, vow_fn *fn, vow_value ctx)
     if (step == NULL)
         return NULL;
     step->hook.fn.finally = fn;
-    return attach(t, step, ctx, VOWI_FINALLY);
+    return attach(t, step, on, ctx, VOWI_FINALLY);
 }
 
 bool
@@ -116,7 +135,8 @@ vow_on_settled(vow_future *f, vow_executor *on, vow_settled_fn *fn, vow_value ct
         vow_value_drop(ctx);
         return false;
     }
-    vowi_hook_init(t, &w->hook, f, on, VOWI_WATCH);
+    vowi_hook_init(&w->hook, f, VOWI_WATCH);
+    w->on = on != NULL ? vowi_executor_hold(t, on) : NULL;
     w->hook.fn.settled = fn;
     w->ctx = ctx;
     vowi_hook_attach(t, &w->hook);

@@ -9,8 +9,10 @@
  *
  * On a thread of an executor a long list would keep the executor from its other
  * work. After BUDGET steps the rest is posted to it as one task: the first node
- * becomes that task, and its hook, idle until then, carries the others as a ring
- * whose entry is the last.
+ * becomes that task, and carries the others as a ring whose entry is the last. A
+ * hook has no word that is idle by then, so what the first calls gives way to the
+ * entry, and is kept where another hook of the ring has its run, which follows from
+ * its kind. Which one that is stands where the first has its why, since it has none.
  */
 #include "core/trampoline.h"
 
@@ -46,22 +48,90 @@ run_node(struct vowi_node *n)
     n->run(&task_of(n)->task, why);
 }
 
+static struct vowi_hook *
+hook_of(struct vowi_node *n)
+{
+    return vowi_container_of(n, struct vowi_hook, as.node);
+}
+
+/* Its run is about to be something else. */
+static void
+keep_kind(struct vowi_node *n)
+{
+    n->as.queued.hook = vowi_hook_index(n);
+}
+
+static void
+restore_kind(struct vowi_node *n)
+{
+    n->run = vowi_hook_run(n->as.queued.hook);
+    n->as.queued.hook = 0;
+}
+
+/* Which of the others is the first hook, counted from one; 0: none. */
+static int
+find_keeper(const struct vowi_node *n)
+{
+    int at = 1;
+
+    for (n = n->next; n != NULL; n = n->next, at++)
+        if (vowi_is_hook(n))
+            return at;
+    return 0;
+}
+
+/* By its number, in a list or a ring that begins with n. */
+static struct vowi_node *
+keeper(struct vowi_node *n, int at)
+{
+    while (--at > 0)
+        n = n->next;
+    return n;
+}
+
+/* Ties those behind n to it; false if it cannot carry them. */
+static bool
+tie_others(struct vowi_node *n, struct vowi_node *last)
+{
+    struct vowi_hook *hook = hook_of(n);
+    int at = find_keeper(n);
+
+    if (at != 0) {
+        struct vowi_node *k = keeper(n->next, at);
+
+        keep_kind(k);
+        k->run = hook->fn.kept;
+        last->next = n->next;
+        hook->fn.last = last;
+        n->as.queued.why = at;
+    }
+    return at != 0;
+}
+
+/* The node is the last that waits: those that it carries are behind it again. */
+static void
+untie_others(struct vowi_thread *t, struct vowi_node *n)
+{
+    struct vowi_hook *hook = hook_of(n);
+    struct vowi_node *last = hook->fn.last;
+    struct vowi_node *k = keeper(last->next, n->as.queued.why);
+
+    hook->fn.kept = k->run;
+    restore_kind(k);
+    n->as.queued.why = 0;
+    n->next = last->next;
+    last->next = NULL;
+    t->fifo_tail = last;
+}
+
 /* Puts back what hand_over packed: the node, then the others in their order. */
 static void
 unpack(struct vowi_thread *t, struct vowi_node *n)
 {
-    struct vowi_hook *hook = vowi_container_of(n, struct vowi_hook, as.node);
-    struct vowi_node *last = hook->rest;
-
-    vowi_store_relaxed(&hook->on, NULL);
-    n->run = vowi_hook_run(n->as.queued.hook);
-    n->as.queued.hook = 0;
+    restore_kind(n);
     vowi_later(t, n);
-    if (last != NULL) {
-        n->next = last->next;
-        last->next = NULL;
-        t->fifo_tail = last;
-    }
+    if (n->as.queued.why != 0)
+        untie_others(t, n);
 }
 
 /* A task that was handed over. It runs whatever why says: these are steps. */
@@ -76,17 +146,15 @@ run_handed_over(vow_task *task, int why)
     vowi_leave(t, outermost);
 }
 
-/* Posts all that waits to this thread's executor; false if that was refused. */
+/* Posts all that waits to this thread's executor; false if that was refused, or cannot be. */
 static bool
 hand_over(struct vowi_thread *t)
 {
     struct vowi_node *n = t->fifo_head;
-    struct vowi_hook *hook = vowi_container_of(n, struct vowi_hook, as.node);
 
-    hook->rest = n->next != NULL ? t->fifo_tail : NULL;
-    if (hook->rest != NULL)
-        hook->rest->next = n->next;
-    n->as.queued.hook = vowi_hook_index(n);
+    if (n->next != NULL && !tie_others(n, t->fifo_tail))
+        return false;
+    keep_kind(n);
     n->as.queued.flags = VOW_TASK_STEP;
     n->run = run_handed_over;
     t->fifo_head = NULL;

@@ -186,6 +186,30 @@ SCENARIO(hand_over, 0, "a settle with more inline steps than the budget, on an e
     outcome("%s", digits);
 }
 
+static vow_future *handed_over;
+
+static void
+cancels_handed_over(void)
+{
+    vow_future_cancel(handed_over, NULL);
+    vow_unref(handed_over);
+}
+
+/* The second keeps what the first calls while they are handed over. */
+SCENARIO(hand_over_cancelled, 0, "the same, and a step that was handed over is cancelled",
+         EXPECTED("12345", "it was running first"),
+         EXPECTED("1345", "and now it does not run"))
+{
+    make();
+    attach_steps("1");
+    handed_over = vow_then(vow_ref(f), NULL, writes_digit, vow_ptr("2"));
+    attach_steps("345");
+    vow_unref(f);
+    run_threads(fulfills_within, runs_posted, cancels_handed_over);
+    end_mine();
+    outcome("%s", digits);
+}
+
 /* ---- references to an executor ---------------------------------------------------------------- */
 
 static void
