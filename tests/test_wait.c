@@ -719,7 +719,7 @@ VOW_CASE(wait_of_a_thread_that_only_reads_ends_however_it_naps)
 
         t->reads = i;
         t->wait = waits[i % 4];
-        t->found = 2; /* the last nap was worth it */
+        t->judged = false; /* the last nap */
         t->awake = 0;
         assert_int_equal(pthread_create(&thread, NULL, fulfill_with_7, x.promise), 0);
         assert_int_equal(vow_get(x.future).value.as.i64, 7);
@@ -730,41 +730,118 @@ VOW_CASE(wait_of_a_thread_that_only_reads_ends_however_it_naps)
     t->reads = 0;
 }
 
-/* Who asks, waits and asks again finds nothing else settled, and should not nap. */
-VOW_CASE(nap_that_found_too_little_is_the_last_for_long)
+static void
+find_settled(int n)
 {
-    struct vowi_thread *t = vowi_self();
-    struct pair x = pair_new();
-    struct vow_state *s = vowi_promise_state(x.promise);
-    unsigned left;
-
-    assert_int_equal(vowi_parker_init(&t->parker), 0);
-    t->reads = 10;
-    t->wait = 1;
-    t->awake = 0;
-    t->judged = false;
-    assert_false(vowi_nap(t, s)); /* it napped, and s is pending */
-    assert_true(t->judged);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < n; i++) {
         vow_future *f = vow_resolved(VOW_NIL);
 
         assert_null(vow_get(f).error);
         vow_unref(f);
     }
-    assert_false(vowi_nap(t, s)); /* two were found: again */
-    assert_true(t->judged);
-    assert_int_equal(t->awake, 0);
+}
 
-    assert_false(vowi_nap(t, s)); /* none was */
-    assert_false(t->judged);
-    left = t->awake;
-    assert_in_range(left, 100, 1000000);
-    assert_false(vowi_nap(t, s));
-    assert_int_equal(t->awake, left - 1);
+/* A thread that has read for as long, in waits of a microsecond. */
+static struct vowi_thread *
+reader_for(vow_ns time)
+{
+    struct vowi_thread *t = vowi_self();
 
+    assert_int_equal(vowi_parker_init(&t->parker), 0);
+    t->reads = 10;
+    t->since = vowi_monotonic_now() - time;
+    t->wait = 1000;
+    t->nap = 0;
+    t->awake = 0;
+    t->vigil = 0;
+    t->judged = false;
+    return t;
+}
+
+static void
+read_no_more(struct vowi_thread *t)
+{
     t->awake = 0;
     t->reads = 0;
+    t->judged = false;
     t->napped = false;
+}
+
+/* Who asks, waits and asks again finds nothing else settled, and should not nap. */
+VOW_CASE(nap_that_found_too_little_is_the_last_for_long)
+{
+    struct vowi_thread *t = reader_for(0);
+    struct pair x = pair_new();
+    struct vow_state *s = vowi_promise_state(x.promise);
+    unsigned first = 0, left = 0;
+
+    for (int i = 0; i < 10; i++) {
+        assert_false(vowi_nap(t, s)); /* it napped, and s is pending */
+        assert_true(t->judged);
+        find_settled(3);
+        assert_false(vowi_nap(t, s)); /* eight could be expected */
+        assert_false(t->judged);
+        left = t->awake;
+        assert_int_equal(i != 1 || left == 2 * first, true);
+        first = i == 0 ? left : first;
+        assert_false(vowi_nap(t, s));
+        assert_int_equal(t->awake, left - 1);
+        t->awake = 0;
+    }
+    assert_in_range(left, 16 * first, 100 * first); /* there is an end to it */
+    read_no_more(t);
+    pair_free(&x);
+}
+
+/* Each is twice as long as the one before, for as long as it finds enough. */
+VOW_CASE(nap_that_was_worth_it_makes_the_next_one_longer)
+{
+    struct vowi_thread *t = reader_for(vow_ms(1000));
+    struct pair x = pair_new();
+    struct vow_state *s = vowi_promise_state(x.promise);
+    vow_ns last;
+
+    assert_false(vowi_nap(t, s));
+    last = t->nap;
+    find_settled(4); /* half of what could be expected */
+    assert_false(vowi_nap(t, s));
+    assert_true(t->judged);
+    assert_int_equal(t->nap, 2 * last);
+    t->found = 1000000;
+    assert_false(vowi_nap(t, s));
+    assert_int_equal(t->nap, 4 * last);
+    assert_int_equal(t->vigil, 0);
+    t->found = 0;
+    assert_false(vowi_nap(t, s));
+    assert_false(t->judged);
+    t->awake = 0;
+    assert_false(vowi_nap(t, s)); /* from the beginning */
+    assert_int_equal(t->nap, last);
+    read_no_more(t);
+    pair_free(&x);
+}
+
+static vow_ns
+longest_nap(struct vow_state *s, vow_ns read)
+{
+    struct vowi_thread *t = reader_for(read);
+
+    t->nap = vow_ms(1000);
+    assert_false(vowi_nap(t, s));
+    return t->nap;
+}
+
+/* It can be late by a small part of the time it has read for, and by no more than so much.
+ * Time goes by meanwhile, so it has not read at all if it begins a while from now. */
+VOW_CASE(nap_lasts_no_longer_than_a_part_of_the_time_read_for)
+{
+    struct pair x = pair_new();
+    struct vow_state *s = vowi_promise_state(x.promise);
+
+    assert_int_equal(longest_nap(s, vow_ms(-1000000)), vow_us(200));
+    assert_in_range(longest_nap(s, vow_ms(32)), vow_us(500), vow_us(1000));
+    assert_int_equal(longest_nap(s, vow_ms(10000)), vow_us(1000));
+    read_no_more(vowi_self());
     pair_free(&x);
 }
 
@@ -857,6 +934,8 @@ main(void)
         vow_test(wait_spins_no_longer_than_it_may),
         vow_test(wait_of_a_thread_that_only_reads_ends_however_it_naps),
         vow_test(nap_that_found_too_little_is_the_last_for_long),
+        vow_test(nap_that_was_worth_it_makes_the_next_one_longer),
+        vow_test(nap_lasts_no_longer_than_a_part_of_the_time_read_for),
         vow_test(wait_that_was_late_keeps_the_next_ones_from_yielding),
         vow_test(wait_of_a_thread_that_does_more_than_read_is_no_nap),
     };

@@ -101,6 +101,9 @@ struct vowi_thread {
     bool judged;      /* the last nap is to be, by what was found settled after it */
     unsigned found;   /* settled, without a wait, since the last nap */
     unsigned awake;   /* in so many waits to come it does not nap */
+    unsigned vigil; /* how many these were after the last nap, which was in vain; or 0 */
+    vow_ns nap;     /* how long the last one was; 0: none, or in vain */
+    vow_ns since;   /* when the first of the reads began */
 
     /* core/executor.c: the executor whose tasks run here, and prepaid holds. */
     vow_executor *executor;

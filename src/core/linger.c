@@ -16,8 +16,9 @@
  * settled. It is late for the last by no more than the nap, and each future in between
  * costs the one who settles it no wake. Every few waits it sleeps as others do, which
  * tells how short they are. Whether a nap was worth it shows in what was found settled
- * after it: who asks for one thing, waits for it and asks for the next looks like a reader,
- * finds nothing, and does not nap for a long time.
+ * after it. Then the next one is twice as long, up to a small share of the time for which
+ * the thread has read, which is what it can be late by. Who asks for one thing, waits for
+ * it and asks for the next looks like a reader, finds nothing, and does not nap for long.
  */
 #include "core/linger.h"
 
@@ -35,11 +36,22 @@ enum {
     CHECKS = 16,               /* looks in a round */
     READS = 8,                 /* waits after which a thread only reads */
     MEASURED = 32,             /* of so many waits one is no nap, and is measured */
-    NAP = 8,                   /* waits that a nap is as long as */
-    NAP_MAX = 200000,          /* ns */
-    WORTH = 2,                 /* futures found settled after a nap that was worth it */
-    AWAKE = 1000               /* waits without a nap after one that was not */
+    NAP = 8,                   /* waits that a nap is as long as, at first */
+    NAP_MAX = 200000,          /* ns that it may last in any case; */
+    NAP_SHARE = 64,            /* and such a part of the time that the thread has read, */
+    NAP_MOST = 1000000,        /* but no more ns */
+    AWAKE = 64,                /* waits without a nap after one in vain, at least */
+    AWAKE_MAX = 1024           /* and at most */
 };
+
+/* Twice as long as the last time, but neither less nor more than so much. */
+static vow_ns
+twice(vow_ns last, vow_ns least, vow_ns most)
+{
+    vow_ns next = 2 * last > least ? 2 * last : least;
+
+    return next < most ? next : most;
+}
 
 /* ---- looking ---------------------------------------------------------------------- */
 
@@ -72,9 +84,7 @@ limit_of(struct vowi_thread *t)
 static void
 note_crowd(struct vowi_thread *t)
 {
-    t->crowd = 2 * t->crowd > CROWDED ? 2 * t->crowd : CROWDED;
-    if (t->crowd > CROWDED_MAX)
-        t->crowd = CROWDED_MAX;
+    t->crowd = (unsigned)twice(t->crowd, CROWDED, CROWDED_MAX);
     t->crowded = t->crowd;
 }
 
@@ -107,16 +117,24 @@ vowi_linger(struct vowi_thread *t, struct vow_state *s, vow_ns start, vow_ns dea
 
 /* ---- napping ---------------------------------------------------------------------- */
 
-/* Whether the last nap was worth it, if there was one since this was asked. */
+/*
+ * Whether the last nap was worth it, if there was one since this was asked: what was found
+ * settled after it would have taken half as long as it, read one by one.
+ */
 static bool
 was_worth_it(struct vowi_thread *t)
 {
-    bool worth = !t->judged || t->found >= WORTH;
-
+    if (!t->judged)
+        return true;
     t->judged = false;
-    if (!worth)
-        t->awake = AWAKE;
-    return worth;
+    if (2 * t->found * t->wait >= t->nap) {
+        t->vigil = 0;
+        return true;
+    }
+    t->nap = 0;
+    t->vigil = (unsigned)twice(t->vigil, AWAKE, AWAKE_MAX);
+    t->awake = t->vigil;
+    return false;
 }
 
 static bool
@@ -131,17 +149,30 @@ may_nap(struct vowi_thread *t)
            was_worth_it(t);
 }
 
+/* How long it may be, and the more the longer this thread has read. */
+static vow_ns
+nap_limit(const struct vowi_thread *t, vow_ns now)
+{
+    vow_ns share = (now - t->since) / NAP_SHARE;
+
+    if (share < NAP_MAX)
+        return NAP_MAX;
+    return share < NAP_MOST ? share : NAP_MOST;
+}
+
 bool
 vowi_nap(struct vowi_thread *t, struct vow_state *s)
 {
     bool woken = false; /* by nobody: the node is not there */
-    vow_ns nap = NAP * t->wait < NAP_MAX ? NAP * t->wait : NAP_MAX;
+    vow_ns now;
 
     if (!may_nap(t))
         return false;
+    now = vowi_monotonic_now();
+    t->nap = twice(t->nap, NAP * t->wait, nap_limit(t, now));
     t->judged = true;
     t->found = 0;
-    vowi_park(&t->parker, &woken, vowi_time_add(vowi_monotonic_now(), nap));
+    vowi_park(&t->parker, &woken, vowi_time_add(now, t->nap));
     t->napped = true;
     return vowi_settled(s);
 }
@@ -160,5 +191,8 @@ vowi_linger_learn(struct vowi_thread *t, vow_ns start)
     if (!t->napped)
         t->wait += (waited - t->wait) / 4;
     t->napped = false;
-    t->reads++;
+    if (t->reads++ == 0) {
+        t->since = start;
+        t->nap = 0;
+    }
 }
