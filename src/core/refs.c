@@ -125,7 +125,7 @@ vowi_consumer_ref(struct vow_state *s)
  * The last consumer of a state that others still hold is about to go. An error
  * that nobody saw, or work that nobody wants: one flag says who deals with it.
  */
-static void
+VOWI_NOINLINE static void
 last_consumer_goes(struct vowi_thread *t, struct vow_state *s, uint64_t refs)
 {
     if ((refs & (VOWI_REJECTED | VOWI_SEEN)) == VOWI_REJECTED) {
