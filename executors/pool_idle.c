@@ -105,7 +105,7 @@ start_searching(struct vowi_pool *p, struct vowi_worker *w)
         w->searching = vowi_cas_strong_relaxed(&p->idle, &idle, idle + VOWI_SEARCHING);
 }
 
-/* Counts itself asleep, or not any more; a searcher is none while it sleeps. [idle] */
+/* Counts itself asleep, or not any more; a searcher is none while it sleeps. */
 static void
 count_asleep_locked(struct vowi_pool *p, struct vowi_worker *w, bool searching)
 {
@@ -114,6 +114,7 @@ count_asleep_locked(struct vowi_pool *p, struct vowi_worker *w, bool searching)
     w->next_asleep = p->asleep;
     p->asleep = w;
     p->awake--;
+    /* [idle]: before the look at all queues */
     vowi_add_seq_cst(&p->idle, VOWI_ASLEEP - (searching ? VOWI_SEARCHING : 0));
 }
 

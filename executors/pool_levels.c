@@ -37,7 +37,6 @@ level_of(const vow_task *task)
     return task->priority < VOWI_LEVELS ? task->priority : (unsigned)VOW_NORMAL;
 }
 
-/* [idle]: before the load in vowi_pool_wake. */
 void
 vowi_level_push_locked(struct vowi_pool *p, vow_task *task, bool counted)
 {
@@ -51,6 +50,7 @@ vowi_level_push_locked(struct vowi_pool *p, vow_task *task, bool counted)
         p->queued++;
     }
     vowi_fifo_push(&l->tasks, task);
+    /* [idle]: before the load in vowi_pool_wake */
     vowi_store_seq_cst(&p->levels, levels | BIT(level));
 }
 

@@ -407,6 +407,7 @@ vowi_pool_has_work(struct vowi_pool *p)
 {
     unsigned n = vowi_load_acquire(&p->count); /* [workers] */
 
+    /* [idle] */
     if (vowi_load_seq_cst(&p->injected) != NULL || vowi_load_seq_cst(&p->levels) != 0 ||
         (vowi_load_seq_cst(&p->inbox) & VOWI_INBOX_TASKS) != 0)
         return true;

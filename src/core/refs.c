@@ -153,7 +153,7 @@ void
 vowi_release_consumer(struct vowi_thread *t, struct vow_state *s, uint64_t mine)
 {
     for (;;) {
-        uint64_t refs = vowi_load_acquire(&s->refs); /* [release] */
+        uint64_t refs = vowi_load_acquire(&s->refs); /* [release], [rejected] */
 
         if ((refs & VOWI_CONSUMERS) >= VOWI_CONSUMERS_MANY)
             return;

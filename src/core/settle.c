@@ -78,7 +78,7 @@ deliver_all(struct vowi_thread *t, struct vowi_node *n, int why, struct vow_stat
 static void
 note_rejected(struct vow_state *s)
 {
-    uint64_t refs = vowi_or_release(&s->refs, VOWI_REJECTED);
+    uint64_t refs = vowi_or_release(&s->refs, VOWI_REJECTED); /* [rejected] */
 
     if ((refs & (VOWI_CONSUMERS | VOWI_ASKED | VOWI_SEEN)) != VOWI_ASKED)
         return;

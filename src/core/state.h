@@ -245,11 +245,11 @@ vowi_claim(struct vow_state *s)
     return (vowi_or_relaxed(&s->word, VOWI_CLAIMED) & VOWI_CLAIMED) == 0;
 }
 
-/* The same for a task, which may have had a turn on another thread [turn]. */
+/* The same for a task, which may have had a turn on another thread. */
 static inline bool
 vowi_claim_task(struct vow_state *s)
 {
-    return (vowi_or_acquire(&s->word, VOWI_CLAIMED) & VOWI_CLAIMED) == 0;
+    return (vowi_or_acquire(&s->word, VOWI_CLAIMED) & VOWI_CLAIMED) == 0; /* [turn] */
 }
 
 /* Whether a settled state was abandoned. */

@@ -179,6 +179,6 @@ vowi_deque_steal_while(struct vowi_deque *d, const _Atomic(const vow_task *) *no
 bool
 vowi_deque_is_empty(struct vowi_deque *d)
 {
-    /* relaxed: an old top makes it look fuller, which costs another look */
+    /* [idle]; relaxed: an old top makes it look fuller, which costs another look */
     return vowi_load_relaxed(&d->top) >= vowi_load_seq_cst(&d->bottom);
 }

@@ -52,6 +52,12 @@ NOT_OUTSIDE_ATOMIC = {
 
 EDGE = re.compile(r"(?<![\w\])>])\[([a-z][a-z-]+)\](?!\()")
 ORDERING = pathlib.Path("docs/ordering.md")
+ROW = re.compile(r"^\| \[([a-z-]+)\] \|(.*)", re.MULTILINE)
+SECTION = re.compile(r"^## .*", re.MULTILINE)
+SOURCE = re.compile(r"`((?:src/|executors/)?[\w/*]+(?:\.[ch*]+|\*|/))`")
+ORDERED = re.compile(r"\bvowi_(?:load|store|add|sub|or|and|swap|cas|cas_strong)"
+                     r"_(?:acquire|release|acq_rel|seq_cst)\w*\(")
+COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 
 # A lock that fork does not know of; src/base/thread.c has all of them (see base/fork.c).
 STATIC_LOCK = re.compile(r"\b(PTHREAD_(MUTEX|COND|RWLOCK)_INITIALIZER|VOWI_LOCK_INIT)\b")
@@ -151,23 +157,70 @@ def check_text(name, text):
         yield f"{name}:1: no SPDX line"
 
 
-def check_edges(root, texts):
+def has_atomics(name):
+    return name.as_posix().startswith(("src/", "executors/")) and name.as_posix() != ATOMIC
+
+
+def check_ordered(name, text):
+    """An ordered operation names its edge: in its statement, in a comment that ends just
+    before that, or on the line behind it."""
+    code = code_of(text)
+    comments = [(text.count("\n", 0, m.start()), text.count("\n", 0, m.end()), m.group())
+                for m in COMMENT.finditer(text)]
+    for match in ORDERED.finditer(code):
+        begin = max(code.rfind(c, 0, match.start()) for c in ";{}") + 1
+        begin += len(code[begin:]) - len(code[begin:].lstrip())
+        first = code.count("\n", 0, begin) - 1
+        last = code.count("\n", 0, re.compile("[;{]").search(code, match.end()).start()) + 1
+        if not any(end >= first and start <= last and EDGE.search(comment)
+                   for start, end, comment in comments):
+            yield f"{name}:{line_of(code, match)}: an order without its edge: {match.group()}"
+
+
+def sources_named(text, beside):
+    """The files of the tree that a line of ordering.md names; what has no folder is in that
+    of the one before it."""
+    found, folder = set(), ""
+    for source in SOURCE.findall(text):
+        if source.startswith(("src/", "executors/")):
+            folder = source[:source.rindex("/") + 1]
+        pattern = source if source.startswith(folder or "/") else folder + source
+        found |= {n for n in beside if n.match(pattern + "*" * pattern.endswith("/"))}
+    return found
+
+
+def check_rows(ordering, ends):
+    """Each row of ordering.md: its edge is in one of the files of its section, or of its own."""
+    names = {name for found in ends.values() for name in found}
+    at = [m.start() for m in SECTION.finditer(ordering)] + [len(ordering)]
+    for begin, end in zip(at, at[1:]):
+        section = ordering[begin:end]
+        here = sources_named(section[:section.index("\n")], names)
+        for edge, row in ROW.findall(section):
+            if edge in ends and not set(ends[edge]) & (here | sources_named(row, names)):
+                yield f"{ORDERING}: the edge [{edge}] is in none of the files of its section"
+
+
+def check_edges(texts):
     """An edge of synchronisation has a name in brackets: at both ends, and in the list."""
     ends = {}
     for name, text in texts.items():
-        if not name.as_posix().startswith(("src/", "executors/")):
+        if not has_atomics(name):
             continue
-        for comment in re.findall(r"/\*.*?\*/", text, re.DOTALL):
+        yield from check_ordered(name, text)
+        for comment in COMMENT.findall(text):
             for edge in EDGE.findall(comment):
                 ends.setdefault(edge, []).append(name)
     ordering = texts.get(ORDERING)
+    rows = [edge for edge, _ in ROW.findall(ordering or "")]
     for edge, names in sorted(ends.items()):
         if len(names) == 1:
             yield f"{names[0]}: the edge [{edge}] has no other end"
-        if ordering is not None and f"[{edge}]" not in ordering:
-            yield f"{ORDERING}: the edge [{edge}] of {names[0]} is not in it"
+        if ordering is not None and edge not in rows:
+            yield f"{ORDERING}: the edge [{edge}] of {names[0]} has no row in it"
     for edge in sorted(set(EDGE.findall(ordering or "")) - set(ends)):
         yield f"{ORDERING}: no code has the edge [{edge}]"
+    yield from check_rows(ordering or "", ends)
 
 
 def check(root):
@@ -178,7 +231,7 @@ def check(root):
         found += check_includes(root, name, text)
         found += check_atomics(name, text)
         found += check_text(name, text)
-    return found + list(check_edges(root, texts))
+    return found + list(check_edges(texts))
 
 
 SPDX = "/* SPDX-License-Identifier: MIT */\n"
@@ -197,7 +250,10 @@ GOOD = {
     "examples/support/allocator.h": SPDX,
     "perf/bench_tree.c": SPDX + '#include "allocator.h"\n#include <vow/vow.h>\n',
     "src/queue/ring.c": SPDX + "/* [full] */\n/* ring[head], [full] */\n",
-    "docs/ordering.md": "- [full]: see a[link](else)\n",
+    "src/queue/full.c": SPDX + "if (x)\n    /* [full] */\n    vowi_store_release(p,\n"
+                               "    x);\nvowi_load_acquire(p); /* [full] */\n"
+                               "vowi_load_relaxed(p);\n",
+    "docs/ordering.md": "## Rings: `src/queue/ring.c`\n\n| [full] | a[link](else) |\n",
     "tests/test_state.c": SPDX + '#include "core/state.h"\n',
 }
 BAD = [  # file, what is added to it, a part of the complaint
@@ -224,7 +280,10 @@ BAD = [  # file, what is added to it, a part of the complaint
     ("src/sync/park.h", "memory_order_acquire\n", "a memory order: memory_order_acquire"),
     ("src/sync/park.h", "__ATOMIC_RELAXED\n", "a memory order: __ATOMIC_RELAXED"),
     ("src/sync/park.h", "atomic_load(&x);\n", "a bare atomic operation: atomic_load"),
+    ("src/queue/full.c", "x;\n\nvowi_swap_acq_rel(p, x);\n", "an order without its edge"),
+    ("src/queue/full.c", "x;\n\nvowi_cas_acquire_or_relaxed(p, e, x);\n", "an order without"),
     ("docs/ordering.md", "- [empty]\n", "no code has the edge [empty]"),
+    ("docs/ordering.md", "## Else: `src/core/state.*`\n| [full] |\n", "none of the files"),
     ("src/queue/ring.c", "/* [empty] [empty] */\n", "the edge [empty] of src/queue/ring.c"),
     ("tests/test_state.c", "/* TO" + "DO */\n", "unfinished"),
     ("tests/test_state.c", "int x; \n", "white space at the end"),
