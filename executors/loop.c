@@ -296,14 +296,20 @@ add_descriptor(struct vow_loop *l, int fd, uint64_t data)
     return vowi_sys_epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLET, data);
 }
 
-int
-vowi_loop_use_timerfd(struct vow_loop *l)
+/* It can do without. */
+static int
+use_timerfd(struct vow_loop *l)
 {
     int rc = vowi_sys_timerfd(&l->timer_fd);
 
     if (rc == 0)
         rc = add_descriptor(l, l->timer_fd, VOWI_LOOP_TIMER);
-    return rc;
+    if (rc == 0)
+        return 0;
+    if (l->timer_fd >= 0)
+        vowi_sys_close(l->timer_fd);
+    l->timer_fd = -1;
+    return has_precise_poll(l) ? 0 : rc;
 }
 
 int
@@ -315,8 +321,8 @@ vowi_loop_open_descriptors(struct vow_loop *l)
         rc = vowi_sys_eventfd(&l->wake_fd);
     if (rc == 0)
         rc = add_descriptor(l, l->wake_fd, VOWI_LOOP_WAKE);
-    if (rc == 0 && !has_precise_poll(l))
-        rc = vowi_loop_use_timerfd(l);
+    if (rc == 0)
+        rc = use_timerfd(l);
     return rc;
 }
 
@@ -330,6 +336,7 @@ vowi_loop_empty(struct vow_loop *l)
     l->dispatched_fd = -1;
     l->dispatches_signal = false;
     l->sleep_until = VOW_FOREVER;
+    l->timer_at = INT64_MIN;
     vowi_wheel_list_init(&l->due);
     vowi_list_init(&l->firing);
     vowi_list_init(&l->fired);

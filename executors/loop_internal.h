@@ -136,7 +136,8 @@ struct vow_loop {
     /* Set once in a process. */
     int epoll_fd; /* -1: fork left it behind, like those below */
     int wake_fd;
-    int timer_fd; /* -1: the kernel's poll takes nanoseconds */
+    int timer_fd;    /* -1: there is none, the kernel's poll takes nanoseconds */
+    vow_ns timer_at; /* what it was set to last, on the monotonic clock */
     vow_ns frame_period;
     vow_clock *clock;
     vow_clock real; /* the monotonic clock, and what clock points to by default */
@@ -382,9 +383,6 @@ vowi_loop_after_callback(struct vow_loop *l)
 }
 
 /* ---- loop.c ---------------------------------------------------------------------- */
-
-/* Sleeps by a timerfd from now on. Returns 0 or an errno value. */
-int vowi_loop_use_timerfd(struct vow_loop *l);
 
 /* All that there are; opening returns 0 or an errno value, and may have opened some. */
 int vowi_loop_open_descriptors(struct vow_loop *l);

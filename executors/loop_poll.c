@@ -2,9 +2,12 @@
 /*
  * executors/loop_poll.c - how a loop sleeps, and what it looks at when it wakes.
  *
- * The eventfd is edge-triggered: it is written to and never read. The kernel's poll
- * takes nanoseconds (epoll_pwait2, Linux 5.11); where it does not, a timerfd does. On
- * either, waking early would do no harm: what is due is decided by the clock alone.
+ * The eventfd is edge-triggered: it is written to and never read. So is the timerfd, by
+ * which a loop sleeps until a time: the kernel's poll takes nanoseconds as well
+ * (epoll_pwait2, Linux 5.11), but may end 50 us late, or a thousandth of the time. It is what is
+ * left if there is no timerfd to be had. On either, waking early does no harm: what is due is
+ * decided by the clock alone. So the timerfd is left as it is while it is set to an earlier
+ * time than is needed: it wakes the loop once for nothing instead of being set at each sleep.
  *
  * While nobody runs the loop it counts as asleep, so that a post makes its descriptor
  * readable for whoever polls that.
@@ -63,14 +66,25 @@ time_left(struct vow_loop *l)
 
 /* ---- polling ------------------------------------------------------------------------- */
 
+/* It will wake the loop after that time, or before. */
+static int
+set_timer(struct vow_loop *l, vow_ns timeout)
+{
+    vow_ns now = vowi_monotonic_now();
+    vow_ns until = vowi_time_add(now, timeout);
+    int rc;
+
+    if (l->timer_at > now && l->timer_at <= until)
+        return 0;
+    rc = vowi_sys_timerfd_set(l->timer_fd, timeout);
+    l->timer_at = rc == 0 ? until : INT64_MIN;
+    return rc;
+}
+
 static int
 wait_with_timer(struct vow_loop *l, vow_ns timeout, int *count)
 {
-    int rc = 0;
-
-    if (timeout > 0)
-        rc = vowi_sys_timerfd_set(l->timer_fd, timeout != VOW_FOREVER ? timeout : 0);
-    if (rc != 0)
+    if (timeout > 0 && timeout != VOW_FOREVER && set_timer(l, timeout) != 0)
         timeout = 0; /* it looks again and again instead */
     return vowi_sys_epoll_wait(l->epoll_fd, l->events, VOWI_LOOP_EVENTS, timeout > 0,
                                count);

@@ -147,6 +147,7 @@ main(int argc, char **argv)
         POOL_WORKLOADS(Pool),
         {"timer_cancel", {{"timer_cancel", "ns/timer"}}, timer_cancel},
         {"timer_fire", {BENCH_LATENCIES("timer_fire")}, timer_fire},
+        {"timer_fire_loop", {BENCH_LATENCIES("timer_fire_loop")}, timer_fire},
         {"loop_post", {{"loop_post", "ns/post"}}, loop_post},
     };
     if (argc == 3 && strcmp(argv[1], "echo") == 0)

@@ -385,6 +385,7 @@ main(int argc, char **argv)
         {"wake", {BENCH_LATENCIES("wake")}, wake},
         {"timer_cancel", {{"timer_cancel", "ns/timer"}}, timer_cancel},
         {"timer_fire", {BENCH_LATENCIES("timer_fire")}, timer_fire},
+        {"timer_fire_loop", {BENCH_LATENCIES("timer_fire_loop")}, timer_fire},
         {"loop_post", {{"loop_post", "ns/post"}}, loop_post},
         {"batch", {{"batch", "x"}}, batch},
         {"burst", {BENCH_LATENCIES("burst")}, burst},

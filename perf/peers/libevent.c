@@ -210,6 +210,7 @@ main(int argc, char **argv)
     static const struct peer_workload all[] = {
         {"timer_cancel", {{"timer_cancel", "ns/timer"}}, timer_cancel},
         {"timer_fire", {BENCH_LATENCIES("timer_fire")}, timer_fire},
+        {"timer_fire_loop", {BENCH_LATENCIES("timer_fire_loop")}, timer_fire},
         {"loop_post", {{"loop_post", "ns/post"}}, loop_post},
     };
     struct event_config *config = event_config_new();

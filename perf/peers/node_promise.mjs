@@ -195,6 +195,7 @@ async function main() {
     wake: ['us', wake],
     timer_cancel: ['ns/timer', timerCancel],
     timer_fire: ['us', timerFire],
+    timer_fire_loop: ['us', timerFire],
     loop_post: ['ns/post', loopPost],
     mem: ['bytes', mem],
     batch: ['x', batch],

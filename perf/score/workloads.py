@@ -37,6 +37,7 @@ ALL = [
     latencies("wake", "p50", "p99", divide=5, quick=40, cpu=True),
     plain("timer_cancel", divide=2),
     latencies("timer_fire", "p50", "p99", quick=2, lasts=True),
+    latencies("timer_fire_loop", "p50", "p99", quick=2, lasts=True),
     plain("loop_post"),
     plain("mem", fresh=True, rounds=3),
     plain("batch", divide=4, quick=20),

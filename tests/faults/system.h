@@ -32,7 +32,7 @@
 #define LOOP_SCENARIOS(X)                                                                \
     X(loop_of_everything)                                                                \
     X(loop_that_sleeps)                                                                  \
-    X(loop_on_a_timerfd)                                                                 \
+    X(loop_without_a_timerfd)                                                            \
     X(loop_whose_descriptors_change)                                                     \
     X(loop_with_a_leftover)                                                              \
     X(loop_whose_signals_come)                                                           \
