@@ -270,25 +270,42 @@ note_locked(struct vow_loop *l, struct vowi_fd *entry, unsigned events)
     }
 }
 
-/* Makes the caller the one who calls it, unless it was for once and is detached. */
+/* Makes the caller the one who calls it; one that is for once is detached by that. */
+static struct vowi_fd_watch *
+take_fired_locked(struct vow_loop *l, unsigned *events)
+{
+    struct vowi_link *link = vowi_list_pop(&l->fired);
+    struct vowi_fd_watch *w;
+
+    if (link == NULL)
+        return NULL;
+    w = vowi_container_of(link, struct vowi_fd_watch, fired);
+    *events = w->pending;
+    w->pending = 0;
+    w->calling = true;
+    if (w->once)
+        unlink_locked(l, w);
+    return w;
+}
+
 static struct vowi_fd_watch *
 take_fired(struct vow_loop *l, unsigned *events)
 {
-    struct vowi_fd_watch *w = NULL;
-    struct vowi_link *link;
+    struct vowi_fd_watch *w;
 
     vowi_lock_acquire(&l->lock);
-    link = vowi_list_pop(&l->fired);
-    if (link != NULL) {
-        w = vowi_container_of(link, struct vowi_fd_watch, fired);
-        *events = w->pending;
-        w->pending = 0;
-        w->calling = true;
-        if (w->once)
-            unlink_locked(l, w);
-    }
+    w = take_fired_locked(l, events);
     vowi_lock_release(&l->lock);
     return w;
+}
+
+static void
+call(struct vow_loop *l, struct vowi_fd_watch *w, unsigned events)
+{
+    w->fire(w, events);
+    vowi_loop_count(&l->fired_events);
+    l->ran = true;
+    vowi_loop_after_callback(l);
 }
 
 void
@@ -297,12 +314,8 @@ vowi_loop_finish_fd(struct vow_loop *l)
     struct vowi_fd_watch *w;
     unsigned its = 0;
 
-    while ((w = take_fired(l, &its)) != NULL) {
-        w->fire(w, its);
-        vowi_loop_count(&l->fired_events);
-        l->ran = true;
-        vowi_loop_after_callback(l);
-    }
+    while ((w = take_fired(l, &its)) != NULL)
+        call(l, w, its);
     if (l->dispatched_fd < 0)
         return; /* an inner turn has told it */
     vowi_lock_acquire(&l->lock);
@@ -311,20 +324,38 @@ vowi_loop_finish_fd(struct vow_loop *l)
     l->dispatched_fd = -1;
 }
 
+/* Whether one that has been taken is all that watches this descriptor, and stays: then the
+ * epoll need not be told, for whatever its callback changes tells it. */
+static bool
+is_alone_locked(const struct vow_loop *l, const struct vowi_fd *entry,
+                const struct vowi_fd_watch *w)
+{
+    return !w->once && entry->first == w && entry->last == w &&
+           vowi_list_is_empty(&l->fired);
+}
+
 void
 vowi_loop_dispatch_fd(struct vow_loop *l, uint64_t data, uint32_t events)
 {
     int fd = (int)(uint32_t)data;
     struct vowi_fd *entry = &l->fds[fd];
+    struct vowi_fd_watch *w;
+    unsigned its = 0;
+    bool alone;
 
     vowi_lock_acquire(&l->lock);
     if (entry->generation == data >> 32) {
         entry->spent = (entry->told & EPOLLONESHOT) != 0;
         note_locked(l, entry, from_epoll(events));
     }
+    w = take_fired_locked(l, &its);
+    alone = w != NULL && is_alone_locked(l, entry, w);
     vowi_lock_release(&l->lock);
-    l->dispatched_fd = fd;
-    vowi_loop_finish_fd(l);
+    l->dispatched_fd = alone ? -1 : fd;
+    if (w != NULL)
+        call(l, w, its);
+    if (!alone)
+        vowi_loop_finish_fd(l);
 }
 
 /* ---- the end ------------------------------------------------------------------------------- */
