@@ -5,10 +5,10 @@
  * To sleep and to be woken costs some microseconds on both sides. So a wait looks for a
  * moment, and if waits were short lately it goes on looking for about as long as a
  * sleep costs. Then it yields after each look, so that on a CPU which is wanted whoever is
- * to settle runs instead. A yield that comes back late says that others than those run here,
- * and it gave up what it had left to them: then a sleeper, which the system prefers when
- * it wakes, has its answer sooner than one who yields, and the next waits sleep. If that
- * happens again soon they do so for longer.
+ * to settle runs instead. A yield that comes back late, and to nothing or very late, says
+ * that others than those run here, and it gave up what it had left to them: then a sleeper,
+ * which the system prefers when it wakes, has its answer sooner than one who yields, and the
+ * next waits sleep. If that happens again soon they do so for longer.
  *
  * A thread that only reads, future after future, and did nothing else between, leaves
  * the CPU to those it reads from: it does not spin, and if its waits are short it does
@@ -30,8 +30,9 @@
 enum {
     FIRST = 1000,              /* ns looked for without proof that it is worth it */
     SHORT = 3 * VOWI_SPIN_MAX, /* a wait that was worth looking for, had it begun later */
-    LATE = 10000,              /* ns after which a yield was somebody else's turn */
-    CROWDED = 64,              /* waits that do not yield after such a one, at least */
+    LATE = 10000,              /* ns after which a yield was somebody else's turn; */
+    TOO_LATE = 100000,         /* such ns even if it has settled what is waited for */
+    CROWDED = 8,               /* waits that do not yield after a late one, at least */
     CROWDED_MAX = 1024,        /* and at most */
     CHECKS = 16,               /* looks in a round */
     READS = 8,                 /* waits after which a thread only reads */
@@ -88,6 +89,12 @@ note_crowd(struct vowi_thread *t)
     t->crowded = t->crowd;
 }
 
+static bool
+was_late(struct vow_state *s, vow_ns yield)
+{
+    return yield > (vowi_settled(s) ? TOO_LATE : LATE);
+}
+
 bool
 vowi_linger(struct vowi_thread *t, struct vow_state *s, vow_ns start, vow_ns deadline)
 {
@@ -105,7 +112,7 @@ vowi_linger(struct vowi_thread *t, struct vow_state *s, vow_ns start, vow_ns dea
         if (limit > FIRST)
             sched_yield();
         now = vowi_monotonic_now();
-        if (now - before > LATE) {
+        if (was_late(s, now - before)) {
             note_crowd(t);
             return vowi_settled(s);
         }
