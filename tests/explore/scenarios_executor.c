@@ -764,6 +764,36 @@ SCENARIO(yield_in_place_again, 0, "the same, and the node comes out twice",
     outcome("%d, %d turns", codes[0], turns);
 }
 
+static vow_future *other;
+static vow_task *other_task;
+
+static vow_result
+gets_1_too(void *ctx)
+{
+    (void)ctx;
+    codes[1] = vow_error_code(vow_get(jobs[1]).error);
+    return vow_ok(VOW_NIL);
+}
+
+static void
+runs_other(void)
+{
+    run_tasks(other_task);
+}
+
+/* A's turn ends as the node is TAKEN, is posted for that, and is TAKEN again in B's. */
+SCENARIO(yield_two_in_place, 0, "two waiters run turns of a job that comes out twice",
+         EXPECTED("0, 3 turns", "who posts the node again comes after all who had it"))
+{
+    make_turns(3);
+    other = vow_submit(&mine, gets_1_too, VOW_NIL);
+    other_task = atomic_exchange_explicit(&posted, NULL, memory_order_relaxed);
+    run_threads(runs_task_0, runs_other, runs_job_1);
+    vow_unref(other);
+    end_jobs();
+    outcome("%d, %d turns", codes[0], turns);
+}
+
 SCENARIO(yield_cancel, 0, "a job that gives up its turn is asked to stop",
          EXPECTED("code 4096, 0 turns", "before the first"),
          EXPECTED("code 4096, 1 turns", "in it, or after it"),

@@ -492,6 +492,25 @@ SCENARIO(two_park_two_levels, 0, "the same, and one of the tasks is urgent",
 }
 
 static void
+takes_a_batch(void)
+{
+    picked[0] = vowi_pool_take_injected(&bare, &workers[0]);
+}
+
+/* What is moved to a deque is not posted anew: only the store of the rest says so. */
+SCENARIO(park_batch, 0, "a worker parks while another one takes in all that was posted",
+         EXPECTED("second", "it sees that in the other's deque, or is woken"),
+         EXPECTED("first", "it was faster"))
+{
+    make_workers(2);
+    injects_0_1();
+    run_threads(takes_a_batch, waits_1);
+    require(picked[1] == &tasks[picked[0] != NULL]);
+    end_workers(2);
+    outcome(picked[0] != NULL ? "second" : "first");
+}
+
+static void
 shuts(void)
 {
     vowi_or_acq_rel(&bare.inbox, VOWI_INBOX_CLOSED);
