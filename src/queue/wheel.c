@@ -139,12 +139,21 @@ move_base(struct vowi_wheel *w, uint64_t time)
 /* ---- rings --------------------------------------------------------------- */
 
 static void
+make_first(vow_timer **first, vow_timer *t)
+{
+    *first = t;
+    t->task.reserved[0] = VOWI_TIMER_FIRST;
+}
+
+static void
 push(vow_timer **first, vow_timer *t)
 {
     if (*first == NULL) {
-        *first = t->next = t->prev = t;
+        t->next = t->prev = t;
+        make_first(first, t);
         return;
     }
+    t->task.reserved[0] = VOWI_TIMER_ARMED;
     t->next = *first;
     t->prev = t->next->prev;
     t->prev->next = t;
@@ -189,21 +198,27 @@ drop_first(struct vowi_wheel *w, const vow_timer *t, unsigned level, unsigned sl
     if (t->next == t)
         mark_empty(w, level, slot);
     else
-        w->slots[level][slot] = t->next;
+        make_first(&w->slots[level][slot], t->next);
 }
 
-/* It may be the first of any ring of its row. */
+/* It is the first of one of the rings of its row. */
 static void
-take_out(struct vowi_wheel *w, vow_timer *t)
+take_out_first(struct vowi_wheel *w, const vow_timer *t)
 {
     uint64_t time = time_of(t->when);
     unsigned level = level_of(w, time);
     unsigned slot = slot_of(time, level);
 
-    while (w->slots[level][slot] != t && level >= AHEAD_FROM && is_next(w, time, level))
+    while (w->slots[level][slot] != t)
         slot = slot_of(time, --level);
-    if (w->slots[level][slot] == t)
-        drop_first(w, t, level, slot);
+    drop_first(w, t, level, slot);
+}
+
+static void
+take_out(struct vowi_wheel *w, vow_timer *t)
+{
+    if (t->task.reserved[0] == VOWI_TIMER_FIRST)
+        take_out_first(w, t);
     unlink_timer(t);
 }
 
@@ -227,7 +242,7 @@ spread(struct vowi_wheel *w, unsigned level, unsigned slot, unsigned most)
 
     for (bool more = true; more; t = next) {
         if (n++ == most) {
-            w->slots[level][slot] = t;
+            make_first(&w->slots[level][slot], t);
             t->prev = last;
             last->next = t;
             return most;
@@ -268,11 +283,11 @@ void
 vowi_wheel_add(struct vowi_wheel *w, vow_timer *timer)
 {
     vowi_assert(!vowi_timer_is_armed(timer) || *life_of(timer) != w->life);
+    timer->task.reserved[0] = VOWI_TIMER_ARMED;
     if (time_of(timer->when) < w->base)
         vowi_timers_add(&w->overdue, timer);
     else
         insert(w, timer, level_of(w, time_of(timer->when)));
-    timer->task.reserved[0] = VOWI_TIMER_ARMED;
     *life_of(timer) = w->life;
     w->count++;
 }

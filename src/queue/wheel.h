@@ -80,6 +80,7 @@ vowi_wheel_count(const struct vowi_wheel *w)
 enum {
     VOWI_TIMER_IDLE,   /* never armed, or removed */
     VOWI_TIMER_ARMED,  /* in the wheel */
+    VOWI_TIMER_FIRST,  /* the same, the first of its slot */
     VOWI_TIMER_LISTED, /* in a list */
     VOWI_TIMER_TAKEN   /* due, or off a list */
 };
@@ -90,7 +91,7 @@ vowi_timer_is_armed(const vow_timer *timer)
 {
     unsigned char state = timer->task.reserved[0];
 
-    return state == VOWI_TIMER_ARMED || state == VOWI_TIMER_LISTED;
+    return state >= VOWI_TIMER_ARMED && state <= VOWI_TIMER_LISTED;
 }
 
 /* Armed no more, and not due: a task with its reserved bytes zero again. */
