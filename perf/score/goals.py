@@ -33,6 +33,8 @@ GOALS = {
     "timer_cancel": Goal(120, "libevent 365, folly 159; a bare wheel in random order 84 to 129"),
     "timer_fire_p50": Goal(38, "libevent 23, asio 36; timerfd and epoll 38"),
     "timer_fire_p99": Goal(95, "libevent 531, folly 102; timerfd and epoll 84"),
+    "timer_fire_loop_p50": Goal(22, "libevent 22 to 33, asio 34; a timerfd 10"),
+    "timer_fire_loop_p99": Goal(65, "asio 65 to 130; timerfd and epoll 84"),
     "loop_post": Goal(20, "libuv 26.5, Go 43; a ring 3"),
     "mem": Goal(144, "libdispatch 147, Java 88; a state of 48 and a step of 96"),
     "batch": Goal(1.97, "GLib 1.98, libfork 1.97; two CPUs 2.00"),
