@@ -531,6 +531,22 @@ VOW_CASE(timer_thread_is_never_early_and_takes_an_earlier_one_first)
     assert_int_equal(vow_timer_disarm(&a.timer), VOW_RAN);
 }
 
+/* More than it spreads at once, and all in a slot that begins later. */
+VOW_CASE(crowd_of_timers_comes_of_the_timer_thread)
+{
+    enum { CROWD = 500 };
+    vow_executor *pool = pool_new(1);
+    vow_future *f[CROWD];
+
+    for (int i = 0; i < CROWD; i++)
+        f[i] = vow_submit_after(pool, vow_ms(120), from_delay, VOW_NIL);
+    for (int i = 0; i < CROWD; i++) {
+        assert_int_equal(code_of(f[i]), 0);
+        vow_unref(f[i]);
+    }
+    pool_free(pool);
+}
+
 VOW_CASE(close_ends_what_the_timer_thread_has)
 {
     vow_executor *pool = pool_new(1);
@@ -1694,6 +1710,7 @@ main(void)
         vow_test(disarm_tells_one_that_runs_from_another),
         vow_test(delay_without_a_default_pool_ends_with_no_memory),
         vow_test(timer_thread_is_never_early_and_takes_an_earlier_one_first),
+        vow_test(crowd_of_timers_comes_of_the_timer_thread),
         vow_test(close_ends_what_the_timer_thread_has),
         vow_test(timer_thread_that_cannot_start_is_an_error_and_is_tried_again),
         vow_test(timer_thread_that_stops_starts_again_with_what_is_armed),
