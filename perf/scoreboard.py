@@ -17,8 +17,8 @@ import subprocess
 import sys
 import time
 
-from score import (charts, comparison, contest, goals, machine, peers, pressure, quoted, table,
-                   tally, workloads)
+from score import (charts, comparison, contest, goals, machine, peers, pressure, quoted, runs,
+                   table, tally, workloads)
 from score.budget import Budget
 from score.samples import Samples
 
@@ -33,7 +33,9 @@ def arguments():
     parser.add_argument("--programs", required=True, type=pathlib.Path, help=argparse.SUPPRESS)
     parser.add_argument("--build", required=True, type=pathlib.Path, help=argparse.SUPPRESS)
     parser.add_argument("--quick", action="store_true", help="smaller rounds, and fewer")
-    parser.add_argument("--seconds", type=float, help="to measure; default 450, quick 80")
+    parser.add_argument("--goals", action="store_true", help="the workloads that have a goal")
+    parser.add_argument("--runs", type=int, default=1, help="that many runs in a row")
+    parser.add_argument("--seconds", type=float, help="to measure, a run; default 450, quick 80")
     parser.add_argument("--only", default="", help="the peers to measure, with commas")
     parser.add_argument("--json", type=pathlib.Path, help="where all samples go as well")
     parser.add_argument("--compare", type=pathlib.Path, help="JSON of another time")
@@ -76,7 +78,8 @@ class Scoreboard:
     def __init__(self, options):
         self.options = options
         self.jemalloc = jemalloc()
-        self.results = []
+        self.results = []  # of this run
+        self.runs = []  # of those before
         self.peers = {}
 
     def build(self):
@@ -165,12 +168,18 @@ class Scoreboard:
         except OSError as error:
             complain(f"{condition}: not permitted here ({error})")
 
-    def shown(self):
+    def end_run(self):
+        """From here on it is the next one."""
+        self.runs.append(self.results)
+        self.results = []
+
+    @staticmethod
+    def shown(results):
         """Returns what gets a row."""
         figures = {figure for one in workloads.ALL for figure in one.shown}
         figures |= {f"{one.name}_cpu" for one in workloads.ALL if one.cpu or one.idle}
         figures |= {"idle_switches"}
-        return [one for one in self.results if one.figure in figures]
+        return [one for one in results if one.figure in figures]
 
 
 def measure(board, names, seconds):
@@ -196,7 +205,7 @@ def entry_of(one):
 def write_json(board, about, path):
     path.parent.mkdir(parents=True, exist_ok=True)
     figures = ",\n".join(json.dumps(entry_of(one)) for one in board.results)
-    about = {**about, "tally": tally.count(board.shown()).to_json()}
+    about = {**about, "tally": tally.count(board.shown(board.results)).to_json()}
     head = json.dumps(about, indent=1).removesuffix("\n}")
     path.write_text(f'{head},\n "figures": [\n{figures}\n]}}\n', encoding="utf-8")
 
@@ -209,23 +218,30 @@ def read_json(path):
 def report(board, about, where):
     """Writes table, samples and charts."""
     where.mkdir(parents=True, exist_ok=True)
-    lines = table.table_of(board.shown())
-    closing = tally.as_lines(tally.count(board.shown()))
+    shown = board.shown(board.results)
+    lines = table.table_of(shown)
+    closing = tally.as_lines(tally.count(shown))
+    each = [board.shown(results) for results in board.runs]
+    in_a_row = runs.table_of(each) if len(each) > 1 else []
+    closing += runs.as_lines(each) if in_a_row else []
     head = (f"{about['cpu']}, {about['cpus']} CPUs, {about['system']}, {about['when']}, "
             f"{about['rounds']} rounds; load average {about['load']:.1f}")
     if about.get("line_before"):
         head += (f"; a cache line from the other CPU {about['line_before']} ns before, "
                  f"{about['line_after']} ns after")
-    (where / "scoreboard.md").write_text(
-        f"# vow and its peers\n\n{head}\n\n{table.as_markdown(lines)}\n"
-        + "".join(f"- {line}\n" for line in closing), encoding="utf-8")
+    text = f"# vow and its peers\n\n{head}\n\n{table.as_markdown(lines)}\n"
+    text += "".join(f"- {line}\n" for line in closing)
+    if in_a_row:
+        text += f"\n## Run by run: vow's median, and vow/best\n\n{table.as_markdown(in_a_row)}"
+    (where / "scoreboard.md").write_text(text, encoding="utf-8")
     write_json(board, about, where / "scoreboard.json")
     if shutil.which("gnuplot"):
         charts.draw(board.results, where)
     else:
         complain("gnuplot is not here: no charts")
     complain(f"report: {where}")
-    print(table.as_text(lines), *closing, sep="\n")
+    print(table.as_text(lines), *([table.as_text(in_a_row)] if in_a_row else []), *closing,
+          sep="\n")
 
 
 def quote(text, figures):
@@ -240,6 +256,11 @@ def quote(text, figures):
 def main():
     options = arguments()
     options.build = options.build.resolve()  # the builds run elsewhere
+    if options.runs < 1:
+        sys.exit("perf: --runs takes a number from 1")
+    if options.goals:
+        options.workloads += [name for name in workloads.WITH_GOALS
+                              if name not in options.workloads]
     unknown = [name for name in options.workloads if name not in workloads.BY_NAME]
     if unknown:
         sys.exit(f"perf: no workload {unknown[0]} with peers; there are:\n"
@@ -252,7 +273,11 @@ def main():
     about = {**machine.describe(), "rounds": "quick" if options.quick else "full",
              "line_before": line_price(options.programs)}
     complain(f"built in {time.monotonic() - start:.0f} s")
-    measure(board, options.workloads, options.seconds or (80 if options.quick else 450))
+    for number in range(options.runs):
+        complain(f"run {number + 1} of {options.runs}")
+        measure(board, options.workloads, options.seconds or (80 if options.quick else 450))
+        board.end_run()
+    board.results = runs.pooled(board.runs)
     about["line_after"] = line_price(options.programs)
     whole = not options.workloads and not options.quick
     where = options.report or (HERE / "report" if whole else HERE.parent / "build/report")
@@ -262,7 +287,7 @@ def main():
     if options.json:
         write_json(board, about, options.json)
     if options.compare:
-        print(comparison.as_text(comparison.compare(old, board.shown())))
+        print(comparison.as_text(comparison.compare(old, board.shown(board.results))))
     complain(f"took {time.monotonic() - start:.0f} s")
 
 

@@ -37,8 +37,14 @@ def of_c(row):
             if name == table.OURS or name in C_LIBRARIES}
 
 
+def contested(results):
+    """Returns the figures that count as rows, if there is a rival."""
+    return {one.figure for one in results if one.unit != "cores" and not one.condition}
+
+
 def count(results):
     tally = Tally()
+    contests = contested(results)
     for figure, condition in table.rows_of(results):
         row = table.row_of(results, figure, condition)
         if condition or table.OURS not in row:
@@ -48,7 +54,7 @@ def count(results):
             tally.goals += 1
             if not goals.is_met(ours):
                 tally.missed.append((figure, ours.median, goals.goal_of(ours).value))
-        if ours.unit == "cores":
+        if figure not in contests:
             continue
         ratio, c_ratio = table.ratio_of(row), table.ratio_of(of_c(row))
         if ratio is not None:

@@ -2,6 +2,8 @@
 """The workloads on the scoreboard: how much of each is done, and what is shown of it."""
 import dataclasses
 
+from .goals import GOALS
+
 
 @dataclasses.dataclass(frozen=True)
 class Workload:
@@ -53,6 +55,7 @@ ALL = [
     plain("idle", idle=True, rounds=2),
 ]
 BY_NAME = {workload.name: workload for workload in ALL}
+WITH_GOALS = [workload.name for workload in ALL if GOALS.keys() & set(workload.shown)]
 
 # Reached by the nearest idiom of a library, which has no such thing itself: perf/README.md.
 NEAREST = {

@@ -13,8 +13,8 @@ sys.path[:0] = [PERF, PERF + "/lines"]
 # pylint: disable=wrong-import-position
 import lines  # noqa: E402
 import model  # noqa: E402
-from score import (charts, comparison, contest, goals, quoted, samples, table,  # noqa: E402
-                   tally, workloads)
+from score import (charts, comparison, contest, goals, quoted, runs, samples,  # noqa: E402
+                   table, tally, workloads)
 from score.budget import Budget  # noqa: E402
 from score.samples import Samples  # noqa: E402
 
@@ -106,6 +106,10 @@ class GoalsTest(unittest.TestCase):
             self.assertIsNone(goals.goal_of(one))
         self.assertEqual(table.goal_cell({"tbb": of("tbb", 1)}), "")
 
+    def test_workloads_with_a_goal(self):
+        self.assertIn("wake", workloads.WITH_GOALS)
+        self.assertNotIn("churn", workloads.WITH_GOALS)
+
     def test_each_is_the_goal_of_a_row(self):
         shown = {figure for one in workloads.ALL for figure in one.shown}
         self.assertEqual(set(goals.GOALS) - shown, set())
@@ -140,6 +144,38 @@ class TallyTest(unittest.TestCase):
         self.assertEqual(tally.as_lines(tally.count([])), [
             "vow leads every library in 0 of 0 rows",
             "vow leads every library in C in 0 of 0 rows", "vow meets 0 of 0 goals"])
+
+
+class RunsTest(unittest.TestCase):
+    RUNS = [[of("vow", 30), of("java", 40), of("vow", 9, figure="wake_cpu", unit="cores"),
+             of("java", 1, figure="wake_cpu", unit="cores"), of("vow", 30, figure="fib"),
+             of("java", 60, figure="fib"), of("vow", 9, condition="4 threads")],
+            [of("vow", 50), of("java", 40), of("vow", 9, figure="wake_cpu", unit="cores"),
+             of("java", 1, figure="wake_cpu", unit="cores"), of("vow", 20, figure="fib"),
+             of("java", 40, figure="fib")]]
+
+    def test_run_by_run(self):
+        self.assertEqual(runs.table_of(self.RUNS), [
+            ["workload", "run 1", "run 2", "led", "goal met"],
+            ["post", "30.0 (0.75)", "50.0 (1.25)", "1 of 2", "1 of 2"],
+            ["wake_cpu", "9.00 (9.00)", "9.00 (9.00)", "0 of 2", ""],
+            ["fib", "30.0 (0.50)", "20.0 (0.50)", "2 of 2", "2 of 2"]])
+
+    def test_what_held_in_each(self):
+        self.assertEqual(runs.as_lines(self.RUNS), [
+            "in each of 2 runs: vow leads every library in 1 of 2 rows, and meets 1 of 2 goals"])
+
+    def test_a_row_without_a_rival_has_a_goal_still(self):
+        self.assertEqual(runs.table_of([[of("vow", 30)]])[1], ["post", "30.0", "", "1 of 1"])
+
+    def test_a_row_that_a_run_lacks_is_left_out(self):
+        self.assertEqual(runs.rows_of([[of("vow", 30)], [of("java", 30)]]), [])
+
+    def test_samples_together(self):
+        pooled = runs.pooled(self.RUNS)
+        self.assertIn(of("vow", 30, 50), pooled)
+        self.assertIn(of("vow", 9, condition="4 threads"), pooled)
+        self.assertEqual(len(pooled), 7)
 
 
 class QuotedTest(unittest.TestCase):
