@@ -40,6 +40,7 @@ struct field {
     size_t fails_at, exits_at; /* an index; MOST: never */
     unsigned spins;
     bool nested, unordered;
+    vow_range_options opt; /* where the caller takes part */
 };
 
 static void
@@ -60,6 +61,17 @@ count_inner(size_t first, size_t end, void *sum)
 }
 
 static void
+run_inner_here(struct field *f)
+{
+    atomic_size_t sum = 0;
+    vow_error *e =
+        vow_parallel_for_here(f->pool, NULL, 0, 50, count_inner, vow_ptr(&sum));
+
+    assert_true(e != NULL || atomic_load(&sum) == 50);
+    vow_error_unref(e);
+}
+
+static void
 run_inner(struct field *f)
 {
     atomic_size_t sum = 0;
@@ -77,8 +89,10 @@ leave(struct field *f, size_t first, size_t end)
     bool exits = first <= f->exits_at && f->exits_at < end;
     bool fails = first <= f->fails_at && f->fails_at < end;
 
-    if (f->nested && first % 16 == 0)
+    if (f->nested && first % 32 == 0)
         run_inner(f);
+    if (f->nested && first % 32 == 16)
+        run_inner_here(f);
     atomic_fetch_sub(&f->running, 1);
     if (exits)
         pthread_exit(NULL);
@@ -168,12 +182,18 @@ field_init(struct field *f, vow_executor *pool, struct dice *d)
     f->unordered = roll(d, 2);
 }
 
+static vow_range_options
+options(const struct field *f, struct dice *d)
+{
+    return VOW_RANGE_OPTIONS(.grain = roll(d, 3), .most = roll(d, 20),
+                             .width = roll(d, 6), .priority = (int)roll(d, 5),
+                             .unordered = f->unordered);
+}
+
 static vow_future *
 start(struct field *f, bool reduces, struct dice *d)
 {
-    vow_range_options opt =
-        VOW_RANGE_OPTIONS(.grain = roll(d, 3), .most = roll(d, 20), .width = roll(d, 6),
-                          .priority = (int)roll(d, 5), .unordered = f->unordered);
+    vow_range_options opt = options(f, d);
     vow_value ctx = vow_own(f, field_drop);
 
     return reduces ? vow_parallel_reduce(f->pool, &opt, 0, f->size, map, fold, ctx)
@@ -217,6 +237,37 @@ run_round(vow_executor *pool, struct dice *d)
         sched_yield();
 }
 
+/* The caller takes part, and a thread of its own may exit in it. */
+static void *
+loop_here(void *field)
+{
+    struct field *f = field;
+    vow_range_options opt = f->opt;
+    vow_error *e =
+        vow_parallel_for_here(f->pool, &opt, 0, f->size, call, vow_own(f, field_drop));
+
+    check(f, (vow_view){VOW_NIL, e}, false);
+    vow_error_unref(e);
+    return NULL;
+}
+
+static void
+run_round_here(vow_executor *pool, struct dice *d)
+{
+    struct field f;
+    pthread_t thread;
+
+    field_init(&f, pool, d);
+    f.opt = options(&f, d);
+    if (f.exits_at == MOST) {
+        loop_here(&f);
+        return;
+    }
+    assert_int_equal(pthread_create(&thread, NULL, loop_here, &f), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    check(&f, (vow_view){VOW_NIL, vow_error_of(VOW_E_BROKEN)}, false);
+}
+
 /* ---- the threads --------------------------------------------------------------------------------- */
 
 static struct {
@@ -236,7 +287,10 @@ drive(void *ctx)
     struct driver *d = ctx;
 
     do
-        run_round(track.pool, &d->dice);
+        if (roll(&d->dice, 2))
+            run_round(track.pool, &d->dice);
+        else
+            run_round_here(track.pool, &d->dice);
     while (vow_clock_now(NULL) < track.end);
     return NULL;
 }

@@ -22,6 +22,10 @@
  * serial or a manual executor, it is one, and the indices come in order; between two
  * pieces whatever else waits there has its turn.
  *
+ * A caller who has nothing else to do meanwhile takes part, and waits:
+ *
+ *     vow_error *e = vow_parallel_for_here(pool, NULL, 0, height, brighten, vow_ptr(picture));
+ *
  * A worker of the pool that waits for the result works at the range meanwhile; so a
  * loop inside a loop is as good as one. A call that waits for the result of its own
  * loop waits for ever.
@@ -58,7 +62,7 @@ typedef struct vow_range_options {
     bool unordered;   /**< vow_parallel_reduce may fold any two values, in any order */
 } vow_range_options;
 
-/** Options for vow_parallel_for: &VOW_RANGE_OPTIONS(.grain = 1000). */
+/** Options for vow_parallel_for and its kin: &VOW_RANGE_OPTIONS(.grain = 1000). */
 #define VOW_RANGE_OPTIONS(...)                                                           \
     (vow_range_options)                                                                  \
     {                                                                                    \
@@ -103,6 +107,49 @@ typedef vow_error *vow_range_fn(size_t first, size_t end, void *ctx);
  */
 vow_future *vow_parallel_for(vow_executor *on, const vow_range_options *opt, size_t begin,
                              size_t end, vow_range_fn *fn, vow_value ctx) VOW_MUST_USE;
+
+/**
+ * The same, but the calling thread takes part, and this returns when all is done: what
+ * dispatch_apply, tbb::parallel_for and a loop of OpenMP's do.
+ *
+ *     vow_error *e = vow_parallel_for_here(pool, NULL, 0, n, brighten, vow_ptr(picture));
+ *
+ * The caller makes calls at once, on its own stack, and counts as one of those that run at
+ * a time: by default as many as the pool has threads, elsewhere one, its own. The others
+ * are made on @p on, if it comes to that in time: they are asked for before the first call,
+ * or, if the last few such loops on this thread took next to no time, only when this one
+ * has lasted longer than it takes to wake a thread. So a small loop costs a fraction of a
+ * microsecond, one that is not shared pays for no thread, and one that is goes as fast as
+ * it can. Nothing waits for a thread that is busy with something else: the caller, if need
+ * be, does it all; also if @p on is closed or full, if memory runs out, and where waiting
+ * is refused, as on the thread of a loop and after vow_defer_begin. Not even two calls are
+ * promised to run at a time: one that waits for another may wait for ever, and so may one
+ * that waits for what its caller does after the loop.
+ *
+ * Inside a call vow_cancelled() says that the loop is to stop: since another call failed,
+ * since the token has fired, or, on any thread, since the task which called this was asked
+ * to. On an executor that is no pool a share of the loop runs to its end in one turn. If
+ * the caller's thread exits inside a call the others end first, and nothing is left.
+ *
+ * @param on     borrowed for the call; NULL or inline: the caller does it all
+ * @param opt    borrowed for the call; NULL is the defaults
+ * @param begin  the first index
+ * @param end    the one after the last; the same: nothing is called
+ * @param fn     called as long as there is something left
+ * @param ctx    consumed: a pointer or VOW_NIL; dropped here, before this returns, when no
+ *               call runs any more and none will
+ * @return       NULL: all of it is done; else an error, owned: the first that a call
+ *               returned, with the first of its indices (vow_error_index); likewise
+ *               VOW_E_BROKEN of a call whose thread exited; VOW_E_CANCELLED; VOW_E_INVALID
+ *               if @p begin is greater than @p end; VOW_E_FORKED if a call forked, and this
+ *               is the child, which has not what others were doing
+ * @contract     any thread; blocks until the calls have returned, and no longer; allocates,
+ *               but lack of memory is no error; runs @p fn and, as any wait does, inline
+ *               steps queued here and on a pool's thread tasks that the calls wait for
+ */
+vow_error *vow_parallel_for_here(vow_executor *on, const vow_range_options *opt,
+                                 size_t begin, size_t end, vow_range_fn *fn,
+                                 vow_value ctx) VOW_MUST_USE;
 
 /** Makes a value of the indices from @p first up to, not including, @p end. */
 typedef vow_result vow_reduce_fn(size_t first, size_t end, void *ctx);

@@ -24,6 +24,8 @@
 
 #define VOWI_BLOCK_CLASSES 4
 
+#define VOWI_BRIEF 4 /* functions of whose loops a thread has learnt */
+
 struct vowi_node;
 struct vowi_frame;
 struct vowi_worker;
@@ -43,6 +45,12 @@ struct vowi_blocks {
     struct vowi_block *top;
     unsigned count;
     struct vowi_block *full;
+};
+
+/* What the last loops over a function were like. */
+struct vowi_brief {
+    uintptr_t what;
+    unsigned loops; /* so many ended sooner than another thread is woken */
 };
 
 /* Where a thread sleeps. One for each thread; see sync/park.h. */
@@ -115,6 +123,9 @@ struct vowi_thread {
     _Atomic(const vow_task *) *stolen; /* what it shows to waiters; NULL: no worker */
     vow_executor *ending; /* the pool whose last thread this is, on its way out */
     bool returning; /* set by core: the task's function has returned, one step to post */
+
+    /* combine/range_here.c */
+    struct vowi_brief brief[VOWI_BRIEF];
 
     /* executors/manual.c: what keeps one busy, innermost first. */
     struct vowi_stay *stay;

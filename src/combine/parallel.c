@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* combine/parallel.c - a function called on pieces of a range: vow_parallel_for. */
+/*
+ * combine/parallel.c - a function called on pieces of a range: vow_parallel_for, and
+ * vow_parallel_for_here, whose caller takes part.
+ */
 #include <vow/parallel.h>
 
 #include "base/list.h"
@@ -73,4 +76,32 @@ vow_parallel_for(vow_executor *on, const vow_range_options *opt, size_t begin, s
     }
     vowi_options_read(&plan.opt, sizeof plan.opt, opt);
     return start(&plan, fn, ctx);
+}
+
+/* ---- with the caller --------------------------------------------------------------------- */
+
+static const struct vowi_range_kind here_kind = {
+    .own = sizeof(struct loop),
+    .lane = sizeof(struct vowi_lane),
+    .call = call,
+    .gone = vowi_range_here_gone,
+};
+
+vow_error *
+vow_parallel_for_here(vow_executor *on, const vow_range_options *opt, size_t begin,
+                      size_t end, vow_range_fn *fn, vow_value ctx)
+{
+    struct vowi_range_plan plan = {
+        .on = on, .begin = begin, .end = end, .what = (uintptr_t)fn};
+    struct loop loop;
+
+    if (begin >= end) {
+        vow_value_drop(ctx);
+        return begin == end ? NULL : vowi_range_invalid(&plan);
+    }
+    vowi_options_read(&plan.opt, sizeof plan.opt, opt);
+    vowi_range_init(&loop.range, &here_kind, &plan);
+    loop.range.ctx = ctx;
+    loop.fn = fn;
+    return vowi_range_here(&loop.range, &plan);
 }

@@ -80,12 +80,20 @@ unpacked(uint64_t word)
 }
 
 /* relaxed, here and below: see the order of memory. */
-static bool
-has_rest(struct vowi_lane *lane)
+bool
+vowi_lane_has_rest(struct vowi_lane *lane)
 {
     struct part p = unpacked(vowi_load_relaxed(&lane->rest));
 
     return p.first != p.end;
+}
+
+size_t
+vowi_lane_rest(struct vowi_lane *lane)
+{
+    const struct vowi_range *r = lane->range;
+
+    return r->begin + unpacked(vowi_load_relaxed(&lane->rest)).first * r->unit;
 }
 
 static uint32_t
@@ -93,6 +101,8 @@ piece_of(const struct vowi_range *r, struct part p)
 {
     uint32_t n = (p.end - p.first) / VOWI_RANGE_SHARE;
 
+    if (r->trial != 0)
+        n = r->trial < p.end - p.first ? r->trial : p.end - p.first;
     if (n > r->most)
         n = r->most;
     return n != 0 ? n : 1;
@@ -120,7 +130,7 @@ take(struct vowi_lane *lane, struct part *piece)
 static uint32_t
 middle_of(struct vowi_lane *victim, struct part p)
 {
-    if (!vowi_load_relaxed(&victim->started))
+    if (vowi_load_relaxed(&victim->phase) != VOWI_LANE_RUNS)
         return p.first;
     return p.first + (p.end - p.first) / 2;
 }
@@ -196,12 +206,18 @@ set_piece(struct vowi_lane *lane, struct part piece)
     lane->end = piece.end == r->units ? r->end : r->begin + piece.end * r->unit;
 }
 
-/* Its error tells the others to stop; the join, which asks them to, is slower. */
-static vow_result
-stop(struct vowi_range *r, vow_error *error)
+/* Tells the others to stop; the join, which asks them to, is slower. relaxed: a hint, it may
+ * take a while; and who fails first is asked when all have ended. */
+void
+vowi_lane_fails(struct vowi_lane *lane)
 {
-    vowi_store_relaxed(&r->stopped, true); /* relaxed: a hint, it may take a while */
-    return vow_err(error);
+    struct vowi_range *r = lane->range;
+    struct vowi_lane *none = NULL;
+
+    vowi_store_relaxed(&r->stopped, true);
+    vowi_cas_strong_relaxed(&r->failing, &none, lane);
+    if (r->source != NULL)
+        vow_source_cancel(r->source, NULL);
 }
 
 /* Why it is to stop; a NULL error: it is not. relaxed: as above. */
@@ -228,37 +244,54 @@ call(struct vowi_lane *lane, struct part piece)
     return error;
 }
 
+bool
+vowi_lane_turn(struct vowi_lane *lane, vow_result *result)
+{
+    struct part piece = {0, 0};
+    vow_error *error = NULL;
+
+    *result = check_stopped(lane->range);
+    if (result->error != NULL)
+        return false;
+    lane->calling = true;
+    if (next_piece(lane, &piece, &error))
+        error = call(lane, piece);
+    if (error != NULL) {
+        vowi_lane_fails(lane);
+        *result = vow_err(error);
+        return false;
+    }
+    lane->calling = false;
+    return piece.first != piece.end;
+}
+
+/* Unless it is revoked. A second turn finds that it runs. relaxed: who revokes a lane waits
+ * for nothing of it, and who cannot waits for its future. */
+static bool
+begins(struct vowi_lane *lane)
+{
+    int phase = VOWI_LANE_WAITS;
+
+    return vowi_cas_strong_relaxed(&lane->phase, &phase, VOWI_LANE_RUNS) ||
+           phase == VOWI_LANE_RUNS;
+}
+
 static vow_result
 run_lane(void *ctx)
 {
     struct vowi_lane *lane = ctx;
-    struct vowi_range *r = lane->range;
-    struct part piece;
+    vow_result result = vow_ok(VOW_NIL);
 
-    vowi_store_relaxed(&lane->started, true);
-    for (;;) {
-        vow_result stopped = check_stopped(r);
-        vow_error *error = NULL;
-
-        if (stopped.error != NULL)
-            return stopped;
-        lane->calling = true;
-        if (next_piece(lane, &piece, &error))
-            error = call(lane, piece);
-        else if (error == NULL)
-            break;
-        if (error != NULL)
-            return stop(r, error);
-        lane->calling = false;
-        if (r->gives_way && has_rest(lane))
+    if (!begins(lane))
+        return result;
+    while (vowi_lane_turn(lane, &result))
+        if (lane->range->gives_way && vowi_lane_has_rest(lane))
             return vow_yield_task();
-    }
-    lane->calling = false;
-    return vow_ok(VOW_NIL);
+    return result;
 }
 
-static void
-release(struct vowi_range *r)
+void
+vowi_range_release(struct vowi_range *r)
 {
     if (vowi_sub_acq_rel(&r->left, 1) == 1) /* [lanes] */
         r->kind->gone(r);
@@ -270,7 +303,9 @@ lane_gone(void *ctx)
 {
     struct vowi_lane *lane = ctx;
 
-    release(lane->range);
+    if (lane->calling) /* its thread exits: nobody else has said so */
+        vowi_lane_fails(lane);
+    vowi_range_release(lane->range);
 }
 
 /* ---- the outcome --------------------------------------------------------------------------- */
@@ -288,8 +323,8 @@ counts(struct vowi_join *j, size_t i, bool failed)
     return failed && vowi_range_lane(range_of(j), (unsigned)i)->calling;
 }
 
-static bool
-is_done(const struct vowi_range *r)
+bool
+vowi_range_is_done(const struct vowi_range *r)
 {
     uint64_t done = 0;
 
@@ -314,7 +349,7 @@ static bool
 conclude_all(struct vowi_join *j)
 {
     struct vowi_range *r = range_of(j);
-    bool fulfilled = is_done(r) && r->kind->fulfill(r);
+    bool fulfilled = vowi_range_is_done(r) && r->kind->fulfill(r);
 
     if (!fulfilled) {
         vowi_reject_for(j, &r->failed, first_failed(j));
@@ -403,46 +438,77 @@ init_lanes(struct vowi_range *r)
     }
 }
 
+void
+vowi_range_init(struct vowi_range *r, const struct vowi_range_kind *kind,
+                const struct vowi_range_plan *plan)
+{
+    memset(r, 0, sizeof *r);
+    r->kind = kind;
+    r->begin = plan->begin;
+    r->end = plan->end;
+    cut(r, &plan->opt);
+    r->width = width_of(plan, r->units);
+    r->stride = rounded(kind->lane);
+    atomic_init(&r->stopped, false);
+    atomic_init(&r->failing, NULL);
+    atomic_init(&r->left, r->width + 1);
+}
+
+void
+vowi_range_alone(struct vowi_range *r, struct vowi_lane *lane)
+{
+    r->width = 1;
+    r->stride = sizeof *lane;
+    r->lanes = (char *)lane;
+    init_lanes(r);
+    vowi_store_relaxed(&lane->phase, VOWI_LANE_RUNS); /* relaxed: the caller's own */
+}
+
+size_t
+vowi_range_size(const struct vowi_range *r)
+{
+    return rounded(r->kind->own) + r->width * (r->stride + sizeof(vow_future *));
+}
+
+void
+vowi_range_lay_out(struct vowi_range *r)
+{
+    r->lanes = (char *)r + rounded(r->kind->own);
+    init_lanes(r);
+}
+
 struct vowi_range *
 vowi_range_new(const struct vowi_range_kind *kind, const struct vowi_range_plan *plan)
 {
     static const struct vowi_join_kind join_kind = {
         .needs_all = true, .counts = counts, .conclude = conclude, .swept = swept};
     const struct vowi_join_options options = {.flags = VOWI_WAIT, .site = plan->site};
-    struct vowi_range whole = {.kind = kind, .begin = plan->begin, .end = plan->end};
-    size_t own = rounded(kind->own);
-    struct vowi_range *r;
+    struct vowi_range whole, *r;
 
-    cut(&whole, &plan->opt);
-    whole.width = width_of(plan, whole.units);
-    whole.stride = rounded(kind->lane);
+    vowi_range_init(&whole, kind, plan);
     whole.gives_way = gives_way(plan->on);
-    whole.join = vowi_join_new(&join_kind, whole.width,
-                               own + whole.width * (whole.stride + sizeof(vow_future *)),
-                               &options);
+    whole.join =
+        vowi_join_new(&join_kind, whole.width, vowi_range_size(&whole), &options);
     if (whole.join == NULL)
         return NULL;
     r = range_of(whole.join);
-    memset(r, 0, own);
-    *r = whole;
-    atomic_init(&r->stopped, false);
-    atomic_init(&r->left, r->width + 1);
-    r->lanes = (char *)r + own;
-    init_lanes(r);
+    memset(r, 0, kind->own);
+    memcpy(r, &whole, sizeof whole);
+    vowi_range_lay_out(r);
     return r;
 }
 
-/* Submits a task for each lane. Returns whether there was memory for one of them. Where
- * tasks run inside the submit, they may let go of the executor. */
-static bool
-submit_lanes(struct vowi_range *r, const struct vowi_range_plan *plan, vow_future **lanes)
+/* Where tasks run inside the submit, they may let go of the executor. */
+bool
+vowi_range_submit(struct vowi_range *r, const struct vowi_range_plan *plan, unsigned from)
 {
     const vow_submit_options options =
         VOW_SUBMIT_OPTIONS(.priority = plan->opt.priority, .token = plan->opt.token);
     vow_executor *on = vow_executor_ref(plan->on);
+    vow_future **lanes = vowi_range_futures(r);
     bool any = false;
 
-    for (unsigned i = r->width; i-- > 0;) {
+    for (unsigned i = r->width; i-- > from;) {
         lanes[i] = vow_submit_with(on, &options, run_lane,
                                    vow_own(vowi_range_lane(r, i), lane_gone));
         any = any || lanes[i] != NULL;
@@ -454,14 +520,20 @@ submit_lanes(struct vowi_range *r, const struct vowi_range_plan *plan, vow_futur
 vow_future *
 vowi_range_start(struct vowi_range *r, const struct vowi_range_plan *plan)
 {
-    vow_future **lanes = (vow_future **)(void *)(r->lanes + r->width * r->stride);
-    bool any = submit_lanes(r, plan, lanes);
+    bool any = vowi_range_submit(r, plan, 0);
 
-    release(r);
+    vowi_range_release(r);
     if (any)
-        return vowi_join_start(r->join, lanes);
+        return vowi_join_start(r->join, vowi_range_futures(r));
     vowi_join_discard(r->join);
     return NULL;
+}
+
+vow_error *
+vowi_range_invalid(const struct vowi_range_plan *plan)
+{
+    return vow_error_new(VOW_E_INVALID, "a range that begins at %zu and ends at %zu",
+                         plan->begin, plan->end);
 }
 
 vow_future *
@@ -469,7 +541,5 @@ vowi_range_empty(const struct vowi_range_plan *plan, vow_value value)
 {
     if (plan->begin == plan->end)
         return vow_resolved(value);
-    return vow_rejected(vow_error_new(VOW_E_INVALID,
-                                      "a range that begins at %zu and ends at %zu",
-                                      plan->begin, plan->end));
+    return vow_rejected(vowi_range_invalid(plan));
 }

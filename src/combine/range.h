@@ -17,9 +17,12 @@
 
 struct vowi_range;
 
+/* What becomes of a lane's task. */
+enum { VOWI_LANE_WAITS, VOWI_LANE_RUNS, VOWI_LANE_REVOKED };
+
 struct vowi_lane {
     _Atomic(uint64_t) rest; /* units: the first below, the one after the last above */
-    atomic_bool started;
+    _Atomic(int) phase;
 
     /* Written by who runs the lane. */
     struct vowi_range *range;
@@ -60,10 +63,14 @@ struct vowi_range {
     size_t unit;    /* indices */
     uint32_t units; /* in all */
     uint32_t most;  /* units a call */
+    uint32_t
+        trial; /* units a call, while one lane tries how long they take; 0: it does not */
     unsigned width; /* lanes */
     bool gives_way; /* a lane runs one piece a turn */
     atomic_bool stopped;
-    _Atomic(unsigned) left; /* lanes, and who starts them */
+    _Atomic(struct vowi_lane *) failing; /* the first to fail; NULL: none has */
+    vow_source *source;                  /* asks calls to stop; NULL: the join does */
+    _Atomic(unsigned) left;              /* lanes, and who starts them */
     char *lanes;
     size_t stride;
     vow_value ctx;
@@ -75,7 +82,10 @@ struct vowi_range_plan {
     vow_range_options opt;
     size_t begin, end; /* at least one index */
     const void *site;
+    uintptr_t what; /* whose pieces they are: what is learnt is learnt of that */
 };
+
+/* ---- one with a future -------------------------------------------------------------------- */
 
 /* Makes one, with the kind's own bytes zero; NULL without memory. */
 struct vowi_range *vowi_range_new(const struct vowi_range_kind *kind,
@@ -86,6 +96,62 @@ vow_future *vowi_range_start(struct vowi_range *r, const struct vowi_range_plan 
 
 /* What becomes of a range without indices: the value, or an error if it is none. */
 vow_future *vowi_range_empty(const struct vowi_range_plan *plan, vow_value value);
+
+/* ---- one whose caller takes part: range_here.c --------------------------------------------- */
+
+/*
+ * Works it off. It is the caller's own, on his stack, initialised and with its context,
+ * which is dropped; what follows it, up to kind->own, is the kind's, and is copied if
+ * others take part. Returns NULL, or an error, owned. Of the kind call alone counts, and
+ * gone, which is the one below: it frees the copy.
+ */
+vow_error *vowi_range_here(struct vowi_range *r, const struct vowi_range_plan *plan);
+
+void vowi_range_here_gone(struct vowi_range *r);
+
+/* The error of a range that ends before it begins. */
+vow_error *vowi_range_invalid(const struct vowi_range_plan *plan);
+
+/* ---- between the two ------------------------------------------------------------------------ */
+
+/* Says what there is to do, and by how many lanes. */
+void vowi_range_init(struct vowi_range *r, const struct vowi_range_kind *kind,
+                     const struct vowi_range_plan *plan);
+
+/* Makes it one of a single lane, the caller's own, which runs. */
+void vowi_range_alone(struct vowi_range *r, struct vowi_lane *lane);
+
+/* Bytes of one with all its lanes, and an array of a future each. */
+size_t vowi_range_size(const struct vowi_range *r);
+
+/* Lays out the lanes in a block of that size. */
+void vowi_range_lay_out(struct vowi_range *r);
+
+/* Submits a task for each lane from the given one on. Returns whether there was memory for
+ * one of them. */
+bool vowi_range_submit(struct vowi_range *r, const struct vowi_range_plan *plan,
+                       unsigned from);
+
+/* One has run, or never will, or who starts them has: the last one calls kind->gone. */
+void vowi_range_release(struct vowi_range *r);
+
+/* Calls for one piece. False: there was none, or it is to stop, or failed: *result. */
+bool vowi_lane_turn(struct vowi_lane *lane, vow_result *result);
+
+/* A lane has failed: the others are to stop. */
+void vowi_lane_fails(struct vowi_lane *lane);
+
+/* Whether it has some left, and the first index of that. */
+bool vowi_lane_has_rest(struct vowi_lane *lane);
+size_t vowi_lane_rest(struct vowi_lane *lane);
+
+bool vowi_range_is_done(const struct vowi_range *r);
+
+static inline vow_future **
+vowi_range_futures(const struct vowi_range *r)
+{
+    return (vow_future **)(void *)(r->lanes + r->width * r->stride);
+}
 
 static inline struct vowi_lane *
 vowi_range_lane(const struct vowi_range *r, unsigned i)

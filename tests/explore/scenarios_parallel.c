@@ -9,6 +9,7 @@
 #include <vow/vow.h>
 
 #include <errno.h>
+#include <stdatomic.h>
 
 #include "explore.h"
 
@@ -378,4 +379,78 @@ SCENARIO(items_cancelled, 0, "the value of an item comes while the rest is cance
     run_threads(settles_one, cancels);
     settle(1);
     tell_of_reduction();
+}
+/* ---- a loop whose caller takes part ----------------------------------------------------- */
+
+static atomic_int posted; /* the other lane */
+static int ran;
+static vow_error *here;
+
+static int
+posts(vow_executor *self, vow_task *task)
+{
+    int rc = keeps(self, task);
+
+    atomic_store(&posted, 1);
+    return rc;
+}
+
+static const vow_executor_ops teller_ops = {
+    .size = sizeof teller_ops, .name = "teller", .post = posts};
+static vow_executor teller = {.ops = &teller_ops};
+
+static void
+calls_here(void)
+{
+    here = vow_parallel_for_here(&teller, &VOW_RANGE_OPTIONS(.width = LANES), 0, 3, mark,
+                                 vow_own(&dropped, drop));
+    require(dropped == 1);
+}
+
+/* If it is there by now; else when all is over. */
+static void
+joins_in(void)
+{
+    if (atomic_load(&posted)) {
+        ran = 1;
+        runs_one();
+    }
+}
+
+static void
+tell_of_here(void)
+{
+    int seen = vow_error_code(here);
+
+    if (!ran)
+        runs_one();
+    vow_error_unref(here);
+    outcome("code %d, %d done", seen, done());
+}
+
+SCENARIO(range_here, 0, "a lane begins while the caller works, ends, or revokes it",
+         EXPECTED("code 0, 3 done", "each by one of them"))
+{
+    run_threads(calls_here, joins_in);
+    tell_of_here();
+}
+
+SCENARIO(range_here_failing, 0, "the caller's call fails while the other lane works",
+         EXPECTED("code 5, 1 done", "before the other lane began"),
+         EXPECTED("code 5, 2 done", "meanwhile, or after the other one's first"),
+         EXPECTED("code 5, 3 done", "it was the last"))
+{
+    fails_at = 1;
+    run_threads(calls_here, joins_in);
+    tell_of_here();
+}
+
+SCENARIO(range_here_failing_twice, 0, "calls of both fail",
+         EXPECTED("code 5, 1 done", "before the other lane began"),
+         EXPECTED("code 5, 2 done",
+                  "the first one's is the loop's, the other's is dropped"))
+{
+    fails_at = -1;
+    run_threads(calls_here, joins_in);
+    tell_of_here();
 }

@@ -58,6 +58,51 @@ loop_on_a_pool(struct drop_set *d)
     vow_executor_unref(pool);
 }
 
+/* ---- with the caller ----------------------------------------------------------------- */
+
+static void
+expect_all(vow_error *e)
+{
+    assert_null(e);
+    assert_int_equal(done, INDICES);
+}
+
+static vow_error *
+count_and_fail(size_t first, size_t end, void *ctx)
+{
+    count(first, end, ctx);
+    return vow_error_of(VOW_E_LIMIT);
+}
+
+static void
+loop_here_on_manual(struct drop_set *d)
+{
+    vow_manual *m = vow_manual_new();
+    vow_executor *on = vow_manual_executor(m);
+    vow_error *e;
+
+    done = 0;
+    expect_all(vow_parallel_for_here(on, &VOW_RANGE_OPTIONS(.width = 3), 0, INDICES,
+                                     count, drop_set_new(d)));
+    e = vow_parallel_for_here(on, &VOW_RANGE_OPTIONS(.width = 3), 0, INDICES,
+                              count_and_fail, drop_set_new(d));
+    assert_int_equal(vow_error_code(e), VOW_E_LIMIT);
+    vow_error_unref(e);
+    vow_manual_unref(m);
+}
+
+static void
+loop_here_on_a_pool(struct drop_set *d)
+{
+    vow_executor *pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 2));
+
+    done = 0;
+    expect_all(vow_parallel_for_here(pool, NULL, 0, INDICES, count, drop_set_new(d)));
+    vow_unref(vow_executor_close(pool, VOW_DRAIN));
+    vow_executor_join(pool);
+    vow_executor_unref(pool);
+}
+
 /* ---- one value of many --------------------------------------------------------------- */
 
 static struct drop_set *values;

@@ -77,6 +77,8 @@
 #define PARALLEL_SCENARIOS(X)                                                            \
     X(loop_on_manual)                                                                    \
     X(loop_on_a_pool)                                                                    \
+    X(loop_here_on_manual)                                                               \
+    X(loop_here_on_a_pool)                                                               \
     X(range_reduced_on_manual)                                                           \
     X(items_reduced_on_manual)                                                           \
     X(items_reduced_on_a_pool)
