@@ -284,6 +284,100 @@ VOW_CASE(pool_that_is_busy_is_not_waited_for)
     }
 }
 
+/* Lasts: the next one is not brief. */
+static vow_error *
+mark_slowly(size_t first, size_t end, void *ctx)
+{
+    spin_for(vow_us(20));
+    return mark(first, end, ctx);
+}
+
+static void
+loop_slowly(vow_executor *on, int times)
+{
+    for (int i = 0; i < times; i++) {
+        assert_null(vow_parallel_for_here(on, &VOW_RANGE_OPTIONS(.width = 3), 0, 3,
+                                          mark_slowly, begin()));
+        assert_int_equal(marked(3), 3);
+    }
+}
+
+VOW_CASE(loops_that_nobody_comes_to_leave_few_tasks)
+{
+    vow_manual *m = vow_manual_new();
+
+    for (int i = 0; i < 3; i++) {
+        loop_slowly(vow_manual_executor(m), 100);
+        assert_int_equal(vow_manual_run(m), 4); /* of two loops */
+    }
+    vow_manual_unref(m);
+}
+
+/* By its second call at the latest the way is free. */
+static vow_error *
+make_way(size_t first, size_t end, void *ctx)
+{
+    if (!stage.stepped) {
+        stage.stepped = true;
+        assert_int_equal(vow_manual_run(stage.manual), 4);
+    }
+    return mark_slowly(first, end, ctx);
+}
+
+VOW_CASE(loop_asks_as_soon_as_the_queue_has_moved)
+{
+    vow_manual *m = vow_manual_new();
+
+    loop_slowly(vow_manual_executor(m), 5);
+    stage.manual = m;
+    stage.stepped = false;
+    assert_null(vow_parallel_for_here(vow_manual_executor(m),
+                                      &VOW_RANGE_OPTIONS(.width = 3), 0, 10, make_way,
+                                      begin()));
+    assert_int_equal(marked(10), 10);
+    assert_int_equal(vow_manual_run(m), 2);
+    vow_manual_unref(m);
+}
+
+static vow_result
+nothing(void *ctx)
+{
+    return ctx == NULL ? vow_ok(VOW_NIL) : vow_err(NULL);
+}
+
+/* How many of eight tasks that wait in a full queue are dropped by a hundred loops, and
+ * how many new ones find no room after these. */
+static int
+dropped_by_loops(vow_when_full when_full)
+{
+    vow_executor *pool = vow_pool_new(
+        &VOW_POOL_OPTIONS(.threads = 1, .queue_limit = 12, .when_full = when_full));
+    vow_future *f[16];
+    struct gate gate;
+    int dropped = 0;
+
+    shut(&gate, pool);
+    for (int i = 0; i < 16; i++) {
+        if (i == 8)
+            loop_slowly(pool, 100);
+        f[i] = vow_submit(pool, nothing, VOW_NIL);
+    }
+    open_gate(&gate);
+    for (int i = 0; i < 16; i++) {
+        dropped += code_of(f[i]) == VOW_E_LIMIT;
+        vow_unref(f[i]);
+    }
+    pool_free(pool);
+    return dropped;
+}
+
+/* Four places are taken by what the loops leave. */
+VOW_CASE(loops_take_few_places_in_a_bounded_queue)
+{
+    assert_int_equal(dropped_by_loops(VOW_FULL_REJECT), 8);
+    assert_int_equal(dropped_by_loops(VOW_FULL_DROP_OLDEST), 8);
+}
+
 VOW_CASE(closed_pool_leaves_it_to_the_caller)
 {
     vow_executor *pool = pool_new(2);
@@ -550,6 +644,144 @@ VOW_CASE(task_whose_call_exits_is_broken)
     pool_free(pool);
 }
 
+/* ---- waiting for the others ------------------------------------------------------------------- */
+
+static bool lane_exits;
+
+/* Another lane's call returns, or its thread exits, when somebody says that the caller waits;
+ * whose own call is over by then. */
+static vow_error *
+stay_in_other(size_t first, size_t end, void *ctx)
+{
+    vow_error *e = mark(first, end, ctx);
+
+    if (first == 0) {
+        await_flag(&in_call, 1);
+        return e;
+    }
+    in_call = 1;
+    await_flag(&may_return, 1);
+    if (lane_exits)
+        pthread_exit(NULL);
+    return e;
+}
+
+static vow_error *
+loop_of_two(vow_executor *pool, vow_range_fn *fn)
+{
+    in_call = may_return = 0;
+    return vow_parallel_for_here(pool, &VOW_RANGE_OPTIONS(.width = 2), 0, 2, fn, begin());
+}
+
+/* An executor whose threads may wait, or are told not to. */
+static int wait_code;
+
+static int
+refuse_post(vow_executor *self, vow_task *task)
+{
+    (void)self;
+    (void)task;
+    return VOW_E_CLOSED;
+}
+
+static bool
+is_always_current(vow_executor *self)
+{
+    (void)self;
+    return true;
+}
+
+static int
+tell_of_wait(vow_executor *self)
+{
+    (void)self;
+    may_return = 1;
+    return wait_code;
+}
+
+static const vow_executor_ops strict_ops = {.size = sizeof strict_ops,
+                                            .name = "strict",
+                                            .post = refuse_post,
+                                            .is_current = is_always_current,
+                                            .block_begin = tell_of_wait};
+static vow_executor strict = {.ops = &strict_ops};
+
+static vow_error *
+loop_on_strict(int code, bool exits)
+{
+    vow_executor *pool = pool_new(1), *outer = vow_executor_enter(&strict);
+    vow_error *e;
+
+    wait_code = code;
+    lane_exits = exits;
+    e = loop_of_two(pool, stay_in_other);
+    vow_executor_enter(outer);
+    assert_int_equal(marked(2), 2);
+    pool_free(pool);
+    return e;
+}
+
+VOW_CASE(calls_are_waited_for_also_where_that_is_refused)
+{
+    assert_null(loop_on_strict(0, false));
+    assert_null(loop_on_strict(VOW_E_DEADLOCK, false));
+}
+
+VOW_CASE(thread_that_exits_while_the_caller_waits_breaks_the_loop)
+{
+    assert_failed(loop_on_strict(0, true), VOW_E_BROKEN, 1);
+    assert_failed(loop_on_strict(VOW_E_DEADLOCK, true), VOW_E_BROKEN, 1);
+}
+
+static vow_promise *to_step;
+
+static vow_error *
+queue_step(size_t first, size_t end, void *ctx)
+{
+    vow_error *e = stay_in_other(first, end, ctx);
+
+    if (first == 0)
+        vow_promise_fulfill(to_step, VOW_NIL);
+    return e;
+}
+
+/* It has waited for its turn until the caller waits. */
+static vow_result
+exit_in_step(vow_value in, void *ctx)
+{
+    (void)in;
+    (void)ctx;
+    assert_int_equal(may_return, 0);
+    may_return = 1;
+    pthread_exit(NULL);
+}
+
+static vow_result
+loop_whose_step_exits(void *pool)
+{
+    vow_error *e = loop_of_two(pool, queue_step);
+
+    return e == NULL ? vow_ok(VOW_NIL) : vow_err(e); /* nor is this reached */
+}
+
+VOW_CASE(callers_thread_that_exits_in_its_wait_waits_on)
+{
+    vow_executor *pool = pool_new(2);
+    vow_future *step, *f;
+
+    lane_exits = false;
+    to_step = vow_promise_new();
+    step = vow_then(vow_promise_future(to_step), NULL, exit_in_step, VOW_NIL);
+    f = vow_submit(pool, loop_whose_step_exits, vow_ptr(pool));
+    assert_int_equal(code_of(f), VOW_E_BROKEN);
+    assert_int_equal(code_of(step), VOW_E_BROKEN);
+    assert_int_equal(marked(2), 2);
+    vow_unref(f);
+    vow_unref(step);
+    vow_promise_unref(to_step);
+    pool_free(pool);
+}
+
 /* ---- cancelling ------------------------------------------------------------------------------------ */
 
 /* At its third call it has the loop stopped, which the call sees. */
@@ -797,6 +1029,9 @@ main(void)
         vow_test(loop_that_lasts_is_shared_although_the_last_ones_were_brief),
         vow_test(width_counts_the_caller),
         vow_test(pool_that_is_busy_is_not_waited_for),
+        vow_test(loops_that_nobody_comes_to_leave_few_tasks),
+        vow_test(loop_asks_as_soon_as_the_queue_has_moved),
+        vow_test(loops_take_few_places_in_a_bounded_queue),
         vow_test(closed_pool_leaves_it_to_the_caller),
         vow_test(caller_does_it_all_where_waiting_is_refused),
         vow_test(loops_in_loops_on_any_number_of_threads),
@@ -806,6 +1041,9 @@ main(void)
         vow_test(call_sees_that_another_one_failed),
         vow_test(thread_that_exits_in_a_call_leaves_nothing),
         vow_test(task_whose_call_exits_is_broken),
+        vow_test(calls_are_waited_for_also_where_that_is_refused),
+        vow_test(thread_that_exits_while_the_caller_waits_breaks_the_loop),
+        vow_test(callers_thread_that_exits_in_its_wait_waits_on),
         vow_test(token_stops_it_and_its_call_sees_it),
         vow_test(token_that_fires_in_the_last_call_is_too_late),
         vow_test(request_to_the_callers_task_stops_it),

@@ -126,6 +126,11 @@ vow_future *vow_parallel_for(vow_executor *on, const vow_range_options *opt, siz
  * promised to run at a time: one that waits for another may wait for ever, and so may one
  * that waits for what its caller does after the loop.
  *
+ * What was asked for and did not come in time stays in the executor's queue, as tasks that
+ * do nothing: few of them, however many loops there are, for as long as they lie there
+ * nobody is asked again. Where a queue is bounded they count; if that drops its oldest, so
+ * many of those go.
+ *
  * Inside a call vow_cancelled() says that the loop is to stop: since another call failed,
  * since the token has fired, or, on any thread, since the task which called this was asked
  * to. On an executor that is no pool a share of the loop runs to its end in one turn. If

@@ -24,7 +24,7 @@
 
 #define VOWI_BLOCK_CLASSES 4
 
-#define VOWI_BRIEF 4 /* functions of whose loops a thread has learnt */
+#define VOWI_BRIEF 3 /* functions of whose loops a thread has learnt */
 
 struct vowi_node;
 struct vowi_frame;
@@ -45,12 +45,6 @@ struct vowi_blocks {
     struct vowi_block *top;
     unsigned count;
     struct vowi_block *full;
-};
-
-/* What the last loops over a function were like. */
-struct vowi_brief {
-    uintptr_t what;
-    unsigned loops; /* so many ended sooner than another thread is woken */
 };
 
 /* Where a thread sleeps. One for each thread; see sync/park.h. */
@@ -124,8 +118,9 @@ struct vowi_thread {
     vow_executor *ending; /* the pool whose last thread this is, on its way out */
     bool returning; /* set by core: the task's function has returned, one step to post */
 
-    /* combine/range_here.c */
-    struct vowi_brief brief[VOWI_BRIEF];
+    /* combine/range_here.c: of a function 13 bits of its address, and in the last three how
+     * many of its last loops were brief. It fits in where nothing else was. */
+    uint16_t brief[VOWI_BRIEF];
 
     /* executors/manual.c: what keeps one busy, innermost first. */
     struct vowi_stay *stay;

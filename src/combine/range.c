@@ -53,6 +53,7 @@
 #include <vow/pool.h>
 
 #include "base/list.h"
+#include "core/husk.h"
 
 #ifndef VOWI_RANGE_SHARE
 #define VOWI_RANGE_SHARE 32 /* of what a lane has left one is a piece */
@@ -305,6 +306,9 @@ lane_gone(void *ctx)
 
     if (lane->calling) /* its thread exits: nobody else has said so */
         vowi_lane_fails(lane);
+    /* relaxed: with who revokes it, it is agreed by this word alone */
+    if (vowi_swap_relaxed(&lane->phase, VOWI_LANE_GONE) == VOWI_LANE_REVOKED)
+        vowi_husk_gone(lane->range->on);
     vowi_range_release(lane->range);
 }
 

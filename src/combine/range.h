@@ -18,7 +18,7 @@
 struct vowi_range;
 
 /* What becomes of a lane's task. */
-enum { VOWI_LANE_WAITS, VOWI_LANE_RUNS, VOWI_LANE_REVOKED };
+enum { VOWI_LANE_WAITS, VOWI_LANE_RUNS, VOWI_LANE_REVOKED, VOWI_LANE_GONE };
 
 struct vowi_lane {
     _Atomic(uint64_t) rest; /* units: the first below, the one after the last above */
@@ -70,6 +70,7 @@ struct vowi_range {
     atomic_bool stopped;
     _Atomic(struct vowi_lane *) failing; /* the first to fail; NULL: none has */
     vow_source *source;                  /* asks calls to stop; NULL: the join does */
+    vow_executor *on;                    /* whose queue has revoked ones; with a source */
     _Atomic(unsigned) left;              /* lanes, and who starts them */
     char *lanes;
     size_t stride;

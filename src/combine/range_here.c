@@ -5,10 +5,15 @@
  * The caller runs a lane of its own on its stack; the others are tasks on the executor,
  * and what they do for it they do only in time: when nothing is left to take, those that
  * have not begun are revoked, and the caller waits for no more than the calls that run.
- * Who revokes a lane and who begins it agree by a CAS on its phase. A task that was
- * revoked is cancelled, so its context goes now; on a worker it is run instead, off the
- * top of the worker's own deque, where loop after loop would leave a husk for each. The
- * block is counted, and may outlive the call in a queue; the context never does.
+ * Who revokes a lane and who begins it agree by a CAS on its phase. Calls that run are
+ * waited for whatever speaks against a wait: they use the caller's frame.
+ *
+ * What was revoked stays in its queue, a husk, and the block with it, which is counted; the
+ * context never does. On a worker it is run at once, off the top of the worker's own deque.
+ * Elsewhere the executor counts its husks: as long as there are more than a loop leaves,
+ * nobody came for those, and nobody would for others behind them. So a loop asks for no
+ * more, does what it has by itself, and looks again after each call. Else one that is
+ * called again and again beside a pool that is busy would fill its memory, or its queue.
  *
  * Whom to wake, and when. To wake a thread costs the caller some microseconds, and a loop
  * may be done by then. But nobody knows how long a call will take before it has returned,
@@ -28,7 +33,6 @@
 #include "combine/range.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -37,6 +41,7 @@
 #include "base/thread.h"
 #include "base/time.h"
 #include "core/call.h"
+#include "core/husk.h"
 
 #ifndef VOWI_WORTH_A_WAKE
 #define VOWI_WORTH_A_WAKE 5000 /* ns, about what it takes to wake a thread */
@@ -52,9 +57,9 @@ struct here {
     struct vowi_range *r;   /* the caller's, and then the one that is shared */
     struct vowi_lane *own;  /* of that */
     struct vowi_lane alone; /* of the caller's */
+    unsigned width;         /* lanes, if it is shared */
     bool shared;
-    vow_token
-        *token; /* of the calls here, owned; NULL: that of the caller's task alone */
+    vow_token *token;  /* of the calls here, owned; NULL: the caller's task's alone */
     vow_result result; /* of the own lane */
     vow_error *other;  /* the first of the other lanes', owned */
     vow_ns start;
@@ -62,31 +67,41 @@ struct here {
 
 /* ---- what was learnt ------------------------------------------------------------------------ */
 
-static struct vowi_brief *
+#define LOOPS 7u /* the bits that count */
+
+static uint16_t *
 brief_of(uintptr_t what)
 {
-    struct vowi_brief *b = &vowi_self()->brief[(what >> 4) % VOWI_BRIEF];
+    uint16_t *b = &vowi_self()->brief[(what >> 4) % VOWI_BRIEF];
+    uint16_t none = (uint16_t)((what >> 4) * (LOOPS + 1));
 
-    if (b->what != what)
-        *b = (struct vowi_brief){.what = what};
+    if ((*b & ~LOOPS) != none)
+        *b = none;
     return b;
 }
 
 static bool
 is_brief(uintptr_t what)
 {
-    return brief_of(what)->loops >= BRIEF_LOOPS;
+    return (*brief_of(what) & LOOPS) == BRIEF_LOOPS;
 }
 
 static void
 learn(uintptr_t what, vow_ns took)
 {
-    struct vowi_brief *b = brief_of(what);
+    uint16_t *b = brief_of(what);
 
     if (took >= VOWI_WORTH_A_WAKE)
-        b->loops = 0;
-    else if (b->loops < BRIEF_LOOPS)
-        b->loops++;
+        *b &= (uint16_t)~LOOPS;
+    else if ((*b & LOOPS) < BRIEF_LOOPS)
+        ++*b;
+}
+
+/* Whether so many husks wait that what is asked for now would as well. */
+static bool
+is_backed_up(const struct here *h)
+{
+    return vowi_husks(h->plan->on) >= h->width;
 }
 
 /* ---- alone ------------------------------------------------------------------------------------ */
@@ -98,7 +113,17 @@ work(struct here *h)
         continue;
 }
 
-/* As long as that lasts no longer than to wake somebody, or to the end. */
+/* Whether it has lasted long enough to wake somebody, who would come. */
+static bool
+is_worth_it(struct here *h)
+{
+    if (h->r->trial != 0 && vowi_monotonic_now() - h->start < VOWI_WORTH_A_WAKE)
+        return false;
+    h->r->trial = 0;
+    return !is_backed_up(h);
+}
+
+/* Until then, or to the end. */
 static void
 try_alone(struct here *h)
 {
@@ -106,10 +131,11 @@ try_alone(struct here *h)
 
     r->trial = 1;
     while (vowi_lane_turn(h->own, &h->result) && vowi_lane_has_rest(h->own) &&
-           vowi_monotonic_now() - h->start < VOWI_WORTH_A_WAKE)
+           !is_worth_it(h))
         if (r->trial <= r->units / 2)
             r->trial *= 2;
-    r->trial = 0;
+    if (r->trial == 0)
+        learn(h->plan->what, VOWI_WORTH_A_WAKE);
 }
 
 static vow_result
@@ -205,6 +231,7 @@ shared_new(struct here *h)
     if (r == NULL)
         return NULL;
     rest.ctx = h->r->ctx;
+    rest.on = plan.on;
     atomic_init(&rest.left, rest.width); /* the other lanes, and this call */
     memcpy(r, h->r, rest.kind->own);
     memcpy(r, &rest, sizeof rest);
@@ -231,47 +258,30 @@ submit_and_work(struct here *h)
     work(h);
 }
 
-/* The lane never runs. On a worker it is run, so that the task leaves the deque. */
-static void
-forget(const struct here *h, vow_future *f)
-{
-    vow_executor *on = h->plan->on;
-
-    if (vowi_self()->executor == on && on->ops->help != NULL)
-        vow_wait(f, VOW_FOREVER);
-    else
-        vow_future_cancel(f, NULL);
-    vow_ignore(f);
-}
-
+/*
+ * So that the lane never runs. It is counted before it is one, since it may be gone right
+ * after. relaxed: see its begin, and lane_gone.
+ */
 static bool
-is_revoked(struct vowi_lane *lane)
+revoke_lane(vow_executor *on, struct vowi_lane *lane)
 {
     int phase = VOWI_LANE_WAITS;
 
-    /* relaxed: see its begin */
-    return vowi_cas_strong_relaxed(&lane->phase, &phase, VOWI_LANE_REVOKED);
+    if (vowi_load_relaxed(&lane->phase) != VOWI_LANE_WAITS)
+        return false;
+    vowi_husk_add(on);
+    if (vowi_cas_strong_relaxed(&lane->phase, &phase, VOWI_LANE_REVOKED))
+        return true;
+    vowi_husk_gone(on);
+    return false;
 }
 
-static bool
-is_refused(const vow_future *f, const vow_error *e)
+/* On a worker it is run, if that has it, so that it leaves the deque. */
+static void
+forget(vow_future *husk)
 {
-    return vow_error_code(e) == VOW_E_DEADLOCK && vow_future_status(f) == VOW_PENDING;
-}
-
-/* Waits, also where that is refused: the call must not go on while its lanes run. Returns
- * the error, lent; of a lane that fork has left behind as well. */
-static const vow_error *
-wait_for(vow_future *f)
-{
-    const vow_error *e = vow_get(f).error;
-
-    while (is_refused(f, e)) {
-        if (!vow_wait(f, vow_ms(1)))
-            sched_yield();
-        e = vow_get(f).error;
-    }
-    return e;
+    vowi_help(husk);
+    vow_ignore(husk);
 }
 
 static void
@@ -293,13 +303,13 @@ end_lanes(struct here *h)
     vow_future **lanes = vowi_range_futures(r);
 
     for (unsigned i = 1; i < r->width; i++)
-        if (lanes[i] != NULL && is_revoked(vowi_range_lane(r, i))) {
-            forget(h, lanes[i]);
+        if (lanes[i] != NULL && revoke_lane(r->on, vowi_range_lane(r, i))) {
+            forget(lanes[i]);
             lanes[i] = NULL;
         }
     for (unsigned i = 1; i < r->width; i++)
         if (lanes[i] != NULL) {
-            keep_error(h, vowi_range_lane(r, i), wait_for(lanes[i]));
+            keep_error(h, vowi_range_lane(r, i), vowi_wait_out(lanes[i]));
             vow_ignore(lanes[i]);
             lanes[i] = NULL;
         }
@@ -400,10 +410,7 @@ begin_alone(struct here *h)
 {
     h->start = vowi_monotonic_now();
     run(h, try_alone);
-    if (h->result.error != NULL || !vowi_lane_has_rest(h->own))
-        return true;
-    learn(h->plan->what, VOWI_WORTH_A_WAKE);
-    return false;
+    return h->result.error != NULL || !vowi_lane_has_rest(h->own);
 }
 
 static void
@@ -411,7 +418,7 @@ loop(struct here *h, bool shares)
 {
     if (!shares)
         run(h, work);
-    else if (!is_brief(h->plan->what) || !begin_alone(h))
+    else if ((!is_brief(h->plan->what) && !is_backed_up(h)) || !begin_alone(h))
         share(h);
 }
 
@@ -432,7 +439,7 @@ has_exited(void *arg)
 vow_error *
 vowi_range_here(struct vowi_range *r, const struct vowi_range_plan *plan)
 {
-    struct here h = {.plan = plan, .r = r, .own = &h.alone};
+    struct here h = {.plan = plan, .r = r, .own = &h.alone, .width = r->width};
     bool shares = may_share(r, plan->on);
 
     vowi_range_alone(r, &h.alone);

@@ -33,6 +33,7 @@
 #include "base/list.h"
 #include "base/mem.h"
 #include "core/fork.h"
+#include "core/husk.h"
 #include "core/timer.h"
 #include "core/token.h"
 #include "core/trampoline.h"
@@ -47,6 +48,7 @@ struct home {
     _Atomic(int64_t) holds;
     _Atomic(int) mode; /* 0: open; else 1 + the strictest mode of a close */
     atomic_bool finished;
+    _Atomic(unsigned) husks;
     _Atomic(int64_t) timers; /* armed elsewhere for it */
     vow_promise *closed;
     vow_future *closing; /* of closed */
@@ -195,6 +197,7 @@ home_init(struct home *home, vow_executor *self)
     atomic_init(&home->holds, 2); /* for the handles, and until it has finished */
     atomic_init(&home->mode, 0);
     atomic_init(&home->finished, false);
+    atomic_init(&home->husks, 0);
     atomic_init(&home->timers, 0);
     home->executor = self;
     home->ops = self->ops;
@@ -299,6 +302,39 @@ vow_executor_unref(vow_executor *on)
     if (t->credit_of == on)
         release_credit(t);
     release_holds(on, 1);
+}
+
+/* ---- husks ---------------------------------------------------------------------------------- */
+
+/* relaxed, all three: a hint. */
+void
+vowi_husk_add(vow_executor *on)
+{
+    struct home *home = home_of(on);
+
+    if (home == NULL)
+        return;
+    take_hold(on);
+    vowi_add_relaxed(&home->husks, 1);
+}
+
+void
+vowi_husk_gone(vow_executor *on)
+{
+    struct home *home = home_of(on);
+
+    if (home == NULL)
+        return;
+    vowi_sub_relaxed(&home->husks, 1);
+    release_holds(on, 1);
+}
+
+unsigned
+vowi_husks(const vow_executor *on)
+{
+    struct home *home = home_of(on);
+
+    return home != NULL ? vowi_load_relaxed(&home->husks) : 0;
 }
 
 /* ---- the end ------------------------------------------------------------------------------- */

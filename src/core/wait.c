@@ -21,6 +21,7 @@
 #include "core/executor.h"
 #include "core/follow.h"
 #include "core/fork.h"
+#include "core/husk.h"
 #include "core/linger.h"
 #include "core/refs.h"
 #include "core/step.h"
@@ -413,6 +414,27 @@ vow_get(vow_future *f)
         return vowi_view(s);
     refused.error = refusal(vowi_self(), s, code);
     return refused;
+}
+
+void
+vowi_help(vow_future *f)
+{
+    struct vowi_thread *t = vowi_self();
+
+    if (t->executor != NULL && t->deferred == 0)
+        help_until_settled(t, vowi_state_or_nomem(f), false);
+}
+
+const vow_error *
+vowi_wait_out(vow_future *f)
+{
+    struct vowi_thread *t = vowi_self();
+    struct vow_state *s = vowi_state_or_nomem(f);
+    int rc = vowi_wait_settled(t, s, VOW_FOREVER);
+
+    if (rc == VOW_E_DEADLOCK)
+        rc = vowi_is_lost(t, s) ? VOW_E_FORKED : sleep_until_settled(t, s, VOW_FOREVER);
+    return rc == 0 ? vowi_view(s).error : vow_error_of(rc);
 }
 
 /* What fork left behind counts as settled: nothing more will come of it. */
