@@ -220,6 +220,36 @@ VOW_CASE(loop_that_lasts_is_shared_although_the_last_ones_were_brief)
     vow_manual_unref(m);
 }
 
+/* Short at first; and whether the other lane was asked for by then. */
+static vow_error *
+mark_growing(size_t first, size_t end, void *ctx)
+{
+    if (first == 0 && stage.manual != NULL)
+        stage.stepped = vow_manual_step(stage.manual);
+    if (end == 3)
+        spin_for(vow_us(20));
+    return mark(first, end, ctx);
+}
+
+/* Even if what took long was one call, the last. */
+VOW_CASE(loop_that_lasted_is_remembered)
+{
+    vow_manual *m = vow_manual_new();
+    const vow_range_options opt = VOW_RANGE_OPTIONS(.width = 2);
+
+    stage.manual = NULL;
+    stage.stepped = false;
+    for (size_t i = 0; i <= 100; i++)
+        assert_null(vow_parallel_for_here(vow_manual_executor(m), &opt, 0,
+                                          i < 100 ? 2 : 3, mark_growing, begin()));
+    vow_manual_run(m);
+    stage.manual = m;
+    assert_null(
+        vow_parallel_for_here(vow_manual_executor(m), &opt, 0, 3, mark_growing, begin()));
+    assert_true(stage.stepped);
+    vow_manual_unref(m);
+}
+
 static vow_error *
 count_inside(size_t first, size_t end, void *ctx)
 {
@@ -782,6 +812,44 @@ VOW_CASE(callers_thread_that_exits_in_its_wait_waits_on)
     pool_free(pool);
 }
 
+static vow_error *
+queue_step_at_last(size_t first, size_t end, void *ctx)
+{
+    vow_error *e = mark(first, end, ctx);
+
+    if (marks.calls == 3)
+        vow_promise_fulfill(to_step, VOW_NIL);
+    return e;
+}
+
+static vow_result
+loop_that_revokes(void *pool)
+{
+    vow_error *e = vow_parallel_for_here(pool, &VOW_RANGE_OPTIONS(.width = 3), 0, 3,
+                                         queue_step_at_last, begin());
+
+    return e == NULL ? vow_ok(VOW_NIL) : vow_err(e); /* nor is this reached */
+}
+
+/* The step's turn comes when the first of two lanes has been revoked. */
+VOW_CASE(callers_thread_that_exits_as_it_revokes_goes_on_with_that)
+{
+    vow_executor *pool = pool_new(1);
+    vow_future *step, *f;
+
+    may_return = 0;
+    to_step = vow_promise_new();
+    step = vow_then(vow_promise_future(to_step), NULL, exit_in_step, VOW_NIL);
+    f = vow_submit(pool, loop_that_revokes, vow_ptr(pool));
+    assert_int_equal(code_of(f), VOW_E_BROKEN);
+    assert_int_equal(code_of(step), VOW_E_BROKEN);
+    assert_int_equal(marked(3), 3);
+    vow_unref(f);
+    vow_unref(step);
+    vow_promise_unref(to_step);
+    pool_free(pool);
+}
+
 /* ---- cancelling ------------------------------------------------------------------------------------ */
 
 /* At its third call it has the loop stopped, which the call sees. */
@@ -1027,6 +1095,7 @@ main(void)
         vow_test(lane_is_there_before_the_first_call_and_takes_what_is_left),
         vow_test(lane_that_has_not_begun_is_not_waited_for),
         vow_test(loop_that_lasts_is_shared_although_the_last_ones_were_brief),
+        vow_test(loop_that_lasted_is_remembered),
         vow_test(width_counts_the_caller),
         vow_test(pool_that_is_busy_is_not_waited_for),
         vow_test(loops_that_nobody_comes_to_leave_few_tasks),
@@ -1044,6 +1113,7 @@ main(void)
         vow_test(calls_are_waited_for_also_where_that_is_refused),
         vow_test(thread_that_exits_while_the_caller_waits_breaks_the_loop),
         vow_test(callers_thread_that_exits_in_its_wait_waits_on),
+        vow_test(callers_thread_that_exits_as_it_revokes_goes_on_with_that),
         vow_test(token_stops_it_and_its_call_sees_it),
         vow_test(token_that_fires_in_the_last_call_is_too_late),
         vow_test(request_to_the_callers_task_stops_it),

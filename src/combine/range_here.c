@@ -123,6 +123,15 @@ is_worth_it(struct here *h)
     return !is_backed_up(h);
 }
 
+/* Whether it has lasted, but the clock was not looked at while there was something to be
+ * shared: the last call had more than one unit. */
+static bool
+was_worth_it(const struct here *h)
+{
+    return h->own->end - h->own->first > h->r->unit &&
+           vowi_monotonic_now() - h->start >= VOWI_WORTH_A_WAKE;
+}
+
 /* Until then, or to the end. */
 static void
 try_alone(struct here *h)
@@ -134,7 +143,7 @@ try_alone(struct here *h)
            !is_worth_it(h))
         if (r->trial <= r->units / 2)
             r->trial *= 2;
-    if (r->trial == 0)
+    if (r->trial == 0 || was_worth_it(h))
         learn(h->plan->what, VOWI_WORTH_A_WAKE);
 }
 
@@ -259,16 +268,16 @@ submit_and_work(struct here *h)
 }
 
 /*
- * So that the lane never runs. It is counted before it is one, since it may be gone right
- * after. relaxed: see its begin, and lane_gone.
+ * Whether the lane never runs, from here on or since before. It is counted before it is a
+ * husk, since it may be gone right after. relaxed: see its begin, and lane_gone.
  */
 static bool
 revoke_lane(vow_executor *on, struct vowi_lane *lane)
 {
-    int phase = VOWI_LANE_WAITS;
+    int phase = vowi_load_relaxed(&lane->phase);
 
-    if (vowi_load_relaxed(&lane->phase) != VOWI_LANE_WAITS)
-        return false;
+    if (phase != VOWI_LANE_WAITS)
+        return phase == VOWI_LANE_REVOKED;
     vowi_husk_add(on);
     if (vowi_cas_strong_relaxed(&lane->phase, &phase, VOWI_LANE_REVOKED))
         return true;
@@ -295,7 +304,7 @@ keep_error(struct here *h, struct vowi_lane *lane, const vow_error *e)
     h->other = vow_error_ref(e);
 }
 
-/* Once more if the thread exits in a wait, which may run other tasks. */
+/* Once more if the thread exits in a wait, or as it helps, where other tasks may run. */
 static void
 end_lanes(struct here *h)
 {

@@ -312,10 +312,10 @@ vowi_husk_add(vow_executor *on)
 {
     struct home *home = home_of(on);
 
-    if (home == NULL)
-        return;
-    take_hold(on);
-    vowi_add_relaxed(&home->husks, 1);
+    if (home != NULL) {
+        take_hold(on);
+        vowi_add_relaxed(&home->husks, 1);
+    }
 }
 
 void
@@ -323,10 +323,10 @@ vowi_husk_gone(vow_executor *on)
 {
     struct home *home = home_of(on);
 
-    if (home == NULL)
-        return;
-    vowi_sub_relaxed(&home->husks, 1);
-    release_holds(on, 1);
+    if (home != NULL) {
+        vowi_sub_relaxed(&home->husks, 1);
+        release_holds(on, 1);
+    }
 }
 
 unsigned
