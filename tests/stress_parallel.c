@@ -41,6 +41,7 @@ struct field {
     unsigned spins;
     bool nested, unordered;
     vow_range_options opt; /* where the caller takes part */
+    bool reduces;          /* there */
 };
 
 static void
@@ -242,12 +243,18 @@ static void *
 loop_here(void *field)
 {
     struct field *f = field;
+    vow_value ctx = vow_own(f, field_drop);
     vow_range_options opt = f->opt;
-    vow_error *e =
-        vow_parallel_for_here(f->pool, &opt, 0, f->size, call, vow_own(f, field_drop));
+    vow_result r;
 
-    check(f, (vow_view){VOW_NIL, e}, false);
-    vow_error_unref(e);
+    if (f->reduces)
+        r = vow_parallel_reduce_here(f->pool, &opt, 0, f->size, map, fold, ctx);
+    else
+        r = (vow_result){.error =
+                             vow_parallel_for_here(f->pool, &opt, 0, f->size, call, ctx)};
+    check(f, (vow_view){r.value, r.error}, f->reduces);
+    vow_result_drop(r);
+    assert_int_equal(atomic_load(&f->values), 0);
     return NULL;
 }
 
@@ -259,6 +266,7 @@ run_round_here(vow_executor *pool, struct dice *d)
 
     field_init(&f, pool, d);
     f.opt = options(&f, d);
+    f.reduces = roll(d, 2);
     if (f.exits_at == MOST) {
         loop_here(&f);
         return;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vow_parallel_reduce, vow_map_reduce, vow_map_reduce_from: neighbours folded in order,
+ * vow_parallel_reduce, vow_parallel_reduce_here, vow_map_reduce, vow_map_reduce_from: neighbours folded in order,
  * each value dropped once, whatever fails, stops or runs out.
  */
 #include "support/vow_test.h"
@@ -510,6 +510,207 @@ VOW_CASE(lane_that_ends_with_a_value_in_hand_fails_the_range)
     }
 }
 
+/* ---- ranges whose caller takes part ------------------------------------------------------------------- */
+
+static void
+assert_span_here(vow_result r, size_t first, size_t end)
+{
+    assert_null(r.error);
+    assert_span(vow_resolved(r.value), first, end);
+}
+
+static void
+assert_failed_here(vow_result r, int code)
+{
+    assert_int_equal(drop_count(&work.ctx), 1);
+    assert_int_equal(spans, 0);
+    assert_failed(vow_rejected(r.error), code);
+}
+
+VOW_CASE(caller_alone_reduces_in_order)
+{
+    vow_manual *m = vow_manual_new();
+    vow_executor *on[] = {NULL, vow_manual_executor(m)};
+
+    for (size_t i = 0; i < SIZES * WAYS; i++) {
+        begin();
+        work.way = i % WAYS;
+        assert_span_here(vow_parallel_reduce_here(on[i / WAYS % 2], NULL, 5,
+                                                  5 + sizes[i / WAYS], map_span,
+                                                  fold_spans, ctx()),
+                         5, 5 + sizes[i / WAYS]);
+        assert_int_equal(work.folds, work.maps - 1);
+    }
+    vow_manual_unref(m);
+}
+
+VOW_CASE(range_without_indices_is_nil_here)
+{
+    vow_result r;
+
+    begin();
+    r = vow_parallel_reduce_here(NULL, NULL, 5, 5, map_span, fold_spans, ctx());
+    assert_null(r.error);
+    assert_true(vow_is_nil(r.value));
+    assert_int_equal(drop_count(&work.ctx), 1);
+    begin();
+    assert_failed_here(
+        vow_parallel_reduce_here(NULL, NULL, 6, 5, map_span, fold_spans, ctx()),
+        VOW_E_INVALID);
+}
+
+VOW_CASE(pool_and_caller_keep_the_order)
+{
+    for (unsigned threads = 1; threads <= 4; threads++) {
+        vow_executor *pool = pool_new(threads);
+
+        for (size_t i = 0; i < SIZES * 20; i++) {
+            size_t n = sizes[i % SIZES];
+
+            begin();
+            work.way = i % WAYS;
+            work.unordered = i % 2;
+            assert_span_here(vow_parallel_reduce_here(
+                                 pool, &VOW_RANGE_OPTIONS(.most = 3, .unordered = i % 2),
+                                 0, n, map_span, fold_spans, ctx()),
+                             0, n);
+        }
+        pool_free(pool);
+    }
+}
+
+static vow_manual *here;
+
+static void
+spin_for(vow_ns time)
+{
+    vow_ns end = vow_clock_now(NULL) + time;
+
+    while (vow_clock_now(NULL) < end)
+        continue;
+}
+
+/* If it lasts, the other lane runs inside the caller's second call at the latest. */
+static vow_result
+map_and_step(size_t first, size_t end, void *c)
+{
+    vow_result r = map_span(first, end, c);
+
+    if (here != NULL && work.maps < 3) {
+        spin_for(vow_us(20));
+        vow_manual_step(here);
+    }
+    return r;
+}
+
+VOW_CASE(what_the_caller_has_done_alone_is_the_first_of_it)
+{
+    vow_manual *m = vow_manual_new();
+    const vow_range_options opt = VOW_RANGE_OPTIONS(.width = 2);
+
+    for (int i = 0; i <= 100; i++) {
+        here = i < 100 ? NULL : m;
+        begin();
+        assert_span_here(vow_parallel_reduce_here(vow_manual_executor(m), &opt, 0,
+                                                  i < 100 ? 2 : 1000, map_and_step,
+                                                  fold_spans, ctx()),
+                         0, i < 100 ? 2 : 1000);
+        if (i == 99)
+            vow_manual_run(m);
+    }
+    vow_manual_run(m);
+    vow_manual_unref(m);
+}
+
+VOW_CASE(errors_of_caller_and_pool_drop_everything_once)
+{
+    vow_executor *pool = pool_new(3);
+
+    for (size_t i = 0; i < 80; i++) {
+        bool in_fold = i % 2 != 0;
+        vow_result r;
+
+        begin();
+        work.way = i / 2 % WAYS;
+        *(in_fold ? &work.fold_fails_at : &work.map_fails_at) = 1 + i / 2;
+        r = vow_parallel_reduce_here(i % 3 ? pool : NULL, &VOW_RANGE_OPTIONS(.most = 2),
+                                     0, 100, map_span, fold_spans, ctx());
+        assert_true(vow_error_index(r.error) >= 0);
+        assert_failed_here(r, in_fold ? EDOM : EIO);
+    }
+    pool_free(pool);
+}
+
+static void *
+reduce_and_exit(void *pool)
+{
+    vow_result_drop(vow_parallel_reduce_here(pool, &VOW_RANGE_OPTIONS(.most = 2), 0, 100,
+                                             map_span, fold_spans, ctx()));
+    return pool;
+}
+
+VOW_CASE(thread_that_exits_in_a_reduction_leaves_nothing)
+{
+    vow_executor *pool = pool_new(2);
+
+    for (size_t i = 0; i < 20; i++) {
+        pthread_t thread;
+
+        begin();
+        work.exits = true;
+        *(i % 2 ? &work.fold_fails_at : &work.map_fails_at) = 1 + i;
+        assert_int_equal(pthread_create(&thread, NULL, reduce_and_exit, pool), 0);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        assert_int_equal(drop_count(&work.ctx), 1);
+        assert_int_equal(spans, 0);
+    }
+    pool_free(pool);
+}
+
+VOW_CASE(token_that_fires_in_the_callers_last_call_is_too_late)
+{
+    vow_token *token;
+
+    begin();
+    stop = vow_source_new();
+    token = vow_source_token(stop);
+    assert_span_here(vow_parallel_reduce_here(NULL, &VOW_RANGE_OPTIONS(.token = token), 0,
+                                              10, map_last_and_stop, fold_spans, ctx()),
+                     0, 10);
+    vow_token_unref(token);
+    vow_source_unref(stop);
+}
+
+/* The other lane's is the last one. */
+static vow_result
+map_step_and_stop(size_t first, size_t end, void *c)
+{
+    if (first == 0)
+        assert_true(vow_manual_step(here));
+    else
+        vow_source_cancel(stop, NULL);
+    return map_span(first, end, c);
+}
+
+VOW_CASE(values_in_two_hands_are_dropped_if_it_is_to_stop)
+{
+    vow_token *token;
+
+    begin();
+    here = vow_manual_new();
+    stop = vow_source_new();
+    token = vow_source_token(stop);
+    assert_failed_here(
+        vow_parallel_reduce_here(vow_manual_executor(here),
+                                 &VOW_RANGE_OPTIONS(.width = 2, .token = token), 0, 2,
+                                 map_step_and_stop, fold_spans, ctx()),
+        VOW_E_CANCELLED);
+    assert_int_equal(work.maps, 2);
+    vow_token_unref(token);
+    vow_source_unref(stop);
+    vow_manual_unref(here);
+}
+
 /* ---- items ------------------------------------------------------------------------------------------- */
 
 enum { ITEMS = 64 };
@@ -913,6 +1114,30 @@ reduce_range_some(enum counting_mode mode)
     vow_manual_unref(m);
 }
 
+/* Lack of memory is no error. */
+static void
+reduce_here_some(enum counting_mode mode)
+{
+    vow_manual *m = vow_manual_new();
+
+    counting_each_failure(k, mode)
+    {
+        vow_result r;
+
+        begin();
+        r = vow_parallel_reduce_here(vow_manual_executor(m),
+                                     &VOW_RANGE_OPTIONS(.width = 3), 0, 100, map_span,
+                                     fold_spans, ctx());
+        assert_null(r.error);
+        assert_false(work.wrong);
+        assert_int_equal(spans, 1);
+        vow_result_drop(r);
+        assert_int_equal(drop_count(&work.ctx), 1);
+        vow_manual_run(m);
+    }
+    vow_manual_unref(m);
+}
+
 static void
 reduce_items_some(enum counting_mode mode, vow_then_fn *map)
 {
@@ -948,6 +1173,8 @@ VOW_CASE(without_memory_everything_is_dropped_once)
 {
     reduce_range_some(COUNTING_ONCE);
     reduce_range_some(COUNTING_ONWARDS);
+    reduce_here_some(COUNTING_ONCE);
+    reduce_here_some(COUNTING_ONWARDS);
     reduce_items_some(COUNTING_ONCE, map_item);
     reduce_items_some(COUNTING_ONWARDS, map_item);
     reduce_items_some(COUNTING_ONCE, map_later);
@@ -973,6 +1200,14 @@ main(void)
         vow_test(token_that_fires_as_the_last_value_is_made_is_too_late),
         vow_test(close_that_cancels_ends_a_range_half_way),
         vow_test(lane_that_ends_with_a_value_in_hand_fails_the_range),
+        vow_test(caller_alone_reduces_in_order),
+        vow_test(range_without_indices_is_nil_here),
+        vow_test(pool_and_caller_keep_the_order),
+        vow_test(what_the_caller_has_done_alone_is_the_first_of_it),
+        vow_test(errors_of_caller_and_pool_drop_everything_once),
+        vow_test(thread_that_exits_in_a_reduction_leaves_nothing),
+        vow_test(token_that_fires_in_the_callers_last_call_is_too_late),
+        vow_test(values_in_two_hands_are_dropped_if_it_is_to_stop),
         vow_test(items_are_reduced_in_order_on_every_executor),
         vow_test(no_items_are_nil),
         vow_test(futures_of_items_are_folded_as_they_come),

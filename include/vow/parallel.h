@@ -59,7 +59,7 @@ typedef struct vow_range_options {
     unsigned width;   /**< calls at a time; default: the threads of a pool, else 1 */
     int priority;     /**< an enum vow_priority */
     vow_token *token; /**< shared: cancels the result; NULL: none */
-    bool unordered;   /**< vow_parallel_reduce may fold any two values, in any order */
+    bool unordered;   /**< a reduction may fold any two values, in any order */
 } vow_range_options;
 
 /** Options for vow_parallel_for and its kin: &VOW_RANGE_OPTIONS(.grain = 1000). */
@@ -196,6 +196,25 @@ typedef vow_result vow_reduce_fn(size_t first, size_t end, void *ctx);
 vow_future *vow_parallel_reduce(vow_executor *on, const vow_range_options *opt,
                                 size_t begin, size_t end, vow_reduce_fn *map,
                                 vow_fold_fn *fold, vow_value ctx) VOW_MUST_USE;
+
+/**
+ * The same, but the calling thread takes part, and this returns when all is done: all is as
+ * for vow_parallel_for_here.
+ *
+ * @param on     borrowed for the call; NULL or inline: the caller does it all
+ * @param opt    borrowed for the call; NULL is the defaults
+ * @param begin  the first index
+ * @param end    the one after the last; the same: the outcome is VOW_NIL, which reads as 0
+ * @param map    as for vow_parallel_reduce
+ * @param fold   called once less than @p map
+ * @param ctx    consumed: as for vow_parallel_for_here, and passed to both; dropped after
+ *               all values but the outcome
+ * @return       owned: the value, or an error, of those that vow_parallel_for_here returns
+ * @contract     as vow_parallel_for_here
+ */
+vow_result vow_parallel_reduce_here(vow_executor *on, const vow_range_options *opt,
+                                    size_t begin, size_t end, vow_reduce_fn *map,
+                                    vow_fold_fn *fold, vow_value ctx) VOW_MUST_USE;
 
 VOW_END_DECLS
 

@@ -93,6 +93,7 @@ vow_parallel_for_here(vow_executor *on, const vow_range_options *opt, size_t beg
 {
     struct vowi_range_plan plan = {
         .on = on, .begin = begin, .end = end, .what = (uintptr_t)fn};
+    struct vowi_lane lane;
     struct loop loop;
 
     if (begin >= end) {
@@ -103,5 +104,5 @@ vow_parallel_for_here(vow_executor *on, const vow_range_options *opt, size_t beg
     vowi_range_init(&loop.range, &here_kind, &plan);
     loop.range.ctx = ctx;
     loop.fn = fn;
-    return vowi_range_here(&loop.range, &plan);
+    return vowi_range_here(&loop.range, &lane, &plan);
 }

@@ -462,7 +462,7 @@ void
 vowi_range_alone(struct vowi_range *r, struct vowi_lane *lane)
 {
     r->width = 1;
-    r->stride = sizeof *lane;
+    r->stride = r->kind->lane;
     r->lanes = (char *)lane;
     init_lanes(r);
     vowi_store_relaxed(&lane->phase, VOWI_LANE_RUNS); /* relaxed: the caller's own */

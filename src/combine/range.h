@@ -53,6 +53,17 @@ struct vowi_range_kind {
     /* Or this, if the outcome is an error all the same, and is about to settle: drops what
      * might have been it. NULL: nothing to do. May run user code. */
     void (*unwanted)(struct vowi_range *r);
+
+    /* Of one whose caller takes part. There, gone may come at any time after the call, and
+     * but for call each may be NULL: nothing to do. */
+
+    /* The caller's lane has done what there was before this, a copy, and is not used any
+     * more. False: no memory, and nothing was done. */
+    bool (*share)(struct vowi_range *r, struct vowi_lane *alone);
+
+    /* No call runs any more, and what the outcome is has been said: drops what is left. May
+     * run user code. */
+    void (*leave)(struct vowi_range *r);
 };
 
 struct vowi_range {
@@ -103,10 +114,11 @@ vow_future *vowi_range_empty(const struct vowi_range_plan *plan, vow_value value
 /*
  * Works it off. It is the caller's own, on his stack, initialised and with its context,
  * which is dropped; what follows it, up to kind->own, is the kind's, and is copied if
- * others take part. Returns NULL, or an error, owned. Of the kind call alone counts, and
- * gone, which is the one below: it frees the copy.
+ * others take part. So is the lane, of kind->lane bytes, whatever they are. Returns NULL,
+ * or an error, owned. The kind's gone is, or ends with, the one below, which frees the copy.
  */
-vow_error *vowi_range_here(struct vowi_range *r, const struct vowi_range_plan *plan);
+vow_error *vowi_range_here(struct vowi_range *r, struct vowi_lane *alone,
+                           const struct vowi_range_plan *plan);
 
 void vowi_range_here_gone(struct vowi_range *r);
 

@@ -54,10 +54,9 @@ struct here {
     struct vowi_call frame;
     void (*step)(struct here *h); /* what is done inside it */
     const struct vowi_range_plan *plan;
-    struct vowi_range *r;   /* the caller's, and then the one that is shared */
-    struct vowi_lane *own;  /* of that */
-    struct vowi_lane alone; /* of the caller's */
-    unsigned width;         /* lanes, if it is shared */
+    struct vowi_range *r;  /* the caller's, and then the one that is shared */
+    struct vowi_lane *own; /* of that */
+    unsigned width;        /* lanes, if it is shared */
     bool shared;
     vow_token *token;  /* of the calls here, owned; NULL: the caller's task's alone */
     vow_result result; /* of the own lane */
@@ -247,7 +246,7 @@ shared_new(struct here *h)
     vowi_range_lay_out(r);
     vowi_store_relaxed(&vowi_range_lane(r, 0)->phase, VOWI_LANE_RUNS); /* relaxed: new */
     memset(vowi_range_futures(r), 0, r->width * sizeof(vow_future *));
-    if (bind(h, r))
+    if (bind(h, r) && (r->kind->share == NULL || r->kind->share(r, h->own)))
         return r;
     vowi_range_here_gone(r);
     return NULL;
@@ -359,6 +358,13 @@ choose(vow_error **taken, vow_error **other)
     return e;
 }
 
+/* All calls have been made, and what they made is in one hand, if they made something. */
+static bool
+is_fulfilled(struct vowi_range *r)
+{
+    return vowi_range_is_done(r) && (r->kind->fulfill == NULL || r->kind->fulfill(r));
+}
+
 /* No call runs any more. */
 static vow_error *
 outcome(struct here *h)
@@ -370,7 +376,7 @@ outcome(struct here *h)
 
     if (failing != NULL)
         return with_index(e, failing->first);
-    if (!vowi_range_is_done(h->r))
+    if (!is_fulfilled(h->r))
         return e;
     vow_error_unref(e);
     return NULL;
@@ -381,6 +387,8 @@ finish(struct here *h)
 {
     vow_error *e = outcome(h);
 
+    if (h->r->kind->leave != NULL)
+        h->r->kind->leave(h->r);
     vow_value_drop(h->r->ctx);
     if (h->shared)
         vowi_range_release(h->r);
@@ -446,12 +454,13 @@ has_exited(void *arg)
 }
 
 vow_error *
-vowi_range_here(struct vowi_range *r, const struct vowi_range_plan *plan)
+vowi_range_here(struct vowi_range *r, struct vowi_lane *alone,
+                const struct vowi_range_plan *plan)
 {
-    struct here h = {.plan = plan, .r = r, .own = &h.alone, .width = r->width};
+    struct here h = {.plan = plan, .r = r, .own = alone, .width = r->width};
     bool shares = may_share(r, plan->on);
 
-    vowi_range_alone(r, &h.alone);
+    vowi_range_alone(r, alone);
     if (plan->opt.token != NULL)
         h.token = with_outer(plan->opt.token);
     pthread_cleanup_push(has_exited, &h);

@@ -490,3 +490,44 @@ SCENARIO(range_here_cancelled, 0, "the token fires as the caller revokes the lan
     run_threads(calls_here, stops);
     tell_of_here();
 }
+
+static vow_result reduced;
+
+static void
+reduces_here(void)
+{
+    reduced = vow_parallel_reduce_here(&teller, &VOW_RANGE_OPTIONS(.width = LANES), 0, 2,
+                                       make_span, join_spans, vow_own(&dropped, drop));
+    require(dropped == 1);
+}
+
+SCENARIO(reduction_here, 0,
+         "a lane and the caller reduce two indices, or the caller does",
+         EXPECTED("code 0, up to 2, 2 made", "in order, whoever was the last"))
+{
+    make_teller();
+    run_threads(reduces_here, joins_in);
+    if (!ran)
+        runs_one();
+    vow_source_unref(stop);
+    vow_executor_unref(&teller);
+    require(reduced.error == NULL);
+    f = vow_resolved(reduced.value);
+    tell_of_reduction();
+}
+
+SCENARIO(reduction_here_failing, 0, "the caller's call fails while the lane has a value",
+         EXPECTED("code 5, 0 made", "it was the first"),
+         EXPECTED("code 5, 1 made", "the other one's was dropped"))
+{
+    fails_at = 1;
+    make_teller();
+    run_threads(reduces_here, joins_in);
+    require(made() <= 1);
+    if (!ran)
+        runs_one();
+    vow_source_unref(stop);
+    vow_executor_unref(&teller);
+    outcome("code %d, %d made", vow_error_code(reduced.error), made());
+    vow_error_unref(reduced.error);
+}

@@ -156,6 +156,21 @@ range_reduced_on_manual(struct drop_set *d)
         vow_parallel_reduce(NULL, NULL, 0, 0, make_value, keep_one, drop_set_new(d)));
 }
 
+static void
+range_reduced_here(struct drop_set *d)
+{
+    vow_manual *m = vow_manual_new();
+    vow_result r;
+
+    done = 0;
+    values = d;
+    r = vow_parallel_reduce_here(vow_manual_executor(m), &VOW_RANGE_OPTIONS(.width = 3),
+                                 0, INDICES, make_value, keep_one, drop_set_new(d));
+    expect_all(r.error);
+    vow_result_drop(r);
+    vow_manual_unref(m);
+}
+
 static vow_future *
 reduce_items(vow_executor *on, vow_then_fn *map, struct drop_set *d)
 {

@@ -80,6 +80,7 @@
     X(loop_here_on_manual)                                                               \
     X(loop_here_on_a_pool)                                                               \
     X(range_reduced_on_manual)                                                           \
+    X(range_reduced_here)                                                                \
     X(items_reduced_on_manual)                                                           \
     X(items_reduced_on_a_pool)
 
