@@ -132,6 +132,8 @@ static const vow_executor_ops pool_ops = {
     .forked = vowi_pool_forked,
     .revive = vowi_pool_revive,
     .queued = vowi_pool_queued,
+    .offer = vowi_pool_offer,
+    .retract = vowi_pool_retract,
 };
 
 /* What the caller's struct has; the rest, which it does not know of, is zero. */

@@ -175,7 +175,13 @@ vowi_count(_Atomic(uint64_t) *counter)
 /* ---- pool_queue.c ------------------------------------------------------------------- */
 
 /* The worker that the calling thread is, of this pool; NULL if it is none. */
-struct vowi_worker *vowi_pool_worker(const struct vowi_pool *p);
+static inline struct vowi_worker *
+vowi_pool_worker(const struct vowi_pool *p)
+{
+    struct vowi_worker *w = vowi_self()->worker;
+
+    return w != NULL && w->pool == p ? w : NULL;
+}
 
 int vowi_pool_post(vow_executor *self, vow_task *task);
 int vowi_pool_post_many(vow_executor *self, vow_task *first, size_t n);
@@ -268,6 +274,11 @@ void vowi_pool_block_end(vow_executor *self);
  * that fails. Returns 0 or an errno value. */
 int vowi_pool_start_worker(struct vowi_pool *p, bool spare);
 void vowi_worker_free(struct vowi_worker *w);
+
+/* ---- pool_offer.c -------------------------------------------------------------------- */
+
+bool vowi_pool_offer(vow_executor *self, vow_task *task);
+bool vowi_pool_retract(vow_executor *self, vow_task *task);
 
 /* ---- pool_fork.c ---------------------------------------------------------------------- */
 

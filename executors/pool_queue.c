@@ -21,14 +21,6 @@ pool_of(vow_executor *self)
     return vowi_container_of(self, struct vowi_pool, executor);
 }
 
-struct vowi_worker *
-vowi_pool_worker(const struct vowi_pool *p)
-{
-    struct vowi_worker *w = vowi_self()->worker;
-
-    return w != NULL && w->pool == p ? w : NULL;
-}
-
 /* ---- posting ---------------------------------------------------------------------------------- */
 
 /* Adds a chain to the inbox, `first` being the newest, unless one of the bits is set. */

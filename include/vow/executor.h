@@ -177,6 +177,17 @@ struct vow_executor_ops {
      */
     void (*queued)(vow_executor *self, bool (*each)(const vow_task *task, void *ctx),
                    void *ctx);
+    /**
+     * For vow_fork_join, on a thread of its own: lets its other threads have a task, as if
+     * it had been posted, until it is retracted. Returns false if it does not; then the
+     * task was not accepted. NULL, or no retract: it never does.
+     */
+    bool (*offer)(vow_executor *self, vow_task *task);
+    /**
+     * On the thread that offered it, the last first: takes a task back. Returns false if
+     * another thread has it: then its run is called, as for any accepted task.
+     */
+    bool (*retract)(vow_executor *self, vow_task *task);
 };
 
 /** A place where work runs. Yours has it as its first member. */

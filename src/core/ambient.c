@@ -19,14 +19,49 @@
 #include "core/ambient.h"
 #include "core/bound.h"
 #include "core/executor.h"
+#include "core/fork_join.h"
 #include "core/frame.h"
 #include "core/refs.h"
+
+/* The branch of a fork that another thread runs for its caller; NULL: it is none. */
+static struct vowi_branch *
+branch_in(const struct vowi_frame *f)
+{
+    if (f == NULL || f->state == NULL || vowi_kind(f->state) != VOWI_BRANCH)
+        return NULL;
+    return vowi_branch(f->state);
+}
+
+/* A branch is part of the task that forked it, which waits for it. */
+static const struct vowi_frame *
+frame_here(const struct vowi_thread *t)
+{
+    const struct vowi_frame *f = t->frames;
+    const struct vowi_branch *b;
+
+    while ((b = branch_in(f)) != NULL)
+        f = b->frame;
+    return f;
+}
+
+/* Whether what runs here is a branch that is of no use any more. relaxed: a flag by itself */
+static bool
+is_unwanted(const struct vowi_thread *t)
+{
+    struct vowi_branch *b = branch_in(t->frames);
+
+    while (b != NULL && !vowi_load_relaxed(&b->unwanted))
+        b = branch_in(b->frame);
+    return b != NULL;
+}
 
 /* What runs here: a task's or a step's state; NULL: something without one, or nothing. */
 static struct vow_state *
 running_here(const struct vowi_thread *t)
 {
-    return t->frames != NULL ? t->frames->state : NULL;
+    const struct vowi_frame *f = frame_here(t);
+
+    return f != NULL ? f->state : NULL;
 }
 
 static bool
@@ -39,9 +74,12 @@ is_asked(struct vow_state *s)
 static vow_token *
 given_here(const struct vowi_thread *t, struct vow_state *s)
 {
+    const struct vowi_frame *f;
+
     if (s != NULL)
         return vowi_bound_to(s);
-    return t->frames != NULL ? t->frames->token : NULL;
+    f = frame_here(t);
+    return f != NULL ? f->token : NULL;
 }
 
 /* The first of its tokens that has fired; NULL: none has. */
@@ -62,7 +100,7 @@ vow_cancelled(void)
     const struct vowi_thread *t = vowi_self();
     struct vow_state *s = running_here(t);
 
-    return is_asked(s) || fired_here(t, s) != NULL;
+    return is_asked(s) || fired_here(t, s) != NULL || is_unwanted(t);
 }
 
 vow_result
@@ -77,6 +115,8 @@ vow_check_cancelled(void)
         vow_error_unref(reason); /* the request has yet to say why; the token has */
         reason = vow_error_ref(fired->error);
     }
+    if (reason == NULL && is_unwanted(t))
+        reason = vow_error_of(VOW_E_CANCELLED);
     return reason != NULL ? vow_err(reason) : vow_ok(VOW_NIL);
 }
 
@@ -88,10 +128,8 @@ make_own(const struct vowi_thread *t, struct vow_state *s)
     vow_token *parents[] = {vowi_bound_to(s), vowi_executor_stopping(t->executor)};
     vow_token *own = vow_token_any(parents, 2);
 
-    if (own != NULL && !vowi_install_own(s, own)) {
-        vow_token_unref(own);
-        return NULL;
-    }
+    if (own != NULL)
+        own = vowi_install_own(s, own);
     if (own != NULL && is_asked(s)) {
         vow_error *error = vowi_reason_to_stop(s);
 
@@ -107,12 +145,13 @@ vowi_ambient_token(void)
     struct vowi_thread *t = vowi_self();
     struct vow_state *s = running_here(t);
     const struct vow_registration *r;
-    vow_token *given = given_here(t, s);
+    vow_token *given = given_here(t, s), *own;
 
     if (s == NULL)
         return given != NULL ? given : vowi_executor_stopping(t->executor);
     r = vowi_record_of_own(s);
-    return r != NULL && r->own != NULL ? r->own : make_own(t, s);
+    own = r != NULL ? vowi_load_acquire(&r->own) : NULL; /* [own] */
+    return own != NULL ? own : make_own(t, s);
 }
 
 vow_token *

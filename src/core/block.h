@@ -113,7 +113,7 @@ struct vow_registration {
     const void *site;
     struct vow_state *state; /* with a promise reference, while a hook is on its way */
     vow_error *reason;       /* of the request to stop */
-    struct vow_token *own;   /* core/ambient.c; NULL: nobody asked for it */
+    _Atomic(struct vow_token *) own; /* core/ambient.c; NULL: nobody asked for it */
 };
 
 #if UINTPTR_MAX == UINT64_MAX

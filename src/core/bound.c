@@ -122,7 +122,7 @@ vowi_tell_own(struct vow_state *s, const vow_error *error)
     if (r == NULL)
         return;
     vowi_lock_word(s);
-    own = vow_token_ref(r->own);
+    own = vow_token_ref(vowi_load_relaxed(&r->own)); /* relaxed: the lock bit orders it */
     vowi_unlock_word(s);
     if (own != NULL)
         vowi_token_cancel(own, error);
@@ -168,21 +168,34 @@ vowi_reason_to_stop(struct vow_state *s)
     return reason != NULL ? reason : vow_error_of(VOW_E_CANCELLED);
 }
 
-bool
+/* Under the lock bit, which orders it among those who install. */
+static vow_token *
+install_locked(struct vow_registration *r, vow_token **own)
+{
+    vow_token *had = vowi_load_relaxed(&r->own);
+
+    if (had != NULL)
+        return had;
+    had = *own;
+    *own = NULL;
+    vowi_store_release(&r->own, had); /* [own] */
+    return had;
+}
+
+vow_token *
 vowi_install_own(struct vow_state *s, vow_token *own)
 {
     struct vow_registration *fresh = NULL;
-    struct vow_registration *r;
+    vow_token *has = NULL;
 
-    if (vowi_record_of_own(s) == NULL) {
+    if (vowi_record_of_own(s) == NULL)
         fresh = vowi_record_new(NULL, NULL);
-        if (fresh == NULL)
-            return false;
+    if (fresh != NULL || vowi_record_of_own(s) != NULL) {
+        vowi_lock_word(s);
+        has = install_locked(record_locked(s, &fresh), &own);
+        vowi_unlock_word(s);
     }
-    vowi_lock_word(s);
-    r = record_locked(s, &fresh);
-    r->own = own;
-    vowi_unlock_word(s);
     vowi_free(fresh, sizeof *fresh);
-    return true;
+    vow_token_unref(own);
+    return has;
 }

@@ -45,7 +45,8 @@ struct vow_registration *vowi_record_of_own(struct vow_state *s);
 /* Why it was asked to stop, which it was: owned, never NULL. */
 vow_error *vowi_reason_to_stop(struct vow_state *s);
 
-/* Gives it a token of its own, whose reference is consumed if there is memory. */
-bool vowi_install_own(struct vow_state *s, vow_token *own);
+/* Gives it a token of its own, consumed; several threads may, where it has forked. Returns
+ * the one that it has, lent; NULL without memory. */
+vow_token *vowi_install_own(struct vow_state *s, vow_token *own);
 
 #endif

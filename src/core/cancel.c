@@ -50,7 +50,8 @@ record_free(struct vowi_thread *t, struct vow_registration *r, bool with_hook)
     vow_executor *on = with_hook ? r->on : NULL;
     vow_value ctx = with_hook ? r->ctx : VOW_NIL;
     vow_error *reason = r->reason;
-    struct vow_token *own = r->own;
+    struct vow_token *own =
+        vowi_load_relaxed(&r->own); /* relaxed: nobody asks any more */
 
     vowi_free_on(t, r, sizeof *r);
     vowi_executor_release(t, on);

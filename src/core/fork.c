@@ -24,6 +24,7 @@
 #include "core/deadlock.h"
 #include "core/executor.h"
 #include "core/follow.h"
+#include "core/fork_join.h"
 #include "core/notice.h"
 #include "core/refs.h"
 #include "core/timer.h"
@@ -68,6 +69,15 @@ remove_timer(vow_executor *self, vow_timer *timer)
     return armed ? VOW_REMOVED : VOW_RAN;
 }
 
+/* Nobody is there to share with, and what was shared is not to be had. */
+static bool
+keep(vow_executor *self, vow_task *task)
+{
+    (void)self;
+    (void)task;
+    return false;
+}
+
 const vow_executor_ops vowi_forked_ops = {
     .size = sizeof vowi_forked_ops,
     .name = "forked",
@@ -75,6 +85,8 @@ const vow_executor_ops vowi_forked_ops = {
     .post_many = refuse_many,
     .arm = refuse_timer,
     .disarm = remove_timer,
+    .offer = keep,
+    .retract = keep,
 };
 
 /* ---- in the child ---------------------------------------------------------------------------- */
@@ -139,6 +151,8 @@ names_forked(struct vow_state *s)
         return vowi_is_forked(vowi_place_of(s));
     if (vowi_kind(s) == VOWI_TASK)
         return vowi_is_forked(vowi_job(s)->on);
+    if (vowi_kind(s) == VOWI_BRANCH)
+        return vowi_is_forked(vowi_branch(s)->on);
     return vowi_closes_forked(s);
 }
 

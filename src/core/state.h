@@ -111,6 +111,7 @@ void vowi_is_alias(void *unused);
 #define VOWI_DELAY     ((uint64_t)4 << VOWI_KIND_BITS)
 #define VOWI_SLEEP     ((uint64_t)5 << VOWI_KIND_BITS)
 #define VOWI_JOIN      ((uint64_t)6 << VOWI_KIND_BITS) /* claimed from the start */
+#define VOWI_BRANCH    ((uint64_t)7 << VOWI_KIND_BITS) /* on a stack: core/fork_join.c */
 
 #define VOWI_HAS_RECORD ((uint64_t)1 << 58)
 #define VOWI_ASKED      ((uint64_t)1 << 59) /* a future was handed out */

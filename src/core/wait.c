@@ -21,6 +21,7 @@
 #include "core/executor.h"
 #include "core/follow.h"
 #include "core/fork.h"
+#include "core/fork_join.h"
 #include "core/husk.h"
 #include "core/linger.h"
 #include "core/refs.h"
@@ -130,6 +131,8 @@ task_of_state(struct vow_state *s)
         return &vowi_step(s)->hook.as.task;
     if (vowi_kind(s) == VOWI_TASK)
         return &vowi_job(s)->as.task;
+    if (vowi_kind(s) == VOWI_BRANCH)
+        return &vowi_branch(s)->as.task;
     return NULL;
 }
 
@@ -139,9 +142,12 @@ vowi_state_of_task(const vow_task *task)
 {
     union vowi_task *as = vow_ptr(task).as.ptr;
     struct vowi_job *job = vowi_job_of(&as->task);
+    struct vowi_branch *branch = vowi_branch_of(&as->task);
 
     if (job != NULL)
         return &job->state;
+    if (branch != NULL)
+        return &branch->state;
     if (!vowi_is_hook(&as->node) || vowi_hook_index(&as->node) == VOWI_WATCH)
         return NULL;
     return &vowi_container_of(as, struct vowi_step, hook.as)->state;
@@ -210,7 +216,8 @@ help_once(struct vowi_thread *t, struct vow_state *s)
     struct vowi_visit needed;
     bool helped;
 
-    if (vowi_kind(s) == VOWI_TASK && !vowi_is_following(s))
+    if ((vowi_kind(s) == VOWI_TASK && !vowi_is_following(s)) ||
+        vowi_kind(s) == VOWI_BRANCH)
         return help_with(t, s); /* the common case, without looking upstream */
     needed = first_needed(t, s);
     if (vowi_kind(needed.state) == VOWI_JOIN)

@@ -71,6 +71,28 @@ grow(struct vowi_deque *d, struct vowi_ring *r, int64_t top, int64_t bottom)
     return bigger;
 }
 
+static inline void
+put(struct vowi_deque *d, struct vowi_ring *r, int64_t bottom, vow_task *task, bool loud)
+{
+    vowi_store_relaxed(&r->entry[bottom & r->mask], task);
+    if (loud)
+        vowi_store_seq_cst(&d->bottom, bottom + 1); /* [item] */
+    else
+        vowi_store_release(&d->bottom, bottom + 1); /* [item] */
+}
+
+/* No part of a push: that would save registers for it each time. */
+VOWI_NOINLINE static bool
+grow_and_put(struct vowi_deque *d, int64_t top, int64_t bottom, vow_task *task, bool loud)
+{
+    struct vowi_ring *r = grow(d, vowi_load_relaxed(&d->ring), top, bottom);
+
+    if (r == NULL)
+        return false;
+    put(d, r, bottom, task, loud);
+    return true;
+}
+
 /* relaxed: bottom and ring are the owner's own. */
 bool
 vowi_deque_push(struct vowi_deque *d, vow_task *task, bool loud)
@@ -79,16 +101,9 @@ vowi_deque_push(struct vowi_deque *d, vow_task *task, bool loud)
     int64_t top = vowi_load_acquire(&d->top); /* [end]: its slots are free again */
     struct vowi_ring *r = vowi_load_relaxed(&d->ring);
 
-    if (bottom - top > r->mask || VOWI_BUGGIFY("the ring grows early")) {
-        r = grow(d, r, top, bottom);
-        if (r == NULL)
-            return false;
-    }
-    vowi_store_relaxed(&r->entry[bottom & r->mask], task);
-    if (loud)
-        vowi_store_seq_cst(&d->bottom, bottom + 1); /* [item] */
-    else
-        vowi_store_release(&d->bottom, bottom + 1); /* [item] */
+    if (vowi_unlikely(bottom - top > r->mask || VOWI_BUGGIFY("the ring grows early")))
+        return grow_and_put(d, top, bottom, task, loud);
+    put(d, r, bottom, task, loud);
     return true;
 }
 
@@ -133,6 +148,30 @@ vowi_deque_take_if(struct vowi_deque *d, const vow_task *task)
     /* relaxed: nothing is left; whoever reads this fails to move top */
     vowi_store_relaxed(&d->bottom, last + 1);
     return taken;
+}
+
+/* relaxed: as for push. */
+vow_task *
+vowi_deque_take(struct vowi_deque *d)
+{
+    int64_t last = vowi_load_relaxed(&d->bottom) - 1;
+    struct vowi_ring *r = vowi_load_relaxed(&d->ring);
+    vow_task *youngest = vowi_load_relaxed(&r->entry[last & r->mask]);
+
+    return youngest != NULL && vowi_deque_take_if(d, youngest) ? youngest : NULL;
+}
+
+/* relaxed: as for push; top only grows. */
+bool
+vowi_deque_holds(struct vowi_deque *d, const vow_task *task)
+{
+    int64_t i = vowi_load_relaxed(&d->bottom) - 1;
+    int64_t top = vowi_load_relaxed(&d->top);
+    struct vowi_ring *r = vowi_load_relaxed(&d->ring);
+
+    while (i >= top && vowi_load_relaxed(&r->entry[i & r->mask]) != task)
+        i--;
+    return i >= top;
 }
 
 /*

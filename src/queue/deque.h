@@ -61,6 +61,12 @@ vow_task *vowi_deque_push_list(struct vowi_deque *d, vow_task *list, int64_t mos
 /* Owner. Takes the youngest task if it is this one. */
 bool vowi_deque_take_if(struct vowi_deque *d, const vow_task *task);
 
+/* Owner. Takes the youngest task; NULL if there is none. */
+vow_task *vowi_deque_take(struct vowi_deque *d);
+
+/* Owner. Whether it holds a task, or did until somebody stole it a moment ago. */
+bool vowi_deque_holds(struct vowi_deque *d, const vow_task *task);
+
 /* Anybody. Takes the oldest task; NULL if there is none. */
 vow_task *vowi_deque_steal(struct vowi_deque *d);
 

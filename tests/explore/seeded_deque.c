@@ -29,6 +29,8 @@ static int weakened;
 #define vowi_deque_push        weak_deque_push
 #define vowi_deque_push_list   weak_deque_push_list
 #define vowi_deque_take_if     weak_deque_take_if
+#define vowi_deque_take        weak_deque_take
+#define vowi_deque_holds       weak_deque_holds
 #define vowi_deque_steal       weak_deque_steal
 #define vowi_deque_steal_while weak_deque_steal_while
 #define vowi_deque_is_empty    weak_deque_is_empty

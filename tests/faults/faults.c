@@ -212,6 +212,7 @@ main(int argc, char **argv)
     add(callback_scenarios);
     add(channel_scenarios);
     add(parallel_scenarios);
+    add(fork_join_scenarios);
     add(pipeline_scenarios);
     add(group_scenarios);
     add(token_scenarios);

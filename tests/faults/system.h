@@ -51,6 +51,9 @@
     X(cpu_count)                                                                         \
     X(cpu_quota)
 
+/** With forks. */
+#define FORK_JOIN_SCENARIOS(X) X(forks_on_a_pool)
+
 /** With what keeps a program up. */
 #define RESILIENCE_SCENARIOS(X)                                                          \
     X(breaker_calls)                                                                     \
@@ -105,6 +108,7 @@ extern const struct scenario system_scenarios[];
 extern const struct scenario callback_scenarios[];
 extern const struct scenario channel_scenarios[];
 extern const struct scenario parallel_scenarios[];
+extern const struct scenario fork_join_scenarios[];
 extern const struct scenario pipeline_scenarios[];
 extern const struct scenario group_scenarios[];
 extern const struct scenario resilience_scenarios[];
