@@ -140,21 +140,29 @@ vowi_cache_refill(struct vowi_thread *t, unsigned bin)
     if (batch == NULL)
         return vowi_alloc_aligned(vowi_bin_size(bin), 16);
     own->top = batch->next;
-    own->count = VOWI_BATCH - 1;
+    own->room = 1;
     return batch;
 }
 
-/* The thread's own list is full. Makes room for the next block. */
+/* Frees a block while the thread's own list is full, or is the first of a thread. */
 void
-vowi_cache_spill(struct vowi_thread *t, unsigned bin)
+vowi_cache_spill(struct vowi_thread *t, unsigned bin, void *p)
 {
     struct vowi_blocks *own = &t->blocks[bin];
+    struct vowi_block *b = p;
 
-    if (own->full != NULL && !depot_give(bin, own->full))
-        free_list(own->full, bin);
-    own->full = own->top;
-    own->top = NULL;
-    own->count = 0;
+    if (!t->registered && !vowi_thread_register(t)) {
+        vowi_free_aligned(p, vowi_bin_size(bin)); /* else it would be lost with it */
+        return;
+    }
+    if (own->top != NULL) {
+        if (own->full != NULL && !depot_give(bin, own->full))
+            free_list(own->full, bin);
+        own->full = own->top;
+    }
+    b->next = NULL;
+    own->top = b;
+    own->room = VOWI_BATCH - 1;
 }
 
 void
@@ -165,7 +173,7 @@ vowi_cache_flush(struct vowi_thread *t)
 
         if (own->full != NULL && !depot_give(bin, own->full))
             free_list(own->full, bin);
-        if (own->count == VOWI_BATCH && depot_give(bin, own->top))
+        if (own->room == 0 && own->top != NULL && depot_give(bin, own->top))
             own->top = NULL;
         free_list(own->top, bin);
         memset(own, 0, sizeof *own);

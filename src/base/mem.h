@@ -14,6 +14,7 @@
 
 #include <stddef.h>
 
+#include "base/check.h"
 #include "base/thread.h"
 
 #ifndef VOW_BLOCK_CACHE
@@ -39,7 +40,7 @@ void *vowi_alloc_aligned(size_t size, size_t align);
 void vowi_free_aligned(void *p, size_t size);
 
 void *vowi_cache_refill(struct vowi_thread *t, unsigned bin);
-void vowi_cache_spill(struct vowi_thread *t, unsigned bin);
+void vowi_cache_spill(struct vowi_thread *t, unsigned bin, void *p);
 
 /* Gives the blocks kept by a thread back, to the depot or beyond it. */
 void vowi_cache_flush(struct vowi_thread *t);
@@ -75,7 +76,7 @@ vowi_alloc_on(struct vowi_thread *t, size_t size)
     if (b == NULL)
         return vowi_cache_refill(t, bin);
     t->blocks[bin].top = b->next;
-    t->blocks[bin].count--;
+    t->blocks[bin].room++;
     return b;
 }
 
@@ -90,15 +91,13 @@ vowi_free_on(struct vowi_thread *t, void *p, size_t size)
     unsigned bin = vowi_block_bin(size);
     struct vowi_block *b = p;
 
-    if (!t->registered && !vowi_thread_register(t)) {
-        vowi_free_aligned(p, vowi_bin_size(bin)); /* else it would be lost with it */
+    if (vowi_unlikely(t->blocks[bin].room == 0)) {
+        vowi_cache_spill(t, bin, p);
         return;
     }
-    if (t->blocks[bin].count == VOWI_BATCH)
-        vowi_cache_spill(t, bin);
     b->next = t->blocks[bin].top;
     t->blocks[bin].top = b;
-    t->blocks[bin].count++;
+    t->blocks[bin].room--;
 }
 
 static inline void *

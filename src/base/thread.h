@@ -43,7 +43,7 @@ struct vowi_block {
 /* Free blocks of one size: a list in use, and a full one behind it or none. */
 struct vowi_blocks {
     struct vowi_block *top;
-    unsigned count;
+    unsigned room; /* so many fit; 0: it is full, or the thread is not registered */
     struct vowi_block *full;
 };
 
