@@ -25,6 +25,13 @@ _Noreturn void vowi_fatal(const char *message);
 #define vowi_likely(condition)   __builtin_expect(!!(condition), 1)
 #define vowi_unlikely(condition) __builtin_expect(!!(condition), 0)
 
+/* What the compiler may rely on, as it cannot know it. */
+#ifdef NDEBUG
+#define vowi_assume(condition) ((condition) ? (void)0 : __builtin_unreachable())
+#else
+#define vowi_assume(condition) vowi_assert(condition)
+#endif
+
 /* The struct of which p is a member; p's own type is checked. */
 #define vowi_container_of(p, type, member)                                               \
     ((type *)(void *)((char *)(p)-offsetof(type, member)))

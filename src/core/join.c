@@ -463,6 +463,7 @@ run_sweep(vow_task *task, int why)
 static void
 later(struct vowi_thread *t, struct vowi_entry *e, vowi_run_fn *run, int why)
 {
+    vowi_node_clear(&e->node); /* it is a task again */
     e->node.run = run;
     e->node.as.queued.why = why;
     vowi_later(t, &e->node);
@@ -498,6 +499,23 @@ decide(struct vowi_join *j, size_t i, uint64_t *left)
     return true;
 }
 
+/* Everybody has arrived. */
+VOWI_NOINLINE static void
+last_has_arrived(struct vowi_thread *t, struct vowi_entry *e, uint64_t left, int why)
+{
+    later(t, e, left & DECIDED ? run_sweep : run_complete, why);
+}
+
+/* It is OUT no more. */
+static inline void
+count_arrival(struct vowi_thread *t, struct vowi_entry *e, int why)
+{
+    uint64_t left = vowi_sub_acq_rel(&e->join->left, OUT); /* [left] */
+
+    if (vowi_unlikely((left & OUTS) == OUT))
+        last_has_arrived(t, e, left, why);
+}
+
 /* Its last act is to be OUT no more, or to pass that on to what comes later. */
 static void
 arrive(struct vowi_thread *t, struct vowi_entry *e, int why)
@@ -505,20 +523,29 @@ arrive(struct vowi_thread *t, struct vowi_entry *e, int why)
     struct vowi_join *j = e->join;
     uint64_t left = vowi_load_relaxed(&j->left); /* relaxed: a hint */
 
-    if (decide(j, index_of(e), &left)) {
-        if (left & ARMED)
-            later(t, e, run_conclude, why);
-        return; /* else vowi_join_start does it, and is OUT for it */
-    }
-    left = vowi_sub_acq_rel(&j->left, OUT); /* [left] */
-    if ((left & OUTS) == OUT)
-        later(t, e, left & DECIDED ? run_sweep : run_complete, why);
+    if (!decide(j, index_of(e), &left))
+        count_arrival(t, e, why);
+    else if (left & ARMED)
+        later(t, e, run_conclude, why);
+    /* else vowi_join_start does it, and is OUT for it */
 }
 
 void
 vowi_arrive(struct vowi_thread *t, struct vowi_node *n, int why)
 {
     arrive(t, entry_of(n), why);
+}
+
+void
+vowi_arrive_with_value(struct vowi_thread *t, struct vowi_node *n)
+{
+    struct vowi_entry *e = entry_of(n);
+    const struct vowi_join_kind *kind = e->join->kind;
+
+    if (vowi_likely((kind->decides & VOWI_BY_VALUE) == 0 && kind->counts == NULL))
+        count_arrival(t, e, 0);
+    else
+        arrive(t, e, 0);
 }
 
 /* Only marks what hangs on an input. */

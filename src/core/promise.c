@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* core/promise.c - the writing end: making, settling and letting go of it. */
 #include "base/mem.h"
+#include "core/arrive.h"
 #include "core/block.h"
 #include "core/cancel.h"
 #include "core/follow.h"
@@ -8,6 +9,7 @@
 #include "core/result.h"
 #include "core/settle.h"
 #include "core/trampoline.h"
+#include "core/word.h"
 
 static struct vow_state *
 bare_new(uint64_t refs, uintptr_t word, void *site)
@@ -130,11 +132,25 @@ vow_promise_resolve(vow_promise *p, vow_result r)
     return true;
 }
 
+/* As vowi_settle does. What hangs on a promise is most often a join alone. relaxed: a record
+ * is installed before, or under the lock bit that publishing waited for. */
+static inline void
+settle_with_value(struct vowi_thread *t, struct vow_state *s)
+{
+    struct vowi_node *n = vowi_publish(s, 0);
+
+    if (n != NULL && n->next == NULL && vowi_is_arrival(n) &&
+        (vowi_load_relaxed(&s->refs) & VOWI_HAS_RECORD) == 0)
+        vowi_arrive_with_value(t, n);
+    else
+        vowi_settle_published(t, s, n);
+}
+
 bool
 vow_promise_fulfill(vow_promise *p, vow_value v)
 {
-    struct vowi_thread *t = vowi_self();
     struct vow_state *s = vowi_promise_state(p);
+    struct vowi_thread *t;
     bool outermost;
 
     if (p == NULL || !vowi_claim(s)) {
@@ -142,9 +158,10 @@ vow_promise_fulfill(vow_promise *p, vow_value v)
         return false;
     }
     vowi_set_value(s, v);
+    t = vowi_self(); /* now, that there is less to save across it */
     t->reads = 0;
     outermost = vowi_enter(t);
-    vowi_settle(t, s);
+    settle_with_value(t, s);
     vowi_leave(t, outermost);
     return true;
 }
@@ -204,8 +221,8 @@ splice_out(struct vowi_thread *t, struct vow_state *s)
     vowi_leave(t, outermost);
 }
 
-static void
-promise_release(struct vow_state *s, bool abandon)
+VOWI_NOINLINE static void
+release_what_may_decide(struct vow_state *s, bool abandon)
 {
     struct vowi_thread *t = vowi_self();
 
@@ -231,6 +248,21 @@ promise_release(struct vow_state *s, bool abandon)
             return;
     }
     vowi_state_free(t, s);
+}
+
+/* What has settled, and is still read, only has its count written. */
+static inline void
+promise_release(struct vow_state *s, bool abandon)
+{
+    /* relaxed: the CAS orders it, and a word that is settled stays so */
+    uint64_t refs = vowi_load_relaxed(&s->refs);
+
+    if (vowi_load_relaxed(&s->word) & VOWI_SETTLED)
+        while ((refs & VOWI_CONSUMERS) != 0 &&
+               (refs & VOWI_PROMISES) - VOWI_PROMISE < VOWI_PROMISES_MANY - VOWI_PROMISE)
+            if (vowi_cas_release(&s->refs, &refs, refs - VOWI_PROMISE)) /* [release] */
+                return;
+    release_what_may_decide(s, abandon);
 }
 
 void

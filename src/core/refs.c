@@ -113,14 +113,6 @@ vowi_state_free(struct vowi_thread *t, struct vow_state *s)
 
 /* ---- references --------------------------------------------------------------------- */
 
-/* relaxed: the caller has a reference, and with it an order. */
-void
-vowi_consumer_ref(struct vow_state *s)
-{
-    if ((vowi_load_relaxed(&s->refs) & VOWI_CONSUMERS) < VOWI_CONSUMERS_MANY)
-        vowi_add_relaxed(&s->refs, VOWI_CONSUMER);
-}
-
 /*
  * The last consumer of a state that others still hold is about to go. An error
  * that nobody saw, or work that nobody wants: one flag says who deals with it.
@@ -149,8 +141,8 @@ last_consumer_matters(uint64_t refs)
     return (refs & (VOWI_STOPPABLE | VOWI_STOPPING | VOWI_REJECTED)) == VOWI_STOPPABLE;
 }
 
-void
-vowi_release_consumer(struct vowi_thread *t, struct vow_state *s, uint64_t mine)
+VOWI_NOINLINE static void
+release_what_may_be_last(struct vowi_thread *t, struct vow_state *s, uint64_t mine)
 {
     for (;;) {
         uint64_t refs = vowi_load_acquire(&s->refs); /* [release], [rejected] */
@@ -169,6 +161,19 @@ vowi_release_consumer(struct vowi_thread *t, struct vow_state *s, uint64_t mine)
             return;
     }
     vowi_state_free(t, s);
+}
+
+/* While others want the outcome as well there is nothing else to do. */
+void
+vowi_release_consumer(struct vowi_thread *t, struct vow_state *s, uint64_t mine)
+{
+    uint64_t refs = vowi_load_relaxed(&s->refs); /* relaxed: the CAS orders it */
+
+    while ((refs & VOWI_CONSUMERS) - 2 * VOWI_CONSUMER <
+           VOWI_CONSUMERS_MANY - 2 * VOWI_CONSUMER)
+        if (vowi_cas_release(&s->refs, &refs, refs - mine)) /* [release] */
+            return;
+    release_what_may_be_last(t, s, mine);
 }
 
 /* Of two that leave at the same time one is the last. */

@@ -12,7 +12,13 @@
 /* Nobody refers to it any more. */
 void vowi_state_free(struct vowi_thread *t, struct vow_state *s);
 
-void vowi_consumer_ref(struct vow_state *s);
+/* relaxed: the caller has a reference, and with it an order. */
+static inline void
+vowi_consumer_ref(struct vow_state *s)
+{
+    if ((vowi_load_relaxed(&s->refs) & VOWI_CONSUMERS) < VOWI_CONSUMERS_MANY)
+        vowi_add_relaxed(&s->refs, VOWI_CONSUMER);
+}
 
 /* Takes a hold, unless there are so many; the caller has a reference, and with it an order. */
 bool vowi_hold_below(struct vow_state *s, uint64_t many);
@@ -30,6 +36,7 @@ vowi_free_shape(struct vowi_thread *t, struct vow_state *s, uint64_t refs)
 {
     const struct vowi_shape *shape = &vowi_shapes[refs >> VOWI_KIND_BITS & 3];
 
+    vowi_assume(!VOW_BLOCK_CACHE || vowi_is_cached(shape->size));
     vowi_free_on(t, (char *)s - shape->before, shape->size);
 }
 

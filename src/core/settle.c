@@ -32,9 +32,7 @@ deliver_other(struct vowi_thread *t, struct vowi_node *n, int why)
         return;
     }
     vowi_node_clear(n); /* it is a task again */
-    if (vowi_is_arrival(n)) {
-        vowi_arrive(t, n, why);
-    } else if (vowi_is_reader(n)) {
+    if (vowi_is_reader(n)) {
         vowi_wake_reader(n);
     } else if (vowi_is_notice(n)) {
         vowi_call_notice(n);
@@ -47,7 +45,9 @@ deliver_other(struct vowi_thread *t, struct vowi_node *n, int why)
 static inline void
 deliver(struct vowi_thread *t, struct vowi_node *n, int why)
 {
-    if (vowi_is_hook(n)) {
+    if (vowi_is_arrival(n)) {
+        vowi_arrive(t, n, why);
+    } else if (vowi_is_hook(n)) {
         vowi_node_clear(n); /* it is a task again */
         vowi_deliver(t, n, why);
     } else {
@@ -115,11 +115,9 @@ drop_record(struct vowi_thread *t, struct vow_state *s)
  * taken over the hold by which it lived, and have run.
  */
 static inline void
-settle(struct vowi_thread *t, struct vow_state *s, struct vow_state *held)
+published(struct vowi_thread *t, struct vow_state *s, struct vowi_node *n, bool rejected,
+          struct vow_state *held)
 {
-    bool rejected = vowi_error_in(s) != NULL;
-    struct vowi_node *n = vowi_publish(s, 0);
-
     if (n != NULL && n->next != NULL)
         t->returning = false; /* more than one: others may want to help */
     if (vowi_unlikely(rejected))
@@ -128,23 +126,53 @@ settle(struct vowi_thread *t, struct vow_state *s, struct vow_state *held)
     deliver_all(t, n, 0, held);
 }
 
+static inline void
+settle(struct vowi_thread *t, struct vow_state *s, struct vow_state *held)
+{
+    bool rejected = vowi_error_in(s) != NULL;
+
+    published(t, s, vowi_publish(s, 0), rejected, held);
+}
+
 void
 vowi_settle(struct vowi_thread *t, struct vow_state *s)
 {
     settle(t, s, t->held);
 }
 
-void
-vowi_settle_held(struct vowi_thread *t, struct vow_state *s)
+static inline void
+published_held(struct vowi_thread *t, struct vow_state *s, struct vowi_node *n,
+               bool rejected)
 {
     struct vow_state *outer = t->held; /* a hook's context may settle something as well */
 
     t->held = NULL;
-    settle(t, s, s);
+    published(t, s, n, rejected, s);
     t->returning = false;
     if (t->held == s)
         vowi_hold_release(t, s);
     t->held = outer;
+}
+
+void
+vowi_settle_held(struct vowi_thread *t, struct vow_state *s)
+{
+    bool rejected = vowi_error_in(s) != NULL;
+
+    published_held(t, s, vowi_publish(s, 0), rejected);
+}
+
+void
+vowi_settle_published(struct vowi_thread *t, struct vow_state *s, struct vowi_node *n)
+{
+    published(t, s, n, false, t->held);
+}
+
+void
+vowi_settle_returned(struct vowi_thread *t, struct vow_state *s, struct vowi_node *n)
+{
+    t->returning = true;
+    published_held(t, s, n, false);
 }
 
 void

@@ -18,6 +18,15 @@ void vowi_settle(struct vowi_thread *t, struct vow_state *s);
 /* The same for a caller who has a hold: consumes it, or the last step takes it. */
 void vowi_settle_held(struct vowi_thread *t, struct vow_state *s);
 
+/* What is left of vowi_settle after vowi_publish has taken n, if the outcome is a value. */
+void vowi_settle_published(struct vowi_thread *t, struct vow_state *s,
+                           struct vowi_node *n);
+
+/* The same of vowi_settle_held, if a step's function has returned that value, and nothing of
+ * a user's runs on this thread before it has left that. */
+void vowi_settle_returned(struct vowi_thread *t, struct vow_state *s,
+                          struct vowi_node *n);
+
 /* Rejects it with VOW_E_BROKEN, and what hangs on it does not run. */
 void vowi_abandon(struct vowi_thread *t, struct vow_state *s);
 

@@ -269,6 +269,13 @@ vowi_state_or_nomem(const vow_future *f)
     return f != NULL ? vowi_state(f) : &vowi_nomem;
 }
 
+/* Whether it has settled with a value of its own that nobody has to free. */
+static inline bool
+vowi_has_plain_value(const struct vow_state *s)
+{
+    return vowi_settled(s) && s->outcome.as.other.kind == NULL;
+}
+
 /* Marks an error as looked at. */
 void vowi_mark_seen(struct vow_state *s);
 

@@ -25,7 +25,7 @@
 #include "core/trampoline.h"
 #include "core/word.h"
 
-/* A step on the move: what run needs, and the clean-up handler if it must. */
+/* A step or a watch on the move. */
 struct turn {
     struct vowi_hook *hook;
     struct vow_state *s; /* of the result; NULL for a watch */
@@ -50,28 +50,25 @@ lent_value(struct vow_state *source)
 /* Calls the user's function. A kind that is a constant, as here and below it nearly
  * always is, leaves one line of each switch. */
 static inline void
-call(enum vowi_step_kind kind, const struct turn *turn, vow_result *r)
+call(enum vowi_step_kind kind, const struct vowi_hook *hook, void *ctx, vow_result *r)
 {
-    const struct vowi_hook *hook = turn->hook;
-    void *ctx = turn->ctx.as.ptr;
-
     switch (kind) {
     case VOWI_THEN:
-        *r = hook->fn.then(lent_value(turn->source), ctx);
+        *r = hook->fn.then(lent_value(hook->source), ctx);
         break;
     case VOWI_CATCH:
     case VOWI_CATCH_IF:
-        *r = hook->fn.catch(vowi_view(turn->source).error, ctx);
+        *r = hook->fn.catch(vowi_view(hook->source).error, ctx);
         break;
     case VOWI_HANDLE:
-        *r = hook->fn.handle(vowi_view(turn->source), ctx);
+        *r = hook->fn.handle(vowi_view(hook->source), ctx);
         break;
     case VOWI_FINALLY:
         hook->fn.finally(ctx);
         *r = vow_forward();
         break;
     case VOWI_WATCH:
-        hook->fn.settled(vowi_view(turn->source), ctx);
+        hook->fn.settled(vowi_view(hook->source), ctx);
         *r = vow_ok(VOW_NIL);
         break;
     case VOWI_PASS:
@@ -115,13 +112,35 @@ drop_ctx(struct turn *turn)
         vow_value_drop(turn->ctx);
 }
 
+static inline void
+release(struct vowi_thread *t, struct vow_state *source, bool held)
+{
+    vowi_release_last(t, source, held ? VOWI_CONSUMER + VOWI_HOLD : VOWI_CONSUMER);
+}
+
 static void
 release_source(struct vowi_thread *t, const struct turn *turn)
 {
-    if (turn->held)
-        vowi_consumer_unref_held(t, turn->source);
-    else
-        vowi_consumer_unref(t, turn->source);
+    release(t, turn->source, turn->held);
+}
+
+/* Until its function has returned the context of a step lies in its outcome. */
+static struct turn
+turn_of(struct vowi_step *step)
+{
+    struct turn turn = {&step->hook, &step->state, step->hook.source,
+                        step->state.outcome.as.value,
+                        step->hook.as.node.as.queued.held != 0};
+
+    vowi_set_value(&step->state, VOW_NIL);
+    return turn;
+}
+
+static struct turn
+turn_of_watch(struct vowi_watch *w)
+{
+    return (struct turn){&w->hook, NULL, w->hook.source, w->ctx,
+                         w->hook.as.node.as.queued.held != 0};
 }
 
 /*
@@ -142,11 +161,10 @@ conclude(struct vowi_thread *t, struct turn *turn, const vow_result *r, bool exi
     release_source(t, turn);
 }
 
-/* pthread_exit inside a step: what would have come after its function. */
+/* pthread_exit inside a function: what would have come after it. */
 static void
-thread_exits_in_step(void *arg)
+exit_in(struct turn *turn)
 {
-    struct turn *turn = arg;
     struct vowi_thread *t = vowi_frame_exited();
     vow_result r;
 
@@ -157,13 +175,20 @@ thread_exits_in_step(void *arg)
     vowi_leave_exiting(t);
 }
 
-static inline void
-call_guarded(struct vowi_thread *t, enum vowi_step_kind kind, struct turn *turn,
-             vow_result *r)
+static void
+thread_exits_in_step(void *step)
 {
-    struct vowi_frame frame;
+    struct turn turn = turn_of(step);
 
-    VOWI_USER_CODE(t, frame, turn->s, call(kind, turn, r), thread_exits_in_step, turn);
+    exit_in(&turn);
+}
+
+static void
+thread_exits_in_watch(void *watch)
+{
+    struct turn turn = turn_of_watch(watch);
+
+    exit_in(&turn);
 }
 
 /* The result of a step that does not run, since it was refused or has no part in it. */
@@ -202,20 +227,62 @@ pass_turn(struct vowi_thread *t, struct turn *turn, int why)
     }
 }
 
+/* It does not run. */
+VOWI_NOINLINE static void
+skip(struct vowi_thread *t, struct vowi_step *step, int why)
+{
+    struct turn turn = turn_of(step);
+
+    vowi_forget_stolen(t, &step->hook.as.task);
+    pass_turn(t, &turn, why);
+}
+
+/* It was cancelled, and the canceller let go of the source. */
+VOWI_NOINLINE static void
+leave_cancelled(struct vowi_thread *t, struct vowi_step *step)
+{
+    vowi_forget_stolen(t, &step->hook.as.task);
+    if (step->hook.as.node.as.queued.held)
+        vowi_hold_release(t, step->hook.source);
+    vowi_hold_release(t, &step->state);
+}
+
 static inline void
-take_turn(struct vowi_thread *t, enum vowi_step_kind kind, struct turn *turn, int why)
+call_guarded(struct vowi_thread *t, enum vowi_step_kind kind, struct vowi_step *step,
+             vow_result *r)
+{
+    struct vowi_frame frame;
+
+    VOWI_USER_CODE(t, frame, &step->state,
+                   call(kind, &step->hook, step->state.outcome.as.value.as.ptr, r),
+                   thread_exits_in_step, step);
+}
+
+/* Its function has returned. */
+static inline void
+drop_ctx_of(struct vowi_step *step)
+{
+    if (vowi_unlikely(step->state.outcome.as.value.drop != NULL))
+        vow_value_drop(step->state.outcome.as.value);
+}
+
+VOWI_NOINLINE static void
+conclude_any(struct vowi_thread *t, struct vowi_step *step, const vow_result *r)
+{
+    struct turn turn = turn_of(step);
+
+    conclude(t, &turn, r, false);
+}
+
+VOWI_INLINE void
+run_function(struct vowi_thread *t, struct vowi_step *step, enum vowi_step_kind kind)
 {
     vow_result r;
 
-    if (why != 0 || is_skipped(kind, turn->hook)) {
-        vowi_forget_stolen(t, &turn->hook->as.task);
-        pass_turn(t, turn, why);
-        return;
-    }
-    call_guarded(t, kind, turn, &r);
-    vowi_forget_stolen(t, &turn->hook->as.task);
-    drop_ctx(turn);
-    conclude(t, turn, &r, false);
+    call_guarded(t, kind, step, &r);
+    vowi_forget_stolen(t, &step->hook.as.task);
+    drop_ctx_of(step);
+    conclude_any(t, step, &r);
 }
 
 VOWI_INLINE void
@@ -225,27 +292,109 @@ run_step(vow_task *task, int why, enum vowi_step_kind kind)
     struct vowi_step *step = vowi_container_of(task, struct vowi_step, hook.as.task);
     bool outermost = vowi_enter(t);
 
-    if (vowi_claim(&step->state)) {
-        struct turn turn = {&step->hook, &step->state, step->hook.source,
-                            step->state.outcome.as.value,
-                            step->hook.as.node.as.queued.held != 0};
-
-        vowi_set_value(&step->state, VOW_NIL);
-        take_turn(t, kind, &turn, why);
-    } else { /* it was cancelled, and the canceller let go of the source */
-        vowi_forget_stolen(t, task);
-        if (step->hook.as.node.as.queued.held)
-            vowi_hold_release(t, step->hook.source);
-        vowi_hold_release(t, &step->state);
-    }
+    if (!vowi_claim(&step->state))
+        leave_cancelled(t, step);
+    else if (why != 0 || is_skipped(kind, &step->hook))
+        skip(t, step, why);
+    else
+        run_function(t, step, kind);
     vowi_leave(t, outermost);
+}
+
+/* ---- what most are ------------------------------------------------------------------- */
+
+/* Calls a then with the value of its source, which nobody has to free. */
+static inline void
+call_plain(struct vowi_thread *t, struct vowi_step *step, vow_then_fn *fn,
+           struct vow_state *source, void *ctx, vow_result *r)
+{
+    vow_value in = vow_u64(source->outcome.as.value.as.u64);
+    struct vowi_frame frame;
+
+    VOWI_USER_CODE(t, frame, &step->state, *r = fn(in, ctx), thread_exits_in_step, step);
+    drop_ctx_of(step);
+}
+
+/* Whether a result is a value that nobody has to free, and not a mark either. */
+static inline bool
+is_plain(const vow_result *r)
+{
+    return ((uintptr_t)r->follow | (uintptr_t)r->error | (uintptr_t)r->value.drop) == 0;
+}
+
+/* A node that is an inline then, and all that hung there. */
+static inline bool
+is_sole_then(struct vowi_node *n)
+{
+    return n != NULL && n->next == NULL && n->run == vowi_run_then &&
+           vowi_is_plain_step(
+               &vowi_container_of(n, struct vowi_step, hook.as.node)->state);
+}
+
+/* As vowi_settle_held does. relaxed: a record is installed before, or under the lock bit
+ * that publishing waited for. */
+static inline void
+settle_plain(struct vowi_thread *t, struct vow_state *s, uint64_t v)
+{
+    struct vowi_node *n;
+
+    vowi_set_value(s, vow_u64(v));
+    n = vowi_publish(s, 0);
+    if (vowi_likely(is_sole_then(n) &&
+                    (vowi_load_relaxed(&s->refs) & VOWI_HAS_RECORD) == 0)) {
+        vowi_node_clear(n); /* it is a task again, and takes the hold */
+        n->as.queued.held = 1;
+        vowi_later(t, n);
+    } else {
+        vowi_settle_returned(t, s, n);
+    }
+}
+
+/* A then whose source has a value that nobody has to free. */
+static inline void
+run_plain(struct vowi_thread *t, struct vowi_step *step, struct vow_state *source)
+{
+    vow_result r;
+
+    call_plain(t, step, step->hook.fn.then, source, step->state.outcome.as.value.as.ptr,
+               &r);
+    vowi_forget_stolen(t, &step->hook.as.task);
+    if (vowi_likely(is_plain(&r))) {
+        bool held = step->hook.as.node.as.queued.held != 0;
+
+        settle_plain(t, &step->state, r.value.as.u64);
+        release(t, source, held);
+    } else {
+        conclude_any(t, step, &r);
+    }
+}
+
+VOWI_NOINLINE static void
+run_any(struct vowi_thread *t, struct vowi_step *step, int why)
+{
+    if (why != 0 || is_skipped(VOWI_THEN, &step->hook))
+        skip(t, step, why);
+    else
+        run_function(t, step, VOWI_THEN);
 }
 
 void
 vowi_run_then(vow_task *task, int why)
 {
-    run_step(task, why, VOWI_THEN);
+    struct vowi_thread *t = vowi_self();
+    struct vowi_step *step = vowi_container_of(task, struct vowi_step, hook.as.task);
+    bool outermost = vowi_enter(t);
+
+    if (vowi_unlikely(!vowi_claim(&step->state)))
+        leave_cancelled(t, step);
+    else if (vowi_likely(why == 0 && step->hook.source->outcome.as.other.kind == NULL))
+        run_plain(t, step, step->hook.source);
+    else
+        run_any(t, step, why);
+    vowi_leave(t, outermost);
 }
+
+/* ---- the other kinds ------------------------------------------------------------------ */
 
 static void
 run_catch(vow_task *task, int why)
@@ -283,16 +432,35 @@ run_shield(vow_task *task, int why)
     run_step(task, why, VOWI_SHIELD);
 }
 
+static void
+call_watch(struct vowi_thread *t, struct vowi_watch *w)
+{
+    struct vowi_frame frame;
+    vow_result none;
+
+    VOWI_USER_CODE(t, frame, NULL, call(VOWI_WATCH, &w->hook, w->ctx.as.ptr, &none),
+                   thread_exits_in_watch, w);
+}
+
 void
 vowi_run_watch(vow_task *task, int why)
 {
     struct vowi_thread *t = vowi_self();
     struct vowi_watch *w = vowi_container_of(task, struct vowi_watch, hook.as.task);
     bool outermost = vowi_enter(t);
-    struct turn turn = {&w->hook, NULL, w->hook.source, w->ctx,
-                        w->hook.as.node.as.queued.held != 0};
+    struct turn turn = turn_of_watch(w);
 
-    take_turn(t, VOWI_WATCH, &turn, why);
+    if (why == 0)
+        call_watch(t, w);
+    vowi_forget_stolen(t, task);
+    if (why == 0) {
+        vow_result none = vow_ok(VOW_NIL);
+
+        drop_ctx(&turn);
+        conclude(t, &turn, &none, false);
+    } else {
+        pass_turn(t, &turn, why);
+    }
     vowi_leave(t, outermost);
 }
 
@@ -409,20 +577,14 @@ vowi_deliver_elsewhere(struct vowi_thread *t, struct vowi_node *n, int why)
 
 /* ---- attaching ------------------------------------------------------------------------ */
 
-VOWI_NOINLINE static void
-deliver_now(struct vowi_thread *t, struct vowi_hook *hook)
+void
+vowi_deliver_now(struct vowi_thread *t, struct vowi_hook *hook)
 {
     bool outermost = vowi_enter(t);
 
+    hook->as.node.next = NULL;
     vowi_deliver(t, &hook->as.node, 0);
     vowi_leave(t, outermost);
-}
-
-void
-vowi_hook_attach(struct vowi_thread *t, struct vowi_hook *hook)
-{
-    if (!vowi_attach(hook->source, &hook->as.node))
-        deliver_now(t, hook);
 }
 
 /*
@@ -444,49 +606,82 @@ settle_unknown(struct vowi_thread *t, struct turn *turn, const vow_result *r)
     vowi_consumer_unref(t, turn->source);
 }
 
-VOWI_INLINE void
-run_at_once(struct vowi_thread *t, struct vowi_step *step, vow_value ctx,
-            enum vowi_step_kind kind)
-{
-    struct vow_state *s = &step->state;
-    struct turn turn = {&step->hook, s, step->hook.source, ctx, false};
-    bool outermost = vowi_enter(t);
-    vow_result r;
-
-    vowi_store_relaxed(&s->word, VOWI_CLAIMED); /* relaxed: see settle_unknown */
-    vowi_set_value(s, VOW_NIL);
-    if (is_skipped(kind, turn.hook))
-        r = vow_forward();
-    else
-        call_guarded(t, kind, &turn, &r);
-    drop_ctx(&turn);
-    if (r.follow == NULL && r.error == NULL && vowi_error_in(turn.source) == NULL)
-        settle_unknown(t, &turn, &r);
-    else
-        conclude(t, &turn, &r, false);
-    vowi_leave(t, outermost);
-}
-
-/* Not in line: those that only attach would save registers for it. */
+/* A step that has run at once. */
 VOWI_NOINLINE static void
-then_at_once(struct vowi_thread *t, struct vowi_step *step, vow_value ctx)
+conclude_at_once(struct vowi_thread *t, struct vowi_step *step, const vow_result *r)
 {
-    run_at_once(t, step, ctx, VOWI_THEN);
-}
+    struct turn turn = turn_of(step);
 
-VOWI_NOINLINE static void
-other_at_once(struct vowi_thread *t, struct vowi_step *step, vow_value ctx,
-              enum vowi_step_kind kind)
-{
-    run_at_once(t, step, ctx, kind);
+    if (r->follow == NULL && r->error == NULL && vowi_error_in(turn.source) == NULL)
+        settle_unknown(t, &turn, r);
+    else
+        conclude(t, &turn, r, false);
 }
 
 void
-vowi_step_at_once(struct vowi_thread *t, struct vowi_step *step, vow_value ctx,
-                  enum vowi_step_kind kind)
+vowi_step_at_once(struct vowi_thread *t, struct vowi_step *step, enum vowi_step_kind kind)
 {
-    if (kind == VOWI_THEN)
-        then_at_once(t, step, ctx);
+    bool outermost = vowi_enter(t);
+    vow_result r;
+
+    vowi_store_relaxed(&step->state.word, VOWI_CLAIMED); /* relaxed: see settle_unknown */
+    if (is_skipped(kind, &step->hook))
+        r = vow_forward();
     else
-        other_at_once(t, step, ctx, kind);
+        call_guarded(t, kind, step, &r);
+    drop_ctx_of(step);
+    conclude_at_once(t, step, &r);
+    vowi_leave(t, outermost);
+}
+
+/* Its node hangs nowhere and waits for nothing. */
+static inline void
+init_running(struct vowi_step *step, struct vow_state *source, vow_value ctx, void *site)
+{
+    step->hook.source = source;
+    vowi_node_clear(&step->hook.as.node);
+    atomic_init(&step->state.word, VOWI_CLAIMED);
+    atomic_init(&step->state.refs, VOWI_CONSUMER | VOWI_HOLD | VOWI_ASKED | VOWI_STEP);
+    vowi_set_value(&step->state, ctx);
+    step->state.extra = site;
+}
+
+/* As settle_unknown does. */
+static inline void
+then_at_once(struct vowi_thread *t, struct vowi_step *step, vow_then_fn *fn,
+             struct vow_state *source, void *ctx)
+{
+    struct vow_state *s = &step->state;
+    vow_result r;
+
+    t->depth = 1;
+    call_plain(t, step, fn, source, ctx, &r);
+    if (vowi_likely(is_plain(&r))) {
+        vowi_set_value(s, vow_u64(r.value.as.u64));
+        vowi_store_relaxed(&s->word, VOWI_CLAIMED | VOWI_SETTLED);
+        vowi_store_relaxed(&s->refs, vowi_load_relaxed(&s->refs) - VOWI_HOLD);
+        vowi_consumer_unref(t, source);
+    } else {
+        conclude_at_once(t, step, &r);
+    }
+    vowi_leave(t, true);
+}
+
+vow_future *
+vowi_then_on_plain(struct vow_state *source, vow_then_fn *fn, vow_value ctx, void *site)
+{
+    struct vowi_thread *t = vowi_self();
+    struct vowi_step *step;
+
+    if (t->depth != 0)
+        return vowi_then_later(vowi_future(source), NULL, fn, ctx, site);
+    step = vowi_alloc_on(t, sizeof *step);
+    if (vowi_unlikely(step == NULL)) {
+        vow_unref(vowi_future(source));
+        vow_value_drop(ctx);
+        return NULL;
+    }
+    init_running(step, source, ctx, site);
+    then_at_once(t, step, fn, source, ctx.as.ptr);
+    return vowi_future(&step->state);
 }

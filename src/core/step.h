@@ -9,6 +9,7 @@
 #include "core/block.h"
 #include "core/executor.h"
 #include "core/trampoline.h"
+#include "core/word.h"
 
 enum vowi_step_kind {
     VOWI_THEN,
@@ -30,8 +31,7 @@ void vowi_run_watch(vow_task *task, int why);
 static inline void
 vowi_hook_init(struct vowi_hook *hook, vow_future *source, enum vowi_step_kind kind)
 {
-    hook->as.node.next = NULL;
-    hook->as.node.run = vowi_hook_runs[kind];
+    hook->as.node.run = kind == VOWI_THEN ? vowi_run_then : vowi_hook_runs[kind];
     vowi_node_clear(&hook->as.node);
     hook->source = vowi_state_or_nomem(source);
 }
@@ -42,13 +42,27 @@ struct vowi_step *vowi_step_new(struct vowi_thread *t, vow_future *source,
                                 vow_executor *on, enum vowi_step_kind kind, vow_value ctx,
                                 void *site);
 
-/* Hangs a hook on its source, or delivers it if that has settled. */
-void vowi_hook_attach(struct vowi_thread *t, struct vowi_hook *hook);
+/* Delivers a hook whose source has settled. */
+void vowi_deliver_now(struct vowi_thread *t, struct vowi_hook *hook);
 
-/* The same for an inline step on a source that has settled, with nothing running on this
- * stack; its context is in its outcome, too. */
-void vowi_step_at_once(struct vowi_thread *t, struct vowi_step *step, vow_value ctx,
+/* Hangs a hook on its source, or delivers it if that has settled. */
+static inline void
+vowi_hook_attach(struct vowi_thread *t, struct vowi_hook *hook)
+{
+    if (!vowi_attach(hook->source, &hook->as.node))
+        vowi_deliver_now(t, hook);
+}
+
+/* The same for an inline step on a source that has, with nothing running on this stack. */
+void vowi_step_at_once(struct vowi_thread *t, struct vowi_step *step,
                        enum vowi_step_kind kind);
+
+/* All of an inline then on a source with a value that nobody has to free, and of any. NULL
+ * without memory. */
+vow_future *vowi_then_on_plain(struct vow_state *source, vow_then_fn *fn, vow_value ctx,
+                               void *site);
+vow_future *vowi_then_later(vow_future *source, vow_executor *on, vow_then_fn *fn,
+                            vow_value ctx, void *site);
 
 /* why of a step whose source was abandoned: neither it nor what follows runs. */
 #define VOWI_ABANDONED (-1)

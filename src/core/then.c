@@ -41,21 +41,30 @@ vowi_step_new(struct vowi_thread *t, vow_future *source, vow_executor *on,
     return step;
 }
 
+VOWI_NOINLINE static void
+attach_to_settled(struct vowi_thread *t, struct vowi_step *step, vow_executor *on,
+                  enum vowi_step_kind kind)
+{
+    if (on != NULL || t->depth != 0)
+        vowi_deliver_now(t, &step->hook);
+    else
+        vowi_step_at_once(t, step, kind);
+}
+
 static inline vow_future *
-attach(struct vowi_thread *t, struct vowi_step *step, vow_executor *on, vow_value ctx,
+attach(struct vowi_thread *t, struct vowi_step *step, vow_executor *on,
        enum vowi_step_kind kind)
 {
-    vow_future *result = vowi_future(&step->state);
+    vow_future *result = vowi_future(&step->state); /* before others may free it */
 
-    if (on != NULL || t->depth != 0 || !vowi_settled(step->hook.source))
-        vowi_hook_attach(t, &step->hook);
-    else
-        vowi_step_at_once(t, step, ctx, kind);
+    if (vowi_unlikely(!vowi_attach(step->hook.source, &step->hook.as.node)))
+        attach_to_settled(t, step, on, kind);
     return result;
 }
 
-vow_future *
-vow_then(vow_future *f, vow_executor *on, vow_then_fn *fn, vow_value ctx)
+VOWI_NOINLINE vow_future *
+vowi_then_later(vow_future *f, vow_executor *on, vow_then_fn *fn, vow_value ctx,
+                void *site)
 {
     struct vowi_thread *t = vowi_self();
     struct vowi_step *step;
@@ -64,11 +73,23 @@ vow_then(vow_future *f, vow_executor *on, vow_then_fn *fn, vow_value ctx)
         vow_value_drop(ctx);
         return NULL;
     }
-    step = vowi_step_new(t, f, on, VOWI_THEN, ctx, __builtin_return_address(0));
+    step = vowi_step_new(t, f, on, VOWI_THEN, ctx, site);
     if (step == NULL)
         return NULL;
     step->hook.fn.then = fn;
-    return attach(t, step, on, ctx, VOWI_THEN);
+    return attach(t, step, on, VOWI_THEN);
+}
+
+/* Does not ask for the thread: to save the arguments across that is dear, and once is
+ * enough. */
+vow_future *
+vow_then(vow_future *f, vow_executor *on, vow_then_fn *fn, vow_value ctx)
+{
+    void *site = __builtin_return_address(0);
+
+    if (f != NULL && on == NULL && vowi_has_plain_value(vowi_state(f)))
+        return vowi_then_on_plain(vowi_state(f), fn, ctx, site);
+    return vowi_then_later(f, on, fn, ctx, site);
 }
 
 vow_future *
@@ -81,7 +102,7 @@ vow_catch(vow_future *f, vow_executor *on, vow_catch_fn *fn, vow_value ctx)
     if (step == NULL)
         return NULL;
     step->hook.fn.catch = fn;
-    return attach(t, step, on, ctx, VOWI_CATCH);
+    return attach(t, step, on, VOWI_CATCH);
 }
 
 vow_future *
@@ -95,7 +116,7 @@ vow_catch_if(vow_future *f, int code, vow_executor *on, vow_catch_fn *fn, vow_va
         return NULL;
     vowi_step_on(&step->state)->code = code;
     step->hook.fn.catch = fn;
-    return attach(t, step, on, ctx, VOWI_CATCH_IF);
+    return attach(t, step, on, VOWI_CATCH_IF);
 }
 
 vow_future *
@@ -108,7 +129,7 @@ vow_handle(vow_future *f, vow_executor *on, vow_handle_fn *fn, vow_value ctx)
     if (step == NULL)
         return NULL;
     step->hook.fn.handle = fn;
-    return attach(t, step, on, ctx, VOWI_HANDLE);
+    return attach(t, step, on, VOWI_HANDLE);
 }
 
 vow_future *
@@ -121,7 +142,7 @@ vow_finally(vow_future *f, vow_executor *on, vow_fn *fn, vow_value ctx)
     if (step == NULL)
         return NULL;
     step->hook.fn.finally = fn;
-    return attach(t, step, on, ctx, VOWI_FINALLY);
+    return attach(t, step, on, VOWI_FINALLY);
 }
 
 bool

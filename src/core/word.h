@@ -47,6 +47,8 @@ vowi_reverse_nodes(struct vowi_node *n)
 {
     struct vowi_node *reversed = NULL;
 
+    if (n == NULL || n->next == NULL)
+        return n;
     while (n != NULL) {
         struct vowi_node *next = n->next;
 
