@@ -33,7 +33,9 @@ count_task(vow_task *task, int why)
 static void *
 post_all(void *on)
 {
-    for (int i = 0; i < posts; i++)
+    const int n = posts;
+
+    for (int i = 0; i < n; i++)
         bench_check(vow_post(on, count, VOW_NIL) == 0);
     return NULL;
 }
@@ -41,7 +43,9 @@ post_all(void *on)
 static void *
 post_all_tasks(void *on)
 {
-    for (int i = 0; i < posts; i++) {
+    const int n = posts;
+
+    for (int i = 0; i < n; i++) {
         tasks[i].run = count_task;
         bench_check(vow_post_task(on, &tasks[i]) == 0);
     }

@@ -81,7 +81,7 @@ loop_post(double *values)
     auto guard = asio::make_work_guard(loop);
     int ran = 0;
     double start = bench_ns();
-    std::thread poster([&] {
+    std::thread poster([&, n] {
         for (int i = 0; i < n; i++)
             asio::post(loop, [&] {
                 if (++ran == n)

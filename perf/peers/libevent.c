@@ -128,7 +128,9 @@ run_all(evutil_socket_t fd, short what, void *arg)
 static void *
 post_to_loop(void *unused)
 {
-    for (int i = 0; i < posts; i++) {
+    const int n = posts;
+
+    for (int i = 0; i < n; i++) {
         struct post *p = malloc(sizeof *p);
         bool was_empty;
 

@@ -271,7 +271,9 @@ run_all(uv_async_t *bell)
 static void *
 post_to_loop(void *unused)
 {
-    for (int i = 0; i < posts; i++) {
+    const int n = posts;
+
+    for (int i = 0; i < n; i++) {
         struct post *p = malloc(sizeof *p);
 
         *p = (struct post){NULL, count_one};
