@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * perf/peers/tbb.cc - oneTBB: task_group, task_arena::enqueue, flow graphs, parallel_for,
- * parallel_reduce, parallel_pipeline, bounded queues. No futures, timers or event loop: a
- * task leaves its result in a slot; chain_pool is a flow graph.
+ * parallel_reduce, parallel_invoke, parallel_pipeline, bounded queues. No futures, timers or
+ * event loop: a task leaves its result in a slot; chain_pool is a flow graph.
  */
 #include <memory>
 #include <oneapi/tbb/concurrent_queue.h>
 #include <oneapi/tbb/flow_graph.h>
 #include <oneapi/tbb/global_control.h>
 #include <oneapi/tbb/parallel_for.h>
+#include <oneapi/tbb/parallel_invoke.h>
 #include <oneapi/tbb/parallel_pipeline.h>
 #include <oneapi/tbb/parallel_reduce.h>
 #include <oneapi/tbb/task_arena.h>
@@ -114,13 +115,37 @@ fib(int n)
 }
 
 static void
-fib27(double *values)
+measure_fib(long (*function)(int n), double *values)
 {
     tbb::task_group_context context(tbb::task_group_context::isolated);
     fib_context = &context;
     double start = bench_ns();
-    bench_check(fib(PEER_FIB) == PEER_FIB_OF_IT);
+    bench_check(function(PEER_FIB) == PEER_FIB_OF_IT);
     *values = (bench_ns() - start) / PEER_FIB_SPAWNS;
+}
+
+static void
+fib27(double *values)
+{
+    measure_fib(fib, values);
+}
+
+/* The tasks lie on the stack of the caller. */
+static long
+fib_of_two(int n)
+{
+    if (n < 2)
+        return n;
+    long a, b;
+    tbb::parallel_invoke([&a, n] { a = fib_of_two(n - 1); },
+                         [&b, n] { b = fib_of_two(n - 2); }, *fib_context);
+    return a + b;
+}
+
+static void
+fib_join(double *values)
+{
+    measure_fib(fib_of_two, values);
 }
 
 /* Result through a semaphore: task_group.wait would run it in main. */
@@ -311,6 +336,7 @@ main(int argc, char **argv)
         {"submit_get", {{"submit_get", "ns/task"}}, submit_get},
         {"chain_pool", {{"chain_pool", "ns/hop"}}, chain_pool},
         {"fib", {{"fib", "ns/spawn"}}, fib27},
+        {"fib_join", {{"fib_join", "ns/spawn"}}, fib_join},
         {"wake", {BENCH_LATENCIES("wake")}, wake},
         {"batch", {{"batch", "x"}}, batch},
         {"parallel_for", {RANGE_FOR_FIGURES}, parallel_for},

@@ -27,6 +27,7 @@ GOALS = {
     "chain_pool": Goal(80, "libdispatch 227, folly 122; push and pop of a deque 6"),
     "when_all": Goal(36, "libdex 295, concurrencpp 32; four atomic steps an input 22"),
     "fib": Goal(35, "OpenMP 204, Java 43 and, without futures, rayon 18; malloc, push, pop 13"),
+    "fib_join": Goal(13, "rayon 13, libfork 24; push and pop of a deque 6"),
     "pingpong": Goal(0.5, "libdispatch 50, Go 0.37; a short spin, then a futex 0.37"),
     "wake_p50": Goal(6.4, "libdispatch 7.2, concurrencpp 6.3; a bare futex 6.2"),
     "wake_p99": Goal(13, "libdispatch 13.5, folly 18.5; a bare futex 9.7"),

@@ -35,6 +35,7 @@ ALL = [
     plain("chain_pool"),
     plain("when_all"),
     plain("fib", quick=1),
+    plain("fib_join", quick=1),
     plain("pingpong", divide=5, quick=20, cpu=True),
     latencies("wake", "p50", "p99", divide=5, quick=40, cpu=True),
     plain("timer_cancel", divide=2),

@@ -22,9 +22,6 @@
  */
 #include "core/fork_join.h"
 
-#include <sched.h>
-
-#include "base/time.h"
 #include "core/executor.h"
 #include "core/refs.h"
 #include "core/submit.h"
@@ -123,35 +120,15 @@ take_back(struct vowi_branch *b)
     return b->on->ops->retract(b->on, &b->as.task);
 }
 
-/*
- * Waits, also where that is refused: the caller must not go on while the other thread is at
- * it. Returns 0, or VOW_E_FORKED.
- */
-static int
-await(struct vowi_thread *t, struct vow_state *s)
-{
-    int rc = vowi_wait_settled(t, s, VOW_FOREVER);
-
-    while (rc == VOW_E_DEADLOCK) {
-        vow_ns soon = vowi_time_add(vowi_monotonic_now(), vow_ms(1));
-
-        if (vowi_wait_settled(t, s, soon) == VOW_E_DEADLOCK)
-            sched_yield();
-        rc = vowi_wait_settled(t, s, VOW_FOREVER);
-    }
-    return rc;
-}
-
 /* Of a branch that could not be taken back. Returns whether it has run; if not, it is the
  * caller's, and will not be run by anybody else. */
 static bool
 has_run(struct vowi_thread *t, struct vowi_branch *b)
 {
-    int rc = vowi_globals.forks != b->forks ? VOW_E_FORKED : await(t, &b->state);
+    int rc = vowi_globals.forks != b->forks ? VOW_E_FORKED
+                                            : vowi_wait_out_settled(t, &b->state);
 
-    if (rc == 0)
-        return b->why == 0;
-    if (vowi_settled(&b->state))
+    if (rc == 0 || vowi_settled(&b->state))
         return b->why == 0;
     if (vowi_claim(&b->state))
         return false;
@@ -305,7 +282,7 @@ await_whole(struct vowi_thread *t, struct whole *w)
     if (rc == 0)
         return;
     run_job_here(s);
-    if (await(t, s) == VOW_E_FORKED && w->begun)
+    if (vowi_wait_out_settled(t, s) == VOW_E_FORKED && w->begun)
         w->error = vow_error_of(VOW_E_FORKED);
 }
 
@@ -316,7 +293,7 @@ thread_exits_in_wait_for_whole(void *arg)
     struct whole *w = arg;
 
     vow_future_cancel(w->f, NULL); /* it does not begin */
-    (void)await(vowi_self(), vowi_state(w->f));
+    (void)vowi_wait_out_settled(vowi_self(), vowi_state(w->f));
     vow_ignore(w->f);
     vow_error_unref(w->error);
 }

@@ -432,15 +432,22 @@ vowi_help(vow_future *f)
         help_until_settled(t, vowi_state_or_nomem(f), false);
 }
 
-const vow_error *
-vowi_wait_out(vow_future *f)
+int
+vowi_wait_out_settled(struct vowi_thread *t, struct vow_state *s)
 {
-    struct vowi_thread *t = vowi_self();
-    struct vow_state *s = vowi_state_or_nomem(f);
     int rc = vowi_wait_settled(t, s, VOW_FOREVER);
 
     if (rc == VOW_E_DEADLOCK)
         rc = vowi_is_lost(t, s) ? VOW_E_FORKED : sleep_until_settled(t, s, VOW_FOREVER);
+    return rc;
+}
+
+const vow_error *
+vowi_wait_out(vow_future *f)
+{
+    struct vow_state *s = vowi_state_or_nomem(f);
+    int rc = vowi_wait_out_settled(vowi_self(), s);
+
     return rc == 0 ? vowi_view(s).error : vow_error_of(rc);
 }
 

@@ -24,4 +24,8 @@ bool vowi_is_awaitable(const vow_task *task);
  */
 int vowi_wait_settled(struct vowi_thread *t, struct vow_state *s, vow_ns deadline);
 
+/* The same for as long as it takes, and never refuses to: for what runs elsewhere and uses
+ * the caller's frame. Returns 0 or VOW_E_FORKED. */
+int vowi_wait_out_settled(struct vowi_thread *t, struct vow_state *s);
+
 #endif

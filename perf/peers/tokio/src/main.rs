@@ -412,7 +412,7 @@ type Workload = (&'static str, &'static str, fn() -> Measured);
 
 fn workloads(program: &str) -> Vec<Workload> {
     if program.ends_with("rayon") {
-        return vec![("fib", "ns/spawn", fib_rayon), ("map_reduce", "x", map_reduce_rayon)];
+        return vec![("fib", "ns/spawn", fib_rayon), ("fib_join", "ns/spawn", fib_rayon), ("map_reduce", "x", map_reduce_rayon)];
     }
     vec![
         ("post", "ns/task", post),
