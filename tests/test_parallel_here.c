@@ -1000,6 +1000,27 @@ VOW_CASE(child_goes_on_by_itself)
     vow_manual_unref(stage.manual);
 }
 
+/* What lies in the parent's queue is none of the child's. */
+VOW_CASE(child_asks_a_revived_executor)
+{
+    vow_manual *m = vow_manual_new();
+    int status = -1;
+
+    loop_slowly(vow_manual_executor(m), 3);
+    child = fork();
+    if (child == 0) {
+        bool revived = vow_executor_revive(vow_manual_executor(m)) == 0;
+
+        loop_slowly(vow_manual_executor(m), 1);
+        _exit(revived && vow_manual_run(m) == 2 ? 0 : 1);
+    }
+    assert_true(child > 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(vow_manual_run(m), 4);
+    vow_manual_unref(m);
+}
+
 /* The caller's first call forks while another one runs, which the child has not. */
 static vow_error *
 fork_beside(size_t first, size_t end, void *ctx)
@@ -1118,6 +1139,7 @@ main(void)
         vow_test(token_that_fires_in_the_last_call_is_too_late),
         vow_test(request_to_the_callers_task_stops_it),
         vow_test(child_goes_on_by_itself),
+        vow_test(child_asks_a_revived_executor),
         vow_test(child_has_not_what_others_were_doing),
         vow_test(without_memory_the_caller_does_it_all),
     };

@@ -53,6 +53,7 @@
 #include <vow/pool.h>
 
 #include "base/list.h"
+#include "base/thread.h"
 #include "core/husk.h"
 
 #ifndef VOWI_RANGE_SHARE
@@ -221,15 +222,19 @@ vowi_lane_fails(struct vowi_lane *lane)
         vow_source_cancel(r->source, NULL);
 }
 
-/* Why it is to stop; a NULL error: it is not. relaxed: as above. */
-static vow_result
-check_stopped(struct vowi_range *r)
+/* relaxed: as above. */
+static bool
+is_stopped(struct vowi_range *r)
 {
-    if (vow_cancelled())
-        return vow_check_cancelled();
-    if (vowi_load_relaxed(&r->stopped))
-        return vow_err(vow_error_of(VOW_E_CANCELLED));
-    return vow_ok(VOW_NIL);
+    return vow_cancelled() || vowi_load_relaxed(&r->stopped);
+}
+
+static vow_result
+why_stopped(void)
+{
+    vow_result r = vow_check_cancelled();
+
+    return r.error != NULL ? r : vow_err(vow_error_of(VOW_E_CANCELLED));
 }
 
 /* With `calling` around all of a user's code: what of it is still set says who failed. */
@@ -251,9 +256,10 @@ vowi_lane_turn(struct vowi_lane *lane, vow_result *result)
     struct part piece = {0, 0};
     vow_error *error = NULL;
 
-    *result = check_stopped(lane->range);
-    if (result->error != NULL)
+    if (is_stopped(lane->range)) {
+        *result = why_stopped();
         return false;
+    }
     lane->calling = true;
     if (next_piece(lane, &piece, &error))
         error = call(lane, piece);
@@ -271,10 +277,11 @@ vowi_lane_turn(struct vowi_lane *lane, vow_result *result)
 static bool
 begins(struct vowi_lane *lane)
 {
-    int phase = VOWI_LANE_WAITS;
+    int phase = vowi_load_relaxed(&lane->phase);
 
-    return vowi_cas_strong_relaxed(&lane->phase, &phase, VOWI_LANE_RUNS) ||
-           phase == VOWI_LANE_RUNS;
+    return phase == VOWI_LANE_RUNS ||
+           (phase == VOWI_LANE_WAITS &&
+            vowi_cas_strong_relaxed(&lane->phase, &phase, VOWI_LANE_RUNS));
 }
 
 static vow_result
@@ -298,6 +305,12 @@ vowi_range_release(struct vowi_range *r)
         r->kind->gone(r);
 }
 
+vow_executor *
+vowi_range_counted_on(const struct vowi_range *r)
+{
+    return r->forks == vowi_globals.forks ? r->on : NULL;
+}
+
 /* The drop of a lane's context: it has run, or never will. */
 static void
 lane_gone(void *ctx)
@@ -308,7 +321,7 @@ lane_gone(void *ctx)
         vowi_lane_fails(lane);
     /* relaxed: with who revokes it, it is agreed by this word alone */
     if (vowi_swap_relaxed(&lane->phase, VOWI_LANE_GONE) == VOWI_LANE_REVOKED)
-        vowi_husk_gone(lane->range->on);
+        vowi_husk_gone(vowi_range_counted_on(lane->range));
     vowi_range_release(lane->range);
 }
 

@@ -81,8 +81,9 @@ struct vowi_range {
     atomic_bool stopped;
     _Atomic(struct vowi_lane *) failing; /* the first to fail; NULL: none has */
     vow_source *source;                  /* asks calls to stop; NULL: the join does */
-    vow_executor *on;                    /* whose queue has revoked ones; with a source */
-    _Atomic(unsigned) left;              /* lanes, and who starts them */
+    vow_executor *on; /* in whose queue the lanes are; NULL: it has not been shared */
+    unsigned forks;   /* before that: a child has no such queue */
+    _Atomic(unsigned) left; /* lanes, and who starts them */
     char *lanes;
     size_t stride;
     vow_value ctx;
@@ -148,7 +149,8 @@ bool vowi_range_submit(struct vowi_range *r, const struct vowi_range_plan *plan,
 /* One has run, or never will, or who starts them has: the last one calls kind->gone. */
 void vowi_range_release(struct vowi_range *r);
 
-/* Calls for one piece. False: there was none, or it is to stop, or failed: *result. */
+/* Calls for one piece. False: there was none, or it is to stop, or failed: then *result says
+ * so, which is else left as it is. */
 bool vowi_lane_turn(struct vowi_lane *lane, vow_result *result);
 
 /* A lane has failed: the others are to stop. */
@@ -159,6 +161,9 @@ bool vowi_lane_has_rest(struct vowi_lane *lane);
 size_t vowi_lane_rest(struct vowi_lane *lane);
 
 bool vowi_range_is_done(const struct vowi_range *r);
+
+/* The executor that counts its revoked lanes; NULL: none does. */
+vow_executor *vowi_range_counted_on(const struct vowi_range *r);
 
 static inline vow_future **
 vowi_range_futures(const struct vowi_range *r)

@@ -240,6 +240,7 @@ shared_new(struct here *h)
         return NULL;
     rest.ctx = h->r->ctx;
     rest.on = plan.on;
+    rest.forks = vowi_globals.forks;
     atomic_init(&rest.left, rest.width); /* the other lanes, and this call */
     memcpy(r, h->r, rest.kind->own);
     memcpy(r, &rest, sizeof rest);
@@ -271,8 +272,9 @@ submit_and_work(struct here *h)
  * husk, since it may be gone right after. relaxed: see its begin, and lane_gone.
  */
 static bool
-revoke_lane(vow_executor *on, struct vowi_lane *lane)
+revoke_lane(struct vowi_lane *lane)
 {
+    vow_executor *on = vowi_range_counted_on(lane->range);
     int phase = vowi_load_relaxed(&lane->phase);
 
     if (phase != VOWI_LANE_WAITS)
@@ -311,7 +313,7 @@ end_lanes(struct here *h)
     vow_future **lanes = vowi_range_futures(r);
 
     for (unsigned i = 1; i < r->width; i++)
-        if (lanes[i] != NULL && revoke_lane(r->on, vowi_range_lane(r, i))) {
+        if (lanes[i] != NULL && revoke_lane(vowi_range_lane(r, i))) {
             forget(lanes[i]);
             lanes[i] = NULL;
         }

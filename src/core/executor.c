@@ -458,7 +458,7 @@ vowi_executor_state(const vow_executor *on)
 
 /* ---- in a forked child --------------------------------------------------------------------- */
 
-/* The table first: what `forked` does may post. */
+/* The table first: what `forked` does may post. relaxed: there is one thread. */
 static void
 leave_behind(struct home *home)
 {
@@ -468,6 +468,7 @@ leave_behind(struct home *home)
     if (vowi_is_forked(on))
         return; /* by an earlier fork */
     on->ops = &vowi_forked_ops;
+    vowi_sub_relaxed(&home->holds, vowi_swap_relaxed(&home->husks, 0));
     if (forked != NULL)
         forked(on);
 }

@@ -14,7 +14,7 @@
 #include <vow/future.h>
 
 /* Counts one more, by somebody who has a reference; and one less. Keeps the executor's
- * memory meanwhile. */
+ * memory meanwhile. A forked child has none of those there were. NULL: nothing. */
 void vowi_husk_add(vow_executor *on);
 void vowi_husk_gone(vow_executor *on);
 
