@@ -137,9 +137,11 @@ middle_of(struct vowi_lane *victim, struct part p)
     return p.first + (p.end - p.first) / 2;
 }
 
-/* Takes the back half of another lane's; of one unit, that; and all if it has not begun. */
+/* Takes the back half of another lane's; of one unit, that; and all if it has not begun. A
+ * piece of it is the thief's at once: were all of it there for others, two lanes could take
+ * it from each other for ever, and none of them ever call. */
 static bool
-steal_from(struct vowi_lane *victim, struct vowi_lane *lane)
+steal_from(struct vowi_lane *victim, struct vowi_lane *lane, struct part *piece)
 {
     uint64_t word = vowi_load_relaxed(&victim->rest);
     struct part p;
@@ -151,7 +153,9 @@ steal_from(struct vowi_lane *victim, struct vowi_lane *lane)
             return false;
         middle = middle_of(victim, p);
     } while (!vowi_cas_relaxed(&victim->rest, &word, packed(p.first, middle)));
-    vowi_store_relaxed(&lane->rest, packed(middle, p.end));
+    p.first = middle;
+    *piece = (struct part){middle, middle + piece_of(lane->range, p)};
+    vowi_store_relaxed(&lane->rest, packed(piece->end, p.end));
     return true;
 }
 
@@ -163,15 +167,15 @@ index_of(const struct vowi_lane *lane)
     return (unsigned)((size_t)((const char *)lane - r->lanes) / r->stride);
 }
 
-/* Fills an empty lane from the next one that has something. */
+/* A piece of the next lane that has something, and the rest of that for an empty lane. */
 static bool
-steal(struct vowi_lane *lane)
+steal(struct vowi_lane *lane, struct part *piece)
 {
     const struct vowi_range *r = lane->range;
     unsigned own = index_of(lane);
 
     for (unsigned i = 1; i < r->width; i++)
-        if (steal_from(vowi_range_lane(r, (own + i) % r->width), lane))
+        if (steal_from(vowi_range_lane(r, (own + i) % r->width), lane, piece))
             return true;
     return false;
 }
@@ -191,12 +195,10 @@ used_up(struct vowi_lane *lane)
 static bool
 next_piece(struct vowi_lane *lane, struct part *piece, vow_error **error)
 {
-    while (!take(lane, piece)) {
-        *error = used_up(lane);
-        if (*error != NULL || !steal(lane))
-            return false;
-    }
-    return true;
+    if (take(lane, piece))
+        return true;
+    *error = used_up(lane);
+    return *error == NULL && steal(lane, piece);
 }
 
 static void
