@@ -2,6 +2,10 @@
 /* Allocators that are refused, and the blocks that threads keep for one another. */
 #include "support/vow_test.h"
 
+#include <pthread.h>
+#include <string.h>
+
+#include "base/bundle.h"
 #include "base/mem.h"
 #include "support/drops.h"
 
@@ -120,6 +124,132 @@ VOW_CASE(thread_reuses_the_blocks_that_it_freed)
     assert_int_equal(counting_calls(), calls);
 }
 
+/* ---- bundles -------------------------------------------------------------------------- */
+
+enum { SOME_BUNDLES = 2 * VOWI_BUNDLE + 1 };
+
+struct bundled {
+    void *block;
+    unsigned index;
+};
+
+static void
+make_bundled(struct bundled *all, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        all[i].block = vowi_bundle_alloc(vowi_self(), &all[i].index);
+        assert_non_null(all[i].block);
+        assert_int_equal((uintptr_t)all[i].block % 16, 0);
+        memset(all[i].block, (int)i & 0xff, VOWI_BUNDLED_SIZE);
+    }
+}
+
+static void
+give_back(const struct bundled *b)
+{
+    vowi_bundle_free(vowi_self(), b->block, b->index);
+}
+
+VOW_CASE(blocks_of_a_bundle_are_apart_and_take_one_allocation)
+{
+    struct bundled all[SOME_BUNDLES];
+    size_t calls = counting_calls();
+
+    vow_trim();
+    make_bundled(all, SOME_BUNDLES);
+    assert_int_equal(counting_calls() - calls, 3);
+    for (size_t i = 0; i < SOME_BUNDLES; i++)
+        for (size_t at = 0; at < VOWI_BUNDLED_SIZE; at++)
+            assert_int_equal(((unsigned char *)all[i].block)[at], i & 0xff);
+    for (size_t i = 0; i < SOME_BUNDLES; i++)
+        give_back(&all[i]);
+}
+
+/* In the order of giving, against it, and from several in turn. */
+VOW_CASE(bundles_go_however_many_blocks_in_whatever_order)
+{
+    struct bundled all[SOME_BUNDLES];
+    size_t live = counting_live();
+
+    for (size_t n = 1; n <= SOME_BUNDLES; n += n < 4 ? 1 : 27) {
+        make_bundled(all, n);
+        for (size_t i = 0; i < n; i++)
+            give_back(&all[i]);
+        assert_int_equal(counting_live(), live);
+        make_bundled(all, n);
+        for (size_t i = n; i-- > 0;)
+            give_back(&all[i]);
+        assert_int_equal(counting_live(), live);
+        make_bundled(all, n);
+        for (size_t i = 0; i < n; i++)
+            give_back(&all[i * 89 % n]); /* prime to each n */
+        assert_int_equal(counting_live(), live);
+    }
+}
+
+VOW_CASE(block_that_is_not_given_back_keeps_its_bundle)
+{
+    struct bundled all[2];
+    size_t live = counting_live();
+
+    make_bundled(all, 2);
+    give_back(&all[0]);
+    assert_int_equal(counting_live(), live + 1);
+    give_back(&all[1]);
+    assert_int_equal(counting_live(), live);
+}
+
+static void *
+give_all_back(void *all)
+{
+    for (struct bundled *b = all; b < (struct bundled *)all + SOME_BUNDLES; b += 2)
+        give_back(b);
+    return NULL;
+}
+
+VOW_CASE(bundles_go_if_several_threads_give_back)
+{
+    struct bundled all[SOME_BUNDLES + 1];
+    size_t live = counting_live();
+    pthread_t thread;
+
+    make_bundled(all, SOME_BUNDLES + 1);
+    assert_int_equal(pthread_create(&thread, NULL, give_all_back, &all[1]), 0);
+    give_all_back(all);
+    pthread_join(thread, NULL);
+    assert_int_equal(counting_live(), live);
+}
+
+static void *
+leave_a_bundle(void *block)
+{
+    make_bundled(block, 1);
+    return NULL;
+}
+
+VOW_CASE(bundle_of_a_thread_that_has_exited_goes_with_its_last_block)
+{
+    struct bundled one = {NULL, 0};
+    size_t live = counting_live();
+    pthread_t thread;
+
+    assert_int_equal(pthread_create(&thread, NULL, leave_a_bundle, &one), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(counting_live(), live + 1);
+    give_back(&one);
+    assert_int_equal(counting_live(), live);
+}
+
+VOW_CASE(bundle_without_memory_is_none)
+{
+    unsigned index;
+
+    counting_fail_at(1, COUNTING_ONCE);
+    assert_null(vowi_bundle_alloc(vowi_self(), &index));
+    assert_true(counting_failed());
+    counting_fail_at(0, COUNTING_ONCE);
+}
+
 int
 main(void)
 {
@@ -130,6 +260,12 @@ main(void)
         vow_test(trim_gives_back_any_number_of_blocks),
         vow_test(thread_that_exits_leaves_full_batches_to_others),
         vow_test(thread_reuses_the_blocks_that_it_freed),
+        vow_test(blocks_of_a_bundle_are_apart_and_take_one_allocation),
+        vow_test(bundles_go_however_many_blocks_in_whatever_order),
+        vow_test(block_that_is_not_given_back_keeps_its_bundle),
+        vow_test(bundles_go_if_several_threads_give_back),
+        vow_test(bundle_of_a_thread_that_has_exited_goes_with_its_last_block),
+        vow_test(bundle_without_memory_is_none),
     };
 
     return vow_test_run(cases);

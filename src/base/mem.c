@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/buggify.h"
+#include "base/bundle.h"
 #include "base/check.h"
 
 /* What the depot keeps of each size, in batches; what is more goes to the hooks. */
@@ -168,6 +169,7 @@ vowi_cache_spill(struct vowi_thread *t, unsigned bin, void *p)
 void
 vowi_cache_flush(struct vowi_thread *t)
 {
+    vowi_bundle_flush(t);
     for (unsigned bin = 0; bin < VOWI_BLOCK_CLASSES; bin++) {
         struct vowi_blocks *own = &t->blocks[bin];
 

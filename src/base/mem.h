@@ -42,7 +42,7 @@ void vowi_free_aligned(void *p, size_t size);
 void *vowi_cache_refill(struct vowi_thread *t, unsigned bin);
 void vowi_cache_spill(struct vowi_thread *t, unsigned bin, void *p);
 
-/* Gives the blocks kept by a thread back, to the depot or beyond it. */
+/* Gives the blocks kept by a thread back, to the depot or beyond it; and its bundles. */
 void vowi_cache_flush(struct vowi_thread *t);
 
 static inline bool

@@ -28,6 +28,7 @@
 
 struct vowi_node;
 struct vowi_frame;
+struct vowi_bundle;
 struct vowi_worker;
 struct vowi_stay;
 struct vow_future;
@@ -127,6 +128,13 @@ struct vowi_thread {
 
     /* base/mem.c */
     struct vowi_blocks blocks[VOWI_BLOCK_CLASSES];
+
+    /* base/bundle.c: of which it makes blocks, and so many it has made; and the one of
+     * which it gave back the last few, which are not taken off there yet. */
+    struct vowi_bundle *bundle;
+    unsigned bundle_given;
+    unsigned bundle_ended;
+    struct vowi_bundle *bundle_ending;
 
     /* core/fork.c: what a child must take off a state, since its stack is gone there. */
     _Atomic(struct vowi_node *) sleeper;    /* of this thread, which sleeps; NULL: none */

@@ -7,8 +7,13 @@
  * waiter, settles at once, and its node goes when it comes out of the queue.
  */
 #include "core/submit.h"
+
+#include <assert.h>
+#include <limits.h>
+
 #include "base/options.h"
 
+#include "base/bundle.h"
 #include "base/mem.h"
 #include "core/bound.h"
 #include "core/cancel.h"
@@ -492,19 +497,61 @@ vow_submit_many(vow_executor *on, vow_task_fn *fn, const vow_value *ctxs, size_t
 
 /* ---- errands -------------------------------------------------------------------------- */
 
-/* vow_post: a function, a context, no result. */
+static void run_errand(vow_task *task, int why);
+
+/*
+ * vow_post: a function, a context, no result. The first reserved byte of its task is 0, or
+ * its index in a bundle and 1.
+ */
 struct errand {
     vow_task task;
     vow_fn *fn;
     vow_value ctx;
 };
 
+static_assert(sizeof(struct errand) <= VOWI_BUNDLED_SIZE, "a block of a bundle");
+static_assert(VOWI_BUNDLE < UCHAR_MAX, "an index is a byte");
+
+/*
+ * Errands for a pool come from bundles. Others take a block each: a loop, which writes the
+ * link to the next one into the last, while it may be reading that, and so shares its line.
+ */
+static inline struct errand *
+errand_new(struct vowi_thread *t, const vow_executor *on)
+{
+    struct errand *e = NULL;
+    unsigned index = 0;
+
+    if (VOWI_BUNDLES && on != NULL && vowi_executor_op(on, help) != NULL)
+        e = vowi_bundle_alloc(t, &index);
+    if (vowi_likely(e != NULL))
+        index++;
+    else
+        e = vowi_alloc_on(t, sizeof *e);
+    if (vowi_likely(e != NULL)) {
+        task_init(&e->task, run_errand, VOW_NORMAL);
+        e->task.reserved[0] = (unsigned char)index;
+    }
+    return e;
+}
+
+static inline void
+free_errand_alone(struct vowi_thread *t, struct errand *e)
+{
+    unsigned place = e->task.reserved[0];
+
+    if (place != 0)
+        vowi_bundle_free(t, e, place - 1);
+    else
+        vowi_free_on(t, e, sizeof *e);
+}
+
 VOWI_NOINLINE static void
 free_errand_and_drop(struct vowi_thread *t, struct errand *e)
 {
     vow_value ctx = e->ctx;
 
-    vowi_free_on(t, e, sizeof *e);
+    free_errand_alone(t, e);
     vow_value_drop(ctx);
 }
 
@@ -514,7 +561,7 @@ free_errand(struct vowi_thread *t, struct errand *e)
     if (e->ctx.drop != NULL)
         free_errand_and_drop(t, e);
     else
-        vowi_free_on(t, e, sizeof *e);
+        free_errand_alone(t, e);
 }
 
 static void
@@ -546,14 +593,13 @@ int
 vow_post(vow_executor *on, vow_fn *fn, vow_value ctx)
 {
     struct vowi_thread *t = vowi_self();
-    struct errand *e = vowi_alloc_on(t, sizeof *e);
+    struct errand *e = errand_new(t, on);
     int why;
 
     if (e == NULL) {
         vow_value_drop(ctx);
         return VOW_E_NOMEM;
     }
-    task_init(&e->task, run_errand, VOW_NORMAL);
     e->fn = fn;
     e->ctx = ctx;
     why = post_task(t, on, &e->task);

@@ -5,6 +5,7 @@
 
 #include <vow/vow.h>
 
+#include "base/bundle.h"
 #include "base/mem.h"
 #include "explore.h"
 
@@ -262,4 +263,83 @@ SCENARIO(depot, 0, "one thread frees five blocks, another one takes from the dep
     run_threads(frees_five, allocates_and_frees);
     vow_trim();
     outcome("done");
+}
+
+/* ---- bundles of blocks ---------------------------------------------------------------------------- */
+
+struct bundled {
+    int *block;
+    unsigned index;
+};
+
+static struct bundled bundled[3];
+static _Atomic(struct bundled *) handed; /* to whoever gives it back */
+
+static void
+makes_bundled(struct bundled *b)
+{
+    b->block = vowi_bundle_alloc(vowi_self(), &b->index);
+    require(b->block != NULL);
+    *b->block = 1;
+}
+
+/* Using it first: the bundle is not freed meanwhile, and that is seen before it is. */
+static void
+gives_back(struct bundled *b)
+{
+    require(++*b->block == 2);
+    vowi_bundle_free(vowi_self(), b->block, b->index);
+}
+
+static void
+gives_back_two(void)
+{
+    gives_back(&bundled[0]);
+    gives_back(&bundled[1]);
+}
+
+static void
+gives_back_third(void)
+{
+    gives_back(&bundled[2]);
+}
+
+SCENARIO(bundle_left, 0, "two threads give back the blocks of a bundle that is full",
+         EXPECTED("done", "it goes once, and after both"))
+{
+    for (int i = 0; i < 3; i++)
+        makes_bundled(&bundled[i]);
+    run_threads(gives_back_two, gives_back_third);
+    outcome("done");
+}
+
+static void
+hands_over_and_exits(void)
+{
+    makes_bundled(&bundled[0]);
+    atomic_store_explicit(&handed, &bundled[0], memory_order_release);
+    makes_bundled(&bundled[1]);
+    gives_back(&bundled[1]);
+}
+
+static void
+gives_back_handed(void)
+{
+    struct bundled *b = atomic_load_explicit(&handed, memory_order_acquire);
+
+    if (b != NULL)
+        gives_back(b);
+    else
+        got = 1;
+}
+
+SCENARIO(bundle_exit, 0, "a thread exits whose bundle has blocks to give and blocks out",
+         EXPECTED("early 0", "another thread gives one back meanwhile"),
+         EXPECTED("early 1", "it is given back after that"))
+{
+    run_threads(hands_over_and_exits, gives_back_handed);
+    if (got)
+        gives_back(&bundled[0]);
+    vow_trim();
+    outcome("early %d", got);
 }
