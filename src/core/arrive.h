@@ -22,8 +22,9 @@ vowi_is_arrival(const struct vowi_node *n)
  * decides, the rest goes to the trampoline. */
 void vowi_arrive(struct vowi_thread *t, struct vowi_node *n, int why);
 
-/* The same of an input that has settled with a value. */
-void vowi_arrive_with_value(struct vowi_thread *t, struct vowi_node *n);
+/* All of it for one that has just been settled with a value by a user of this thread, and on
+ * which nothing else hung. */
+void vowi_arrive_with_value(struct vowi_node *n);
 
 /* A request that a join stop. The error is shared. The caller has a reference. */
 void vowi_join_stop(struct vowi_thread *t, struct vow_state *s, const vow_error *error);

@@ -91,8 +91,8 @@ vow_future_status(const vow_future *f)
     return vowi_error_in(s) != NULL ? VOW_REJECTED : VOW_FULFILLED;
 }
 
-vow_view
-vow_peek(const vow_future *f)
+VOWI_NOINLINE static vow_view
+peek_at_other(const vow_future *f)
 {
     struct vow_state *s = vowi_state_or_nomem(f);
     vow_view pending = {VOW_NIL, NULL};
@@ -101,6 +101,17 @@ vow_peek(const vow_future *f)
         return vowi_view(s);
     pending.error = vow_error_of(VOW_E_INVALID);
     return pending;
+}
+
+vow_view
+vow_peek(const vow_future *f)
+{
+    vow_view plain = {VOW_NIL, NULL};
+
+    if (vowi_unlikely(f == NULL || !vowi_has_plain_value(vowi_state(f))))
+        return peek_at_other(f);
+    plain.value.as.u64 = vowi_state(f)->outcome.as.value.as.u64;
+    return plain;
 }
 
 /* What does not change in a record, whether there is one or not. */

@@ -287,7 +287,6 @@ unhang(struct vowi_thread *t, struct vowi_join *j)
 static bool
 hang(struct vowi_entry *e, struct vow_state *s)
 {
-    e->node.next = NULL;
     e->node.run = vowi_join_hangs;
     vowi_node_clear(&e->node);
     return vowi_attach(s, &e->node);
@@ -499,21 +498,18 @@ decide(struct vowi_join *j, size_t i, uint64_t *left)
     return true;
 }
 
-/* Everybody has arrived. */
-VOWI_NOINLINE static void
-last_has_arrived(struct vowi_thread *t, struct vowi_entry *e, uint64_t left, int why)
+/* It is OUT no more. Returns what was left before. */
+static inline uint64_t
+count_arrival(struct vowi_entry *e)
 {
-    later(t, e, left & DECIDED ? run_sweep : run_complete, why);
+    return vowi_sub_acq_rel(&e->join->left, OUT); /* [left] */
 }
 
-/* It is OUT no more. */
-static inline void
-count_arrival(struct vowi_thread *t, struct vowi_entry *e, int why)
+static void
+follow_arrival(struct vowi_thread *t, struct vowi_entry *e, uint64_t left, int why)
 {
-    uint64_t left = vowi_sub_acq_rel(&e->join->left, OUT); /* [left] */
-
-    if (vowi_unlikely((left & OUTS) == OUT))
-        last_has_arrived(t, e, left, why);
+    if ((left & OUTS) == OUT)
+        later(t, e, left & DECIDED ? run_sweep : run_complete, why);
 }
 
 /* Its last act is to be OUT no more, or to pass that on to what comes later. */
@@ -524,7 +520,7 @@ arrive(struct vowi_thread *t, struct vowi_entry *e, int why)
     uint64_t left = vowi_load_relaxed(&j->left); /* relaxed: a hint */
 
     if (!decide(j, index_of(e), &left))
-        count_arrival(t, e, why);
+        follow_arrival(t, e, count_arrival(e), why);
     else if (left & ARMED)
         later(t, e, run_conclude, why);
     /* else vowi_join_start does it, and is OUT for it */
@@ -536,16 +532,50 @@ vowi_arrive(struct vowi_thread *t, struct vowi_node *n, int why)
     arrive(t, entry_of(n), why);
 }
 
+VOWI_NOINLINE static void
+last_has_arrived(struct vowi_entry *e, uint64_t left)
+{
+    struct vowi_thread *t = vowi_self();
+    bool outermost = vowi_enter(t);
+
+    t->reads = 0;
+    follow_arrival(t, e, left, 0);
+    vowi_leave(t, outermost);
+}
+
+VOWI_NOINLINE static void
+arrive_and_decide(struct vowi_entry *e)
+{
+    struct vowi_thread *t = vowi_self();
+    bool outermost = vowi_enter(t);
+
+    t->reads = 0;
+    arrive(t, e, 0);
+    vowi_leave(t, outermost);
+}
+
+/* Whether it decides nothing, whatever has arrived. */
+static inline bool
+value_is_only_counted(const struct vowi_join_kind *kind)
+{
+    return (kind->decides & VOWI_BY_VALUE) == 0 && kind->counts == NULL;
+}
+
 void
-vowi_arrive_with_value(struct vowi_thread *t, struct vowi_node *n)
+vowi_arrive_with_value(struct vowi_node *n)
 {
     struct vowi_entry *e = entry_of(n);
-    const struct vowi_join_kind *kind = e->join->kind;
+    uint64_t left;
 
-    if (vowi_likely((kind->decides & VOWI_BY_VALUE) == 0 && kind->counts == NULL))
-        count_arrival(t, e, 0);
+    if (vowi_unlikely(!value_is_only_counted(e->join->kind))) {
+        arrive_and_decide(e);
+        return;
+    }
+    left = count_arrival(e);
+    if (vowi_unlikely((left & OUTS) == OUT))
+        last_has_arrived(e, left);
     else
-        arrive(t, e, 0);
+        vowi_self()->reads = 0;
 }
 
 /* Only marks what hangs on an input. */

@@ -132,37 +132,43 @@ vow_promise_resolve(vow_promise *p, vow_result r)
     return true;
 }
 
-/* As vowi_settle does. What hangs on a promise is most often a join alone. relaxed: a record
- * is installed before, or under the lock bit that publishing waited for. */
-static inline void
-settle_with_value(struct vowi_thread *t, struct vow_state *s)
+VOWI_NOINLINE static void
+fulfilled(struct vow_state *s, struct vowi_node *n)
 {
-    struct vowi_node *n = vowi_publish(s, 0);
+    struct vowi_thread *t = vowi_self();
+    bool outermost;
 
-    if (n != NULL && n->next == NULL && vowi_is_arrival(n) &&
-        (vowi_load_relaxed(&s->refs) & VOWI_HAS_RECORD) == 0)
-        vowi_arrive_with_value(t, n);
-    else
-        vowi_settle_published(t, s, n);
+    t->reads = 0;
+    outermost = vowi_enter(t);
+    vowi_settle_published(t, s, n);
+    vowi_leave(t, outermost);
+}
+
+/* What hangs on a promise is most often a join alone. relaxed: a record is installed before,
+ * or under the lock bit that publishing waited for. */
+static inline bool
+is_sole_arrival(struct vow_state *s, struct vowi_node *n)
+{
+    return n != NULL && n->next == NULL && vowi_is_arrival(n) &&
+           (vowi_load_relaxed(&s->refs) & VOWI_HAS_RECORD) == 0;
 }
 
 bool
 vow_promise_fulfill(vow_promise *p, vow_value v)
 {
     struct vow_state *s = vowi_promise_state(p);
-    struct vowi_thread *t;
-    bool outermost;
+    struct vowi_node *n;
 
     if (p == NULL || !vowi_claim(s)) {
         vow_value_drop(v);
         return false;
     }
     vowi_set_value(s, v);
-    t = vowi_self(); /* now, that there is less to save across it */
-    t->reads = 0;
-    outermost = vowi_enter(t);
-    settle_with_value(t, s);
-    vowi_leave(t, outermost);
+    n = vowi_publish(s, 0);
+    if (vowi_likely(is_sole_arrival(s, n)))
+        vowi_arrive_with_value(n);
+    else
+        fulfilled(s, n);
     return true;
 }
 
