@@ -8,6 +8,16 @@
  * gone, and who arms and disarms meanwhile meets it once for many. It hands them over with
  * no lock held; it runs no user code but an executor's post.
  *
+ * A worker of a pool that falls asleep while a timer is due soon does the same in its place: it
+ * keeps the time, sleeps until then, takes what is due and posts it, most often to itself.
+ * So nothing is handed from a thread that was woken to one that has to be. One at a time
+ * does. The thread comes for what is left: what is due before the keeper is to be
+ * awake, and what was due a while ago. It has GRACE until then, so that where timers are
+ * dense the thread sleeps while workers fire, and the thread is as good as late by that where
+ * a keeper has got other work. An arm wakes the thread if neither of the two comes in time.
+ * (A thread that has nothing to do waits for time and work at once: the schedulers of Go,
+ * since 1.14, and of Tokio.)
+ *
  * As an executor it is static and never closes. What is posted to it runs on the default
  * pool.
  */
@@ -18,14 +28,18 @@
 
 #include <vow/pool.h>
 
+#include "base/atomic.h"
 #include "base/list.h"
 #include "base/sys.h"
 #include "base/thread.h"
 #include "base/time.h"
 #include "queue/wheel.h"
 #include "sync/lock.h"
+#include "timekeeper.h"
 
-#define FIRE_AT_ONCE 32 /* at most: those are taken under one hold of the lock */
+#define FIRE_AT_ONCE 32      /* at most: those are taken under one hold of the lock */
+#define GRACE        50000   /* for how long the thread leaves what is due to a keeper */
+#define NEAR         1000000 /* what is due later is left to the thread */
 
 /*
  * Timers that a close is about to end, on the stack of who closes. In a child that is used
@@ -42,27 +56,70 @@ static struct {
     bool has_cond;       /* guarded by lock, like all that follows */
     bool runs;           /* there is a thread */
     bool stops;          /* it has been told to end */
-    vow_ns sleeps_until; /* INT64_MIN: it is awake, and looks before it sleeps */
+    bool kept;           /* a worker keeps the time, and sleeps */
+    vow_ns kept_until;   /* when it will be awake; if there is none: when one last was */
+    unsigned firing;     /* workers that fire what they have taken */
+    /* INT64_MIN: the thread is awake, and looks before it sleeps. Read as a hint as well. */
+    _Atomic(vow_ns) sleeps_until;
     struct vowi_wheel wheel;
     struct vowi_list closing;
 } timers = {.lock = VOWI_LOCK_INIT(VOWI_RANK_TIMERS),
+            .kept_until = INT64_MIN,
+            .sleeps_until = VOW_FOREVER,
             .closing = {{&timers.closing.head, &timers.closing.head}}};
+
+/* relaxed, here and below: it is guarded by the lock, but for those who take it as a hint */
+static void
+set_sleeps_until_locked(vow_ns until)
+{
+    vowi_store_relaxed(&timers.sleeps_until, until);
+}
 
 /* ---- the thread ---------------------------------------------------------- */
 
 static void
 sleep_locked(vow_ns until)
 {
-    timers.sleeps_until = until;
+    set_sleeps_until_locked(until);
     vowi_lock_sleep(&timers.lock, &timers.cond, until);
-    timers.sleeps_until = INT64_MIN;
+    set_sleeps_until_locked(INT64_MIN);
+}
+
+/* There is a keeper, or there was one a moment ago that may be back. */
+static bool
+is_kept_locked(vow_ns now)
+{
+    return timers.kept || timers.kept_until > now - GRACE;
+}
+
+/* Up to when the thread takes what is due. A keeper comes at some time; what is due then or
+ * later is left to it for a while. */
+static vow_ns
+taken_by_thread_locked(vow_ns now)
+{
+    vow_ns late = now - GRACE;
+
+    if (!is_kept_locked(now) || timers.kept_until > now)
+        return now;
+    return timers.kept_until > late ? timers.kept_until - 1 : late;
+}
+
+/* When the thread has to come. */
+static vow_ns
+next_for_thread_locked(void)
+{
+    vow_ns now = vowi_monotonic_now();
+    vow_ns next = vowi_wheel_next(&timers.wheel);
+
+    if (!is_kept_locked(now) || next < timers.kept_until)
+        return next;
+    return (timers.kept_until > now ? timers.kept_until : now) + GRACE;
 }
 
 /* Takes what is due, linked by the tasks: several only if their executor takes lists. */
 static vow_timer *
-take_due_locked(size_t *n)
+take_due_locked(vow_ns now, size_t *n)
 {
-    vow_ns now = vowi_monotonic_now();
     vow_timer *first = vowi_wheel_take_due(&timers.wheel, now);
     vow_timer *last = first;
     vow_timer *next;
@@ -85,7 +142,8 @@ static bool
 fire_due_locked(void)
 {
     size_t n;
-    vow_timer *first = take_due_locked(&n);
+    vow_ns now = vowi_monotonic_now();
+    vow_timer *first = take_due_locked(taken_by_thread_locked(now), &n);
 
     if (first == NULL)
         return false;
@@ -101,7 +159,7 @@ fire_due_locked(void)
 static bool
 prepare_locked(void)
 {
-    if (!vowi_wheel_ahead(&timers.wheel))
+    if (is_kept_locked(vowi_monotonic_now()) || !vowi_wheel_ahead(&timers.wheel))
         return false;
     vowi_lock_release(&timers.lock);
     vowi_lock_acquire(&timers.lock);
@@ -131,9 +189,10 @@ thread_main(void *unused)
         bool fired = fire_due_locked();
 
         if (!prepare_locked() && !fired)
-            sleep_locked(vowi_wheel_next(&timers.wheel));
+            sleep_locked(next_for_thread_locked());
     }
     timers.runs = false;
+    set_sleeps_until_locked(VOW_FOREVER);
     pthread_cond_broadcast(&timers.cond);
     vowi_lock_release(&timers.lock);
     return NULL;
@@ -171,11 +230,11 @@ start_locked(void)
     }
     if (vowi_wheel_count(&timers.wheel) == 0)
         vowi_wheel_init(&timers.wheel, vowi_monotonic_now());
-    timers.sleeps_until = INT64_MIN;
     rc = create(&thread);
     if (rc != 0)
         return rc;
     pthread_detach(thread);
+    set_sleeps_until_locked(INT64_MIN);
     timers.runs = true;
     return 0;
 }
@@ -187,7 +246,7 @@ vowi_timer_thread_stop(void)
     timers.stops = true;
     if (timers.runs)
         pthread_cond_broadcast(&timers.cond);
-    while (timers.runs)
+    while (timers.runs || timers.firing != 0)
         vowi_lock_sleep(&timers.lock, &timers.cond, VOW_FOREVER);
     timers.stops = false;
     vowi_lock_release(&timers.lock);
@@ -200,9 +259,10 @@ static bool
 add_locked(vow_timer *timer)
 {
     vowi_wheel_add(&timers.wheel, timer);
-    if (timer->when >= timers.sleeps_until)
+    if (timer->when >= vowi_load_relaxed(&timers.sleeps_until) ||
+        (timers.kept && timer->when >= timers.kept_until))
         return false;
-    timers.sleeps_until = timer->when; /* later ones need not wake it again */
+    set_sleeps_until_locked(timer->when); /* later ones need not wake it again */
     return true;
 }
 
@@ -212,6 +272,80 @@ release_and_wake(bool wake)
     vowi_lock_release(&timers.lock);
     if (wake)
         pthread_cond_signal(&timers.cond);
+}
+
+/* ---- keepers ------------------------------------------------------------- */
+
+/* If there is something to be spread ahead it does not sleep, and comes again. */
+static vow_ns
+begin_keeping_locked(vow_ns now)
+{
+    vow_ns next = now;
+
+    if (!timers.runs || timers.stops || timers.kept)
+        return VOW_FOREVER;
+    if (!vowi_wheel_ahead(&timers.wheel))
+        next = vowi_wheel_next(&timers.wheel);
+    if (next >= vowi_time_add(now, NEAR))
+        return VOW_FOREVER;
+    timers.kept = true;
+    timers.kept_until = next > now ? next : now;
+    return next > now ? next : INT64_MIN;
+}
+
+vow_ns
+vowi_timekeeper_begin(void)
+{
+    vow_ns until = vowi_load_relaxed(&timers.sleeps_until); /* relaxed: a hint */
+    vow_ns now;
+
+    if (until == VOW_FOREVER)
+        return VOW_FOREVER;
+    now = vowi_monotonic_now();
+    if (until >= vowi_time_add(now, NEAR))
+        return VOW_FOREVER;
+    vowi_lock_acquire(&timers.lock);
+    until = begin_keeping_locked(now);
+    vowi_lock_release(&timers.lock);
+    return until;
+}
+
+/* It has fired what it took; who stops the thread waits for that as well. */
+static void
+end_firing_locked(void)
+{
+    timers.firing--;
+    if (timers.stops)
+        pthread_cond_broadcast(&timers.cond);
+}
+
+vow_timer *
+vowi_timekeeper_take(size_t fired, size_t *n)
+{
+    vow_ns now = vowi_monotonic_now();
+    vow_timer *first = NULL;
+
+    vowi_lock_acquire(&timers.lock);
+    if (fired == 0)
+        timers.kept = false;
+    else
+        end_firing_locked();
+    if (!timers.kept)
+        timers.kept_until = now;
+    if (fired < FIRE_AT_ONCE)
+        first = take_due_locked(now, n);
+    timers.firing += first != NULL;
+    vowi_lock_release(&timers.lock);
+    return first;
+}
+
+void
+vowi_timekeeper_end(void)
+{
+    vowi_lock_acquire(&timers.lock);
+    timers.kept = false;
+    timers.kept_until = INT64_MIN;
+    vowi_lock_release(&timers.lock);
 }
 
 /* ---- closing ------------------------------------------------------------- */
@@ -301,6 +435,10 @@ vowi_timer_thread_after_fork(bool in_child)
 {
     if (in_child) {
         timers.runs = false;
+        timers.kept = false;
+        timers.kept_until = INT64_MIN;
+        timers.firing = 0;
+        set_sleeps_until_locked(VOW_FOREVER);
         timers.has_cond = false; /* it has sleepers that are no more: a new one */
         forget_closing_locked();
     }

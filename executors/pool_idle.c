@@ -3,7 +3,9 @@
  * executors/pool_idle.c - searching, sleeping and waking, so that no task waits while a
  * worker sleeps, and no worker is woken for nothing.
  */
+#include "base/time.h"
 #include "pool_internal.h"
+#include "timekeeper.h"
 
 #define LONG_SEARCH_EVERY 32
 
@@ -127,6 +129,78 @@ count_awake_locked(struct vowi_pool *p, struct vowi_worker *w, bool searching)
     vowi_add_relaxed(&p->idle, (searching ? VOWI_SEARCHING : 0) - VOWI_ASLEEP);
 }
 
+/* ---- timers ------------------------------------------------------------------------------ */
+
+/* Takes it off those asleep, unless it is being woken: then false. It goes on as a searcher
+ * if nobody is. */
+static bool
+wakes_itself(struct vowi_pool *p, struct vowi_worker *w)
+{
+    struct vowi_worker **at = &p->asleep;
+    bool asleep;
+
+    vowi_lock_acquire(&p->lock);
+    while (*at != NULL && *at != w)
+        at = &(*at)->next_asleep;
+    asleep = *at != NULL;
+    if (asleep) {
+        *at = w->next_asleep;
+        p->awake++;
+        /* relaxed, twice: as in wake_sleeper */
+        w->searching = vowi_load_relaxed(&p->idle) < VOWI_SEARCHING;
+        vowi_add_relaxed(&p->idle, (w->searching ? VOWI_SEARCHING : 0) - VOWI_ASLEEP);
+    }
+    vowi_lock_release(&p->lock);
+    return asleep;
+}
+
+/* A post to an executor of the user's may have forked, and this is the child. */
+static bool
+is_left_behind(const struct vowi_worker *w)
+{
+    return vowi_self()->worker != w;
+}
+
+/* As the timer thread does; and as a searcher, since it then takes what it has posted here.
+ * But a post to another executor, or its end, can run a user's code. */
+static void
+fire_due(struct vowi_pool *p, struct vowi_worker *w)
+{
+    vow_executor *before = vow_executor_enter(vowi_timer_thread());
+    size_t fired = 0;
+    vow_timer *first;
+    size_t n;
+
+    while (!is_left_behind(w) && (first = vowi_timekeeper_take(fired, &n)) != NULL) {
+        if (first->on != &p->executor && w->searching)
+            vowi_worker_stop_searching(p, w);
+        vowi_timers_fire(first, n);
+        fired += n;
+    }
+    vow_executor_enter(before);
+}
+
+/* Sleeps until it is woken, or keeps the time and fires what is due. Returns whether it was
+ * woken. Woken early it would not have searched in vain, had that been longer. */
+static bool
+sleep_or_keep_time(struct vowi_pool *p, struct vowi_worker *w)
+{
+    vow_ns until = vowi_timekeeper_begin();
+
+    if (until == VOW_FOREVER) {
+        w->in_vain = vowi_gate_pass(&w->gate) ? w->in_vain : 0;
+        return true;
+    }
+    if ((until != INT64_MIN && vowi_gate_pass_until(&w->gate, until)) ||
+        !wakes_itself(p, w)) {
+        vowi_timekeeper_end();
+        (void)vowi_gate_pass(&w->gate);
+        return true;
+    }
+    fire_due(p, w);
+    return false;
+}
+
 /*
  * Goes to sleep unless there is work after all. Returns false if it is to exit.
  *
@@ -149,7 +223,8 @@ sleep_for_work(struct vowi_pool *p, struct vowi_worker *w)
     w->searching = false;
     vowi_pool_end_if_done_locked(p);
     vowi_lock_release(&p->lock);
-    w->in_vain = vowi_gate_pass(&w->gate) ? w->in_vain : 0; /* likewise */
+    if (!sleep_or_keep_time(p, w))
+        return !is_left_behind(w);
     w->woken = true;
     vowi_lock_acquire(&p->lock);
     exits = p->exiting;

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../executors/timekeeper.h"
 #include "base/sys.h"
 #include "base/time.h"
 #include "drops.h"
@@ -597,6 +598,81 @@ VOW_CASE(timer_thread_that_stops_starts_again_with_what_is_armed)
     pool_free(pool);
 }
 
+/* ---- keepers: threads that fire timers in its place ---------------------- */
+
+static atomic_int posted;
+static pthread_t posted_by;
+
+static int
+note_poster(vow_executor *self, vow_task *task)
+{
+    (void)self;
+    (void)task;
+    posted_by = pthread_self();
+    atomic_fetch_add(&posted, 1);
+    return 0;
+}
+
+static const vow_executor_ops notes_poster = {
+    .size = sizeof notes_poster, .name = "notes", .post = note_poster};
+static vow_executor noting = {&notes_poster, NULL}; /* looked at to the last */
+
+/* What it has begun to keep. */
+static void
+keep_until(vow_ns until)
+{
+    vow_timer *first;
+    size_t fired = 0;
+    size_t n;
+
+    assert_int_equal(vowi_timekeeper_begin(), VOW_FOREVER); /* there is one */
+    while (until > vow_now())
+        sched_yield();
+    while ((first = vowi_timekeeper_take(fired, &n)) != NULL) {
+        vowi_timers_fire(first, n);
+        fired += n;
+    }
+}
+
+/* Arms one and keeps the time for it. Returns whether this thread has fired it, which it
+ * does not if it comes too late. */
+static bool
+keeps_time(void)
+{
+    struct alarm a = alarm_new();
+    vow_ns until;
+
+    atomic_store(&posted, 0);
+    assert_int_equal(vow_timer_arm(&noting, &a.timer, vow_now() + 500000), 0);
+    until = vowi_timekeeper_begin();
+    if (until != VOW_FOREVER)
+        keep_until(until);
+    while (atomic_load(&posted) == 0)
+        sched_yield();
+    vowi_timer_thread_stop();
+    assert_int_equal(atomic_load(&posted), 1);
+    a.timer.task.run(&a.timer.task, 0);
+    assert_true(a.at >= a.timer.when);
+    return pthread_equal(posted_by, pthread_self());
+}
+
+VOW_CASE(keeper_fires_what_is_due_in_the_timer_thread_s_place)
+{
+    while (!keeps_time())
+        sched_yield();
+}
+
+VOW_CASE(timer_that_is_due_later_is_left_to_the_timer_thread)
+{
+    struct alarm a = alarm_new();
+
+    vowi_timer_thread_stop();
+    assert_int_equal(vowi_timekeeper_begin(), VOW_FOREVER);
+    assert_int_equal(vow_timer_arm(&noting, &a.timer, vow_now() + vow_seconds(900)), 0);
+    assert_int_equal(vowi_timekeeper_begin(), VOW_FOREVER);
+    assert_int_equal(vow_timer_disarm(&a.timer), VOW_REMOVED);
+}
+
 /* An executor that keeps what it is given, one by one or as lists. The first of all it keeps
  * the timer thread waiting for, so that more become due meanwhile. */
 enum { LISTED = 40, FIRED_AT_ONCE = 32 };
@@ -649,6 +725,43 @@ static const vow_executor_ops keeps_lists = {
 static vow_executor each = {&keeps_each, NULL}; /* looked at to the last */
 static vow_executor lists = {&keeps_lists, NULL};
 
+/* Those of the default pool, so that none of them fires timers in the timer thread's place. */
+static struct {
+    atomic_int held, done;
+    atomic_bool go_on;
+} workers;
+
+static void
+hold_one(void *unused)
+{
+    (void)unused;
+    atomic_fetch_add(&workers.held, 1);
+    while (!atomic_load(&workers.go_on))
+        sched_yield();
+    atomic_fetch_add(&workers.done, 1);
+}
+
+static void
+hold_workers(void)
+{
+    vow_executor *pool = vow_default_pool();
+    int n = (int)vow_pool_threads(pool);
+
+    memset(&workers, 0, sizeof workers);
+    for (int i = 0; i < n; i++)
+        assert_int_equal(vow_post(pool, hold_one, VOW_NIL), 0);
+    while (atomic_load(&workers.held) < n)
+        sched_yield();
+}
+
+static void
+let_workers_go(void)
+{
+    atomic_store(&workers.go_on, true);
+    while (atomic_load(&workers.done) < atomic_load(&workers.held))
+        sched_yield();
+}
+
 static void
 keep_timer_thread(struct alarm *a)
 {
@@ -665,6 +778,7 @@ run_kept(struct alarm *a, int n)
     atomic_store(&keeper.go_on, true);
     while (atomic_load(&keeper.taken) < n)
         sched_yield();
+    let_workers_go();
     for (int i = 0; i < n; i++) {
         assert_ptr_equal(keeper.tasks[i], &a[i].timer.task);
         keeper.tasks[i]->run(keeper.tasks[i], 0);
@@ -701,6 +815,7 @@ VOW_CASE(due_timers_that_are_refused_together_are_posted_one_by_one)
     for (int i = 0; i < 4; i++)
         a[i] = alarm_new();
     refused = alarm_new();
+    hold_workers();
     keep_timer_thread(a);
     keeper.refused = &refused.timer.task;
     assert_int_equal(vow_timer_arm(&lists, &a[1].timer, 1), 0);
@@ -1713,6 +1828,8 @@ main(void)
         vow_test(crowd_of_timers_comes_of_the_timer_thread),
         vow_test(close_ends_what_the_timer_thread_has),
         vow_test(timer_thread_that_cannot_start_is_an_error_and_is_tried_again),
+        vow_test(keeper_fires_what_is_due_in_the_timer_thread_s_place),
+        vow_test(timer_that_is_due_later_is_left_to_the_timer_thread),
         vow_test(timer_thread_that_stops_starts_again_with_what_is_armed),
         vow_test(due_timers_of_one_executor_are_posted_together),
 #ifndef UNDER_TSAN /* which allows no thread in a child of many */

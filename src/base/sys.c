@@ -84,10 +84,19 @@ vowi_sys_sleep_exactly(void)
 
 /* As in <linux/futex.h>, which musl's compiler does not find. Where time has always had 64
  * bits the call has the other name only. */
-enum { PRIVATE_WAIT = 0 | 128, PRIVATE_WAKE = 1 | 128 };
+enum { PRIVATE_WAIT = 0 | 128, PRIVATE_WAKE = 1 | 128, PRIVATE_WAIT_UNTIL = 9 | 128 };
+
+#define ANY_WAKER UINT32_MAX
 
 #ifndef SYS_futex
 #define SYS_futex SYS_futex_time64
+#endif
+
+/* The call that takes a time as this libc has it. */
+#ifdef SYS_futex_time64
+#define SYS_timed_futex (sizeof(time_t) > sizeof(long) ? SYS_futex_time64 : SYS_futex)
+#else
+#define SYS_timed_futex SYS_futex
 #endif
 
 /* It may fail because the word has changed (EAGAIN) or for a signal (EINTR): the caller
@@ -99,6 +108,33 @@ vowi_sys_futex_wait(_Atomic(uint32_t) *word, uint32_t value)
 
     syscall(SYS_futex, word, PRIVATE_WAIT, value, NULL, NULL, 0);
     errno = before;
+}
+
+/* The slack is the user's, whose code runs on this thread as well. */
+static bool
+futex_wait_until(_Atomic(uint32_t) *word, uint32_t value, const struct timespec *until)
+{
+    int slack = prctl(PR_GET_TIMERSLACK, 0UL, 0UL, 0UL, 0UL);
+    bool late;
+
+    vowi_sys_sleep_exactly();
+    late = syscall(SYS_timed_futex, word, PRIVATE_WAIT_UNTIL, value, until, NULL,
+                   ANY_WAKER) != 0 &&
+           errno == ETIMEDOUT;
+    if (slack > 1)
+        prctl(PR_SET_TIMERSLACK, (unsigned long)slack, 0UL, 0UL, 0UL);
+    return !late;
+}
+
+bool
+vowi_sys_futex_wait_until(_Atomic(uint32_t) *word, uint32_t value, vow_ns until)
+{
+    const struct timespec t = vowi_timespec(until);
+    int before = errno;
+    bool in_time = futex_wait_until(word, value, &t);
+
+    errno = before;
+    return in_time;
 }
 
 /* EFAULT: the memory is gone, and with it who slept there. */

@@ -75,6 +75,10 @@ void vowi_sys_nap(long ns);
  * reason. Both are ordered as seq_cst steps of that word would be. */
 void vowi_sys_futex_wait(_Atomic(uint32_t) *word, uint32_t value);
 
+/* The same, and until a time on the monotonic clock at most, to the nanosecond if nothing is
+ * in the way. Returns false if that has come. */
+bool vowi_sys_futex_wait_until(_Atomic(uint32_t) *word, uint32_t value, vow_ns until);
+
 /* Wakes one thread that sleeps at an address, of which nothing is read or written. */
 void vowi_sys_futex_wake(_Atomic(uint32_t) *word);
 

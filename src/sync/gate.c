@@ -17,6 +17,22 @@ vowi_gate_pass(struct vowi_gate *g)
     return sleeps;
 }
 
+bool
+vowi_gate_pass_until(struct vowi_gate *g, vow_ns until)
+{
+    uint32_t state = VOWI_GATE_SHUT;
+    bool in_time = true;
+
+    /* relaxed: as above */
+    (void)vowi_cas_strong_relaxed(&g->state, &state, VOWI_GATE_SLEPT_AT);
+    while (vowi_load_acquire(&g->state) != VOWI_GATE_OPEN) { /* [gate] */
+        if (!in_time)
+            return false;
+        in_time = vowi_sys_futex_wait_until(&g->state, VOWI_GATE_SLEPT_AT, until);
+    }
+    return true;
+}
+
 /* After the exchange only the address is used. */
 void
 vowi_gate_open(struct vowi_gate *g)

@@ -16,6 +16,8 @@
 #ifndef VOWI_SYNC_GATE_H
 #define VOWI_SYNC_GATE_H
 
+#include <vow/base.h>
+
 #include "base/atomic.h"
 
 enum { VOWI_GATE_OPEN, VOWI_GATE_SHUT, VOWI_GATE_SLEPT_AT };
@@ -35,6 +37,10 @@ vowi_gate_shut(struct vowi_gate *g)
 
 /* By the gate's own thread: sleeps until it is open. Returns false if it was already. */
 bool vowi_gate_pass(struct vowi_gate *g);
+
+/* The same, until a time on the monotonic clock at most. Returns false if that has come
+ * and it is shut: it may be passed later, or shut again if nobody is to open it. */
+bool vowi_gate_pass_until(struct vowi_gate *g, vow_ns until);
 
 /* Lets the gate's thread pass. */
 void vowi_gate_open(struct vowi_gate *g);

@@ -91,7 +91,7 @@ enum need {
     SPINS,   /* one of the words that it looks at has a newer store */
     LOCK,    /* `location` has no owner */
     SIGNAL,  /* it is woken, or its deadline passes */
-    FUTEX,   /* it is woken at the address of its operation */
+    FUTEX,   /* it is woken at the address of its operation, or its deadline passes */
     A_FILE,  /* `file` is ready, or its deadline passes */
     END,     /* `targets` threads from `target` on have ended */
     QUIET,   /* no other thread can go on */

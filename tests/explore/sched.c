@@ -262,7 +262,7 @@ add_ready(struct candidates *c)
 static uint64_t
 deadline_of(const struct thread *t)
 {
-    if (t->need == SIGNAL && t->timed)
+    if ((t->need == SIGNAL || t->need == FUTEX) && t->timed)
         return t->deadline;
     return t->need == A_FILE && !kernel_is_ready(t) ? kernel_deadline(t) : UINT64_MAX;
 }
@@ -482,6 +482,7 @@ void
 wake_from_futex(struct thread *t)
 {
     t->need = READY;
+    t->timed = false;
     if (searches_by_race())
         races_note_woken(t);
 }
@@ -493,6 +494,11 @@ time_out(struct thread *t)
         run.now = deadline_of(t);
     if (t->need == SIGNAL)
         wake(t, ETIMEDOUT);
+    if (t->need == FUTEX) {
+        t->need = READY;
+        t->woken_by = ETIMEDOUT;
+        t->timed = false;
+    }
     if (run.tracing)
         trace_add(NULL, "the deadline of thread %u passes", t->id);
 }

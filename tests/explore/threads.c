@@ -571,13 +571,17 @@ model_pthread_cond_wait(pthread_cond_t *c, pthread_mutex_t *m)
     return wait_on(c, m, false, 0, PC);
 }
 
+static uint64_t
+deadline_at(const struct timespec *until)
+{
+    return (uint64_t)until->tv_sec * 1000000000 + (uint64_t)until->tv_nsec;
+}
+
 int
 model_pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m,
                              const struct timespec *until)
 {
-    uint64_t deadline = (uint64_t)until->tv_sec * 1000000000 + (uint64_t)until->tv_nsec;
-
-    return wait_on(c, m, true, deadline, PC);
+    return wait_on(c, m, true, deadline_at(until), PC);
 }
 
 int
@@ -620,16 +624,27 @@ model_pthread_cond_broadcast(pthread_cond_t *c)
  * It orders no more than that.
  */
 static long
-futex_wait(uintptr_t at, uint32_t expected, const void *pc)
+futex_wait(uintptr_t at, uint32_t expected, const struct timespec *until, const void *pc)
 {
+    struct thread *t = self();
+    uintptr_t clock = until != NULL ? AT_CLOCK : 0;
+
     if (atomic_change(at, sizeof expected, '+', 0, __ATOMIC_RELAXED, pc) != expected) {
         *model_errno_location() = EAGAIN;
         return -1;
     }
-    TRACE(pc, "sleeps on %s", name_of(at));
+    TRACE(pc, "sleeps on %s%s", name_of(at), until != NULL ? " with a deadline" : "");
+    t->woken_by = 0;
+    t->timed = until != NULL;
+    if (t->timed)
+        t->deadline = deadline_at(until);
     if (!happens("wakes for NO REASON", pc))
-        step_when((struct op){.at = {at}, .writes = true}, FUTEX);
-    return 0;
+        step_when((struct op){.at = {at, clock}, .writes = true}, FUTEX);
+    t->timed = false;
+    if (t->woken_by == 0)
+        return 0;
+    *model_errno_location() = t->woken_by;
+    return -1;
 }
 
 /* The word may be gone: only its address counts. */
@@ -658,16 +673,20 @@ model_syscall(long number, ...)
     uintptr_t at;
     int operation;
     uint32_t value;
+    const struct timespec *until;
 
     va_start(args, number);
     at = (uintptr_t)va_arg(args, void *);
     operation = va_arg(args, int);
     value = va_arg(args, uint32_t);
+    until = va_arg(args, const struct timespec *);
     va_end(args);
     if (number != SYS_futex)
         fail_at(PC, "the explorer", "system call %ld", number);
     if (operation == FUTEX_WAIT_PRIVATE)
-        return futex_wait(at, value, PC);
+        return futex_wait(at, value, NULL, PC);
+    if (operation == FUTEX_WAIT_BITSET_PRIVATE)
+        return futex_wait(at, value, until, PC);
     if (operation != FUTEX_WAKE_PRIVATE || value != 1)
         fail_at(PC, "the explorer", "futex operation %d", operation);
     return futex_wake(at, PC);
