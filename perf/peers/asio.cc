@@ -81,8 +81,8 @@ loop_post(double *values)
     auto guard = asio::make_work_guard(loop);
     int ran = 0;
     double start = bench_ns();
-    std::thread poster([&, n] {
-        for (int i = 0; i < n; i++)
+    std::thread poster([&] {
+        for (int left = n; left > 0; left--)
             asio::post(loop, [&] {
                 if (++ran == n)
                     guard.reset();
