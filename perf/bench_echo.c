@@ -31,11 +31,11 @@ on_readable(vow_watch *watch, unsigned events, void *ctx)
 {
     struct connection *c = ctx;
     char buffer[4096];
-    ssize_t n = read(c->fd, buffer, sizeof buffer);
+    ssize_t n = recv(c->fd, buffer, sizeof buffer, 0);
 
     (void)watch;
     (void)events;
-    if (n <= 0 || write(c->fd, buffer, (size_t)n) != n)
+    if (n <= 0 || send(c->fd, buffer, (size_t)n, MSG_NOSIGNAL) != n)
         hang_up(c);
 }
 

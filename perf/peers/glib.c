@@ -335,11 +335,11 @@ static gboolean
 on_readable(gint fd, GIOCondition condition, gpointer unused)
 {
     char buffer[4096];
-    ssize_t n = read(fd, buffer, sizeof buffer);
+    ssize_t n = recv(fd, buffer, sizeof buffer, 0);
 
     (void)condition;
     (void)unused;
-    if (n > 0 && write(fd, buffer, (size_t)n) == n)
+    if (n > 0 && send(fd, buffer, (size_t)n, MSG_NOSIGNAL) == n)
         return G_SOURCE_CONTINUE;
     close(fd);
     return G_SOURCE_REMOVE;

@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <sys/socket.h>
 
 #include "peer.h"
 
@@ -167,10 +168,10 @@ static void
 on_readable(evutil_socket_t fd, short what, void *self)
 {
     char buffer[4096];
-    ssize_t n = read(fd, buffer, sizeof buffer);
+    ssize_t n = recv(fd, buffer, sizeof buffer, 0);
 
     (void)what;
-    if (n > 0 && write(fd, buffer, (size_t)n) == n)
+    if (n > 0 && send(fd, buffer, (size_t)n, MSG_NOSIGNAL) == n)
         return;
     event_free(*(struct event **)self);
     free(self);

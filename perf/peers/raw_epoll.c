@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * perf/peers/raw_epoll.c - an echo server without any library: one thread, epoll, then
- * read, then write. What a library adds is above that.
+ * recv, then send. What a library adds is above that.
  */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -49,9 +49,9 @@ static void
 on_readable(int fd)
 {
     char buffer[4096];
-    ssize_t n = read(fd, buffer, sizeof buffer);
+    ssize_t n = recv(fd, buffer, sizeof buffer, 0);
 
-    if (n <= 0 || write(fd, buffer, (size_t)n) != n)
+    if (n <= 0 || send(fd, buffer, (size_t)n, MSG_NOSIGNAL) != n)
         close(fd);
 }
 

@@ -38,6 +38,12 @@ def parse(line):
     return {words[i]: (float(words[i + 1]), words[i + 2]) for i in range(0, len(words), 3)}
 
 
+def cpu_figure(answer, cores):
+    """Returns what a round cost: CPU time for each request, or the cores kept busy."""
+    rates = [value for value, unit in answer.values() if unit == "req/s"]
+    return (cores * 1e6 / rates[0], "us/req") if rates else (cores, "cores")
+
+
 class Contestant:
     """One library in one workload: a process that waits until it is its turn."""
 
@@ -93,8 +99,9 @@ class Contestant:
         return parse(line)
 
     def round(self):
-        """Runs one; returns {figure: (value, unit)} and the cores that it kept busy."""
-        process = self.processes[-1]
+        """Runs one; returns {figure: (value, unit)} and the cores that it kept busy: a
+        server, where there is one, and not its client."""
+        process = self.processes[0]
         cpu, wall = cpu_seconds(process.pid), time.monotonic()
         self._ask()
         answer = self._answer()
@@ -179,7 +186,7 @@ class Contest:
         if self.workload.fresh:
             contestant.stop()
         if self.workload.cpu:
-            answer[f"{self.workload.name}_cpu"] = (cores, "cores")
+            answer[f"{self.workload.name}_cpu"] = cpu_figure(answer, cores)
         self._note(contestant, answer)
 
     def _note(self, contestant, answer):

@@ -51,7 +51,7 @@ ALL = [
              quick=5),
     plain("channel", divide=5, quick=20),
     plain("pipeline", divide=5, quick=20),
-    plain("echo", divide=2, quick=4, lasts=True),
+    plain("echo", divide=2, quick=4, lasts=True, cpu=True),
     latencies("burst", "p50", "p99", "p99.9", quick=4, lasts=True),
     latencies("fairness", "p50", "p99", divide=2, quick=5, lasts=True),
     plain("churn", divide=2, quick=10),

@@ -298,6 +298,14 @@ class ContestTest(unittest.TestCase):
                             workload=workloads.plain("pingpong", cpu=True))
         self.assertEqual(results["a", ""]["pingpong_cpu"][0], "cores")
 
+    def test_cpu_time_of_a_server_is_for_each_request(self):
+        client = ["sh", "-c", "while read -r _; do echo echo 1000 req/s; done"]
+        busy = ["sh", "-c", "while :; do :; done"]
+        results = self.hold(contest.Contestant("a", client, server=busy),
+                            workload=workloads.plain("echo", cpu=True))
+        self.assertEqual(results["a", ""]["echo_cpu"][0], "us/req")
+        self.assertEqual(contest.cpu_figure({"echo": (1000, "req/s")}, 0.5), (500, "us/req"))
+
 
 class BudgetTest(unittest.TestCase):
     def test_what_one_leaves_goes_to_the_others(self):
