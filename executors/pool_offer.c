@@ -31,16 +31,13 @@ vowi_pool_offer(vow_executor *self, vow_task *task)
 }
 
 /* A younger task, which the worker has posted meanwhile and not waited for, goes where
- * what comes from outside is: moved once, however many forks it was posted in. */
+ * what comes from outside is: moved once, however many forks it was posted in. The pool had
+ * taken it: it is not refused, and what has been cancelled ends when it is picked. */
 static void
 move_to_shared(struct vowi_pool *p, vow_task *task)
 {
-    int why;
-
     task->next = NULL;
-    why = vowi_level_post(p, task, VOWI_INBOX_ENDED);
-    if (why != 0)
-        task->run(task, why);
+    (void)vowi_level_post(p, task, 0);
 }
 
 VOWI_NOINLINE static bool

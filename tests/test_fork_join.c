@@ -555,6 +555,57 @@ VOW_CASE(from_outside_without_memory_its_caller_runs_both)
     pool_free(c.pool);
 }
 
+/* An executor that lets nobody wait on its threads. */
+static int
+post_nowhere(vow_executor *self, vow_task *task)
+{
+    (void)self;
+    (void)task;
+    return VOW_E_CLOSED;
+}
+
+static int
+refuse_to_block(vow_executor *self)
+{
+    (void)self;
+    return VOW_E_DEADLOCK;
+}
+
+static const vow_executor_ops strict_ops = {.size = sizeof strict_ops,
+                                            .name = "strict",
+                                            .post = post_nowhere,
+                                            .block_begin = refuse_to_block};
+static vow_executor strict = {.ops = &strict_ops};
+
+static void *
+fork_where_waits_are_refused(void *call)
+{
+    vow_executor *outer = vow_executor_enter(&strict);
+
+    fork_join(call);
+    vow_executor_enter(outer);
+    return NULL;
+}
+
+VOW_CASE(if_the_wait_for_it_is_refused_its_caller_runs_both)
+{
+    struct call c = {.pool = pool_new(1)}, exits = {.pool = c.pool, .a = {.exits = true}};
+    pthread_t thread;
+    struct gate g;
+
+    shut(&g, c.pool);
+    fork_where_waits_are_refused(&c);
+    assert_both_ran_here(&c);
+    assert_int_equal(pthread_create(&thread, NULL, fork_where_waits_are_refused, &exits),
+                     0);
+    pthread_join(thread, NULL);
+    assert_false(exits.returned);
+    assert_int_equal(exits.a.begun, 1);
+    assert_int_equal(exits.b.begun, 0);
+    open_gate(&g);
+    pool_free(c.pool);
+}
+
 /* ---- beside other work -------------------------------------------------------------------------- */
 
 static vow_error *
@@ -918,6 +969,73 @@ VOW_CASE(in_a_child_the_second_that_runs_in_the_parent_is_lost)
     fork_on_a_pool_of(2, &f);
 }
 
+/* What the caller helps with forks the process, in the middle of its wait. */
+struct forking_help {
+    vow_executor *pool;
+    atomic_int second_begun, child_begun;
+    bool child;
+    pid_t pid;
+};
+
+static vow_error *
+fork_in_help(void *help)
+{
+    struct forking_help *h = help;
+
+    h->child = in_child(&h->pid);
+    atomic_store(&h->child_begun, 1);
+    return NULL;
+}
+
+static vow_error *
+await_child(void *help)
+{
+    await_flag(&((struct forking_help *)help)->child_begun, 1);
+    return NULL;
+}
+
+static vow_error *
+fork_a_child_that_forks(void *help)
+{
+    struct forking_help *h = help;
+
+    atomic_store(&h->second_begun, 1);
+    return vow_fork_join(h->pool, await_child, h, fork_in_help, h);
+}
+
+static vow_error *
+await_second_begun(void *help)
+{
+    await_flag(&((struct forking_help *)help)->second_begun, 1);
+    return NULL;
+}
+
+static vow_result
+help_who_forks(void *help)
+{
+    struct forking_help *h = help;
+    vow_error *e =
+        vow_fork_join(h->pool, await_second_begun, h, fork_a_child_that_forks, h);
+
+    if (h->child) {
+        require(vow_error_code(e) == VOW_E_FORKED);
+        leave(0);
+    }
+    assert_null(e);
+    assert_child_was_fine(h->pid);
+    return vow_ok(VOW_NIL);
+}
+
+VOW_CASE(in_a_child_whose_parent_helped_the_second_is_lost)
+{
+    struct forking_help h = {.pool = pool_new(2)};
+    vow_future *f = vow_submit(h.pool, help_who_forks, vow_ptr(&h));
+
+    assert_int_equal(code_of(f), 0);
+    vow_unref(f);
+    pool_free(h.pool);
+}
+
 VOW_CASE(in_a_child_the_pool_that_was_left_behind_shares_nothing)
 {
     struct call c = {.pool = pool_new(1)};
@@ -975,7 +1093,9 @@ main(void)
         vow_test(if_the_thread_exits_in_what_it_helps_with_all_has_ended),
         vow_test(in_a_child_the_second_that_nobody_has_begun_runs),
         vow_test(in_a_child_the_second_that_runs_in_the_parent_is_lost),
+        vow_test(in_a_child_whose_parent_helped_the_second_is_lost),
         vow_test(in_a_child_the_pool_that_was_left_behind_shares_nothing),
+        vow_test(if_the_wait_for_it_is_refused_its_caller_runs_both),
     };
 
     parent = getpid();
