@@ -673,6 +673,50 @@ VOW_CASE(timer_that_is_due_later_is_left_to_the_timer_thread)
     assert_int_equal(vow_timer_disarm(&a.timer), VOW_REMOVED);
 }
 
+/* What a worker arms as the last it does, so that it may keep the time for it. */
+struct soon {
+    struct alarm alarm;
+    pthread_t worker;
+    atomic_int armed;
+};
+
+static void
+arm_soon(void *soon)
+{
+    struct soon *s = soon;
+
+    s->worker = pthread_self();
+    atomic_store(&s->armed,
+                 vow_timer_arm(&noting, &s->alarm.timer, vow_now() + 500000) == 0 ? 1
+                                                                                  : -1);
+}
+
+/* Returns whether it was the worker who fired it, or it came too late. */
+static bool
+worker_keeps_time(vow_executor *pool)
+{
+    struct soon s = {.alarm = alarm_new()};
+
+    atomic_store(&posted, 0);
+    assert_int_equal(vow_post(pool, arm_soon, vow_ptr(&s)), 0);
+    while (atomic_load(&s.armed) == 0 || atomic_load(&posted) == 0) {
+        assert_int_not_equal(atomic_load(&s.armed), -1);
+        sched_yield();
+    }
+    return pthread_equal(posted_by, s.worker);
+}
+
+VOW_CASE(worker_that_keeps_time_fires_for_other_executors_as_well)
+{
+    vow_executor *pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 1));
+
+    while (!worker_keeps_time(pool))
+        sched_yield();
+    vow_unref(vow_executor_close(pool, VOW_DRAIN));
+    assert_int_equal(vow_executor_join(pool), 0);
+    vow_executor_unref(pool);
+}
+
 /* An executor that keeps what it is given, one by one or as lists. The first of all it keeps
  * the timer thread waiting for, so that more become due meanwhile. */
 enum { LISTED = 40, FIRED_AT_ONCE = 32 };
@@ -1830,6 +1874,7 @@ main(void)
         vow_test(timer_thread_that_cannot_start_is_an_error_and_is_tried_again),
         vow_test(keeper_fires_what_is_due_in_the_timer_thread_s_place),
         vow_test(timer_that_is_due_later_is_left_to_the_timer_thread),
+        vow_test(worker_that_keeps_time_fires_for_other_executors_as_well),
         vow_test(timer_thread_that_stops_starts_again_with_what_is_armed),
         vow_test(due_timers_of_one_executor_are_posted_together),
 #ifndef UNDER_TSAN /* which allows no thread in a child of many */

@@ -1036,6 +1036,76 @@ VOW_CASE(in_a_child_whose_parent_helped_the_second_is_lost)
     pool_free(h.pool);
 }
 
+/* A step calls from outside, and the next one, which its wait runs, forks the process. */
+struct forking_step {
+    vow_executor *pool;
+    atomic_int begun, forked;
+    bool child;
+    pid_t pid;
+};
+
+static vow_error *
+await_fork(void *step)
+{
+    struct forking_step *s = step;
+
+    atomic_store(&s->begun, 1);
+    await_flag(&s->forked, 1);
+    return NULL;
+}
+
+static vow_error *
+end_at_once(void *unused)
+{
+    (void)unused;
+    return NULL;
+}
+
+static vow_result
+call_in_step(vow_value in, void *step)
+{
+    struct forking_step *s = step;
+    vow_error *e = vow_fork_join(s->pool, await_fork, s, end_at_once, NULL);
+
+    (void)in;
+    if (s->child) {
+        require(vow_error_code(e) == VOW_E_FORKED);
+        leave(0);
+    }
+    assert_null(e);
+    return vow_ok(VOW_NIL);
+}
+
+static vow_result
+fork_in_next_step(vow_value in, void *step)
+{
+    struct forking_step *s = step;
+
+    (void)in;
+    await_flag(&s->begun, 1);
+    s->child = in_child(&s->pid);
+    atomic_store(&s->forked, 1);
+    return vow_ok(VOW_NIL);
+}
+
+VOW_CASE(in_a_child_what_was_called_from_outside_and_runs_in_the_parent_is_lost)
+{
+    struct forking_step s = {.pool = pool_new(1)};
+    vow_promise *p = vow_promise_new();
+    vow_future *calls = vow_then(vow_promise_future(p), NULL, call_in_step, vow_ptr(&s));
+    vow_future *forks =
+        vow_then(vow_promise_future(p), NULL, fork_in_next_step, vow_ptr(&s));
+
+    vow_promise_fulfill(p, VOW_NIL);
+    vow_promise_unref(p);
+    assert_int_equal(code_of(calls), 0);
+    assert_int_equal(code_of(forks), 0);
+    assert_child_was_fine(s.pid);
+    vow_unref(calls);
+    vow_unref(forks);
+    pool_free(s.pool);
+}
+
 VOW_CASE(in_a_child_the_pool_that_was_left_behind_shares_nothing)
 {
     struct call c = {.pool = pool_new(1)};
@@ -1094,6 +1164,7 @@ main(void)
         vow_test(in_a_child_the_second_that_nobody_has_begun_runs),
         vow_test(in_a_child_the_second_that_runs_in_the_parent_is_lost),
         vow_test(in_a_child_whose_parent_helped_the_second_is_lost),
+        vow_test(in_a_child_what_was_called_from_outside_and_runs_in_the_parent_is_lost),
         vow_test(in_a_child_the_pool_that_was_left_behind_shares_nothing),
         vow_test(if_the_wait_for_it_is_refused_its_caller_runs_both),
     };
