@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * perf/bench_timer_fire.c - 100,000 timers of a pool, due uniformly within the next half
- * second: how late each one runs. The timer thread posts them to the pool's workers.
+ * second: how late each one runs. A worker that is idle fires them, or the timer thread.
  */
 #include <sched.h>
 #include <stdatomic.h>
