@@ -61,7 +61,7 @@ void vowi_step_at_once(struct vowi_thread *t, struct vowi_step *step,
  * without memory. */
 vow_future *vowi_then_on_plain(struct vow_state *source, vow_then_fn *fn, vow_value ctx,
                                void *site);
-vow_future *vowi_then_later(vow_future *source, vow_executor *on, vow_then_fn *fn,
+vow_future *vowi_then_later(vow_future *f, vow_executor *on, vow_then_fn *fn,
                             vow_value ctx, void *site);
 
 /* why of a step whose source was abandoned: neither it nor what follows runs. */
