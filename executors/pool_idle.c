@@ -3,7 +3,6 @@
  * executors/pool_idle.c - searching, sleeping and waking, so that no task waits while a
  * worker sleeps, and no worker is woken for nothing.
  */
-#include "base/sys.h"
 #include "base/time.h"
 #include "pool_internal.h"
 #include "timekeeper.h"
@@ -16,33 +15,20 @@ wants_wake(uint32_t idle)
     return (idle & VOWI_ASLEEP_MASK) != 0 && idle < VOWI_SEARCHING;
 }
 
-/* Counts one that sleeps as searching, which it does nowhere yet, unless somebody searches.
- * relaxed: vowi_pool_wake has read it in order [idle], and this reads nothing older; and
- * who sees a search relies on its end, which is ordered [idle] */
-static bool
-count_woken_locked(struct vowi_pool *p)
-{
-    uint32_t idle = vowi_load_relaxed(&p->idle);
-
-    while (wants_wake(idle) && p->asleep != NULL)
-        if (vowi_cas_relaxed(&p->idle, &idle,
-                             idle + VOWI_NOWHERE + VOWI_SEARCHING - VOWI_ASLEEP))
-            return true;
-    return false;
-}
-
-/* The last asleep is the warmest. */
+/* The last asleep is the warmest. Whoever wakes it counts it as searching. */
 static void
 wake_sleeper(struct vowi_pool *p)
 {
     struct vowi_worker *w = NULL;
 
     vowi_lock_acquire(&p->lock);
-    if (count_woken_locked(p)) {
+    /* relaxed: vowi_pool_wake has read it in order [idle], and this reads nothing older */
+    if (wants_wake(vowi_load_relaxed(&p->idle)) && p->asleep != NULL) {
         w = p->asleep;
         p->asleep = w->next_asleep;
         p->awake++;
-        w->waker_cpu = vowi_sys_cpu();
+        /* relaxed: who sees a search relies on its end, which is ordered [idle] */
+        vowi_add_relaxed(&p->idle, VOWI_SEARCHING - VOWI_ASLEEP);
     }
     vowi_lock_release(&p->lock);
     if (w == NULL)
@@ -56,17 +42,6 @@ vowi_pool_wake(struct vowi_pool *p)
 {
     if (wants_wake(vowi_load_seq_cst(&p->idle))) /* [idle] */
         wake_sleeper(p);
-}
-
-void
-vowi_pool_wake_outside(struct vowi_pool *p)
-{
-    uint32_t idle = vowi_load_seq_cst(&p->idle); /* [idle] */
-
-    if (wants_wake(idle))
-        wake_sleeper(p);
-    else if (vowi_unlikely((idle & VOWI_NOWHERE) != 0))
-        vowi_pool_let_search();
 }
 
 static void
@@ -122,17 +97,14 @@ vowi_worker_stop_searching(struct vowi_pool *p, struct vowi_worker *w)
         vowi_pool_wake(p);
 }
 
-/* A search of its own, or one whose worker is nowhere. */
 static void
 start_searching(struct vowi_pool *p, struct vowi_worker *w)
 {
-    /* relaxed: as in count_woken_locked */
+    /* relaxed: as in wake_sleeper */
     uint32_t idle = vowi_load_relaxed(&p->idle);
 
     if (idle < VOWI_SEARCHING)
         w->searching = vowi_cas_strong_relaxed(&p->idle, &idle, idle + VOWI_SEARCHING);
-    else if (idle & VOWI_NOWHERE)
-        w->searching = vowi_cas_strong_relaxed(&p->idle, &idle, idle & ~VOWI_NOWHERE);
 }
 
 /* Counts itself asleep, or not any more; a searcher is none while it sleeps. */
@@ -153,7 +125,7 @@ count_awake_locked(struct vowi_pool *p, struct vowi_worker *w, bool searching)
 {
     p->asleep = w->next_asleep;
     p->awake++;
-    /* relaxed: as in count_woken_locked; who counts it as asleep takes the lock, and looks */
+    /* relaxed: as in wake_sleeper; who counts it as asleep takes the lock, and looks */
     vowi_add_relaxed(&p->idle, (searching ? VOWI_SEARCHING : 0) - VOWI_ASLEEP);
 }
 
@@ -174,7 +146,7 @@ wakes_itself(struct vowi_pool *p, struct vowi_worker *w)
     if (asleep) {
         *at = w->next_asleep;
         p->awake++;
-        /* relaxed, twice: as in count_woken_locked */
+        /* relaxed, twice: as in wake_sleeper */
         w->searching = vowi_load_relaxed(&p->idle) < VOWI_SEARCHING;
         vowi_add_relaxed(&p->idle, (w->searching ? VOWI_SEARCHING : 0) - VOWI_ASLEEP);
     }
@@ -257,11 +229,8 @@ sleep_for_work(struct vowi_pool *p, struct vowi_worker *w)
     vowi_lock_acquire(&p->lock);
     exits = p->exiting;
     vowi_lock_release(&p->lock);
-    if (exits)
-        return false;
-    vowi_worker_note_wake(w);
-    w->searching = vowi_worker_is_back(p);
-    return true;
+    w->searching = !exits;
+    return !exits;
 }
 
 /*
@@ -337,8 +306,6 @@ search_or_sleep(struct vowi_pool *p, struct vowi_worker *w, vow_task *task)
             vowi_count(&w->wakes_for_nothing);
         if (gives_back(p, w) && (task = vowi_worker_pick(p, w)) != NULL)
             return task;
-        if (vowi_worker_gives_way(p, w) && (task = vowi_worker_pick(p, w)) != NULL)
-            continue;
         if (!vowi_worker_rest(p, w) || !sleep_for_work(p, w))
             return NULL;
         task = vowi_worker_pick(p, w);

@@ -95,21 +95,18 @@ struct vowi_thread {
     struct vowi_parker parker;
 
     /* core/linger.c: what waits were like lately. */
-    vow_ns spin;          /* for how long it was worth looking, on average */
-    vow_ns wait;          /* how long they were, but for naps */
-    unsigned reads;       /* since this thread last settled or posted anything */
-    bool napped;          /* in the one that ends */
-    bool judged;          /* the last nap is to be, by what was found settled after it */
-    unsigned char unseen; /* executors/pool_rush.c: posts while a search was nowhere */
-    unsigned found;       /* settled, without a wait, since the last nap */
-    unsigned awake;       /* in so many waits to come it does not nap */
+    vow_ns spin;      /* for how long it was worth looking, on average */
+    vow_ns wait;      /* how long they were, but for naps */
+    unsigned reads;   /* since this thread last settled or posted anything */
+    unsigned crowded; /* in so many waits to come it does not yield */
+    unsigned crowd;   /* how many these were after the last yield that was late */
+    bool napped;      /* in the one that ends */
+    bool judged;      /* the last nap is to be, by what was found settled after it */
+    unsigned found;   /* settled, without a wait, since the last nap */
+    unsigned awake;   /* in so many waits to come it does not nap */
     unsigned vigil; /* how many these were after the last nap, which was in vain; or 0 */
     vow_ns nap;     /* how long the last one was; 0: none, or in vain */
     vow_ns since;   /* when the first of the reads began */
-
-    /* sync/yield.c */
-    unsigned crowded; /* so many yields to come are left out */
-    unsigned crowd;   /* how many these were after the last one that was late */
 
     /* core/executor.c: the executor whose tasks run here, and prepaid holds. */
     vow_executor *executor;

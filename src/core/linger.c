@@ -26,12 +26,14 @@
 
 #include "base/time.h"
 #include "sync/park.h"
-#include "sync/yield.h"
 
 enum {
     FIRST = 1000,              /* ns looked for without proof that it is worth it */
     SHORT = 3 * VOWI_SPIN_MAX, /* a wait that was worth looking for, had it begun later */
-    LATE = 10000,              /* ns after which a yield was somebody else's turn */
+    LATE = 10000,              /* ns after which a yield was somebody else's turn; */
+    TOO_LATE = 100000,         /* such ns even if it has settled what is waited for */
+    CROWDED = 8,               /* waits that do not yield after a late one, at least */
+    CROWDED_MAX = 1024,        /* and at most */
     CHECKS = 16,               /* looks in a round */
     READS = 8,                 /* waits after which a thread only reads */
     MEASURED = 32,             /* of so many waits one is no nap, and is measured */
@@ -70,17 +72,27 @@ static vow_ns
 limit_of(struct vowi_thread *t)
 {
     vow_ns limit = 2 * t->spin + FIRST;
-    bool crowded = vowi_yield_is_crowded(t);
+    bool crowded = t->crowded > 0;
 
+    if (crowded)
+        t->crowded--;
     if (crowded || (t->reads >= 2 && t->awake == 0))
         return FIRST < VOWI_SPIN_MAX ? FIRST : VOWI_SPIN_MAX;
     return limit < VOWI_SPIN_MAX ? limit : VOWI_SPIN_MAX;
 }
 
+/* A yield was late. Each that is soon after the last such one keeps from it for longer. */
+static void
+note_crowd(struct vowi_thread *t)
+{
+    t->crowd = (unsigned)twice(t->crowd, CROWDED, CROWDED_MAX);
+    t->crowded = t->crowd;
+}
+
 static bool
 was_late(struct vow_state *s, vow_ns yield)
 {
-    return yield > (vowi_settled(s) ? VOWI_YIELD_TOO_LATE : LATE);
+    return yield > (vowi_settled(s) ? TOO_LATE : LATE);
 }
 
 bool
@@ -101,11 +113,12 @@ vowi_linger(struct vowi_thread *t, struct vow_state *s, vow_ns start, vow_ns dea
             sched_yield();
         now = vowi_monotonic_now();
         if (was_late(s, now - before)) {
-            vowi_yield_was_late(t);
+            note_crowd(t);
             return vowi_settled(s);
         }
     }
-    vowi_yield_was_calm(t);
+    if (t->crowded == 0 && t->crowd > 0)
+        t->crowd--;
     return vowi_settled(s);
 }
 
