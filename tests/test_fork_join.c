@@ -13,7 +13,8 @@
 static vow_executor *
 pool_new(unsigned threads)
 {
-    vow_executor *pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = threads, .spares = 2));
+    vow_executor *pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = threads, .spares = 2,
+                                                        .stack_size = (size_t)4 << 20));
 
     assert_non_null(pool);
     return pool;

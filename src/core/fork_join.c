@@ -162,6 +162,18 @@ thread_exits_in_wait(void *arg)
     vow_error_unref(j->first);
 }
 
+/* Not in line: it would keep what its caller has over a setjmp, where there is one. */
+VOWI_NOINLINE static bool
+has_run_in_wait(struct joining *j)
+{
+    bool ran;
+
+    pthread_cleanup_push(thread_exits_in_wait, j);
+    ran = has_run(vowi_self(), j->b);
+    pthread_cleanup_pop(0);
+    return ran;
+}
+
 /* Takes the error of the first. */
 VOWI_NOINLINE static vow_error *
 join_other(struct vowi_branch *b, vow_error *first)
@@ -171,15 +183,11 @@ join_other(struct vowi_branch *b, vow_error *first)
 
     if (first != NULL)
         vowi_store_relaxed(&b->unwanted, true); /* relaxed: a flag by itself */
-    pthread_cleanup_push(thread_exits_in_wait, &j);
-    ran = has_run(vowi_self(), b);
-    pthread_cleanup_pop(0);
-    if (ran && first != NULL)
+    ran = has_run_in_wait(&j);
+    if (first == NULL)
+        return ran ? b->error : b->fn(b->ctx);
+    if (ran)
         vow_error_unref(b->error);
-    else if (ran)
-        first = b->error;
-    else if (first == NULL)
-        first = b->fn(b->ctx);
     return first;
 }
 
