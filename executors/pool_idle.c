@@ -121,9 +121,9 @@ count_asleep_locked(struct vowi_pool *p, struct vowi_worker *w, bool searching)
 }
 
 static void
-count_awake_locked(struct vowi_pool *p, struct vowi_worker *w, bool searching)
+count_awake_locked(struct vowi_pool *p, struct vowi_worker **at, bool searching)
 {
-    p->asleep = w->next_asleep;
+    *at = (*at)->next_asleep;
     p->awake++;
     /* relaxed: as in wake_sleeper; who counts it as asleep takes the lock, and looks */
     vowi_add_relaxed(&p->idle, (searching ? VOWI_SEARCHING : 0) - VOWI_ASLEEP);
@@ -144,11 +144,9 @@ wakes_itself(struct vowi_pool *p, struct vowi_worker *w)
         at = &(*at)->next_asleep;
     asleep = *at != NULL;
     if (asleep) {
-        *at = w->next_asleep;
-        p->awake++;
-        /* relaxed, twice: as in wake_sleeper */
+        /* relaxed: as in wake_sleeper */
         w->searching = vowi_load_relaxed(&p->idle) < VOWI_SEARCHING;
-        vowi_add_relaxed(&p->idle, (w->searching ? VOWI_SEARCHING : 0) - VOWI_ASLEEP);
+        count_awake_locked(p, at, w->searching);
     }
     vowi_lock_release(&p->lock);
     return asleep;
@@ -215,7 +213,7 @@ sleep_for_work(struct vowi_pool *p, struct vowi_worker *w)
     vowi_lock_acquire(&p->lock);
     count_asleep_locked(p, w, w->searching);
     if (vowi_pool_has_work(p)) { /* [idle] */
-        count_awake_locked(p, w, w->searching);
+        count_awake_locked(p, &p->asleep, w->searching);
         vowi_lock_release(&p->lock);
         w->in_vain = 0; /* it would not have been, had it been longer */
         return true;

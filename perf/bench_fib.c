@@ -3,11 +3,7 @@
  * perf/bench_fib.c - fib(27) by fork and join: each call above 1 spawns one child
  * as a future, computes the other itself, and joins. No cut-off.
  */
-#include "bench.h"
-
-enum { N = 27, FIB_OF_N = 196418, SPAWNS = 317810 };
-
-static vow_executor *pool;
+#include "fib.h"
 
 static vow_result fib_task(void *n);
 
@@ -33,25 +29,15 @@ fib_task(void *n)
 }
 
 static void
-fork_and_join(double *ns_a_spawn)
+measure(double *ns_a_spawn)
 {
-    vow_future *root;
-    double start;
-
-    pool = bench_pool();
-    start = bench_ns();
-    root = vow_submit(pool, fib_task, vow_ptr((void *)(intptr_t)N));
-    bench_check(vow_get(root).value.as.i64 == FIB_OF_N);
-    *ns_a_spawn = (bench_ns() - start) / SPAWNS;
-    vow_unref(root);
-    bench_free_pool(pool);
+    *ns_a_spawn = fork_and_join(fib_task);
 }
 
 int
 main(int argc, char **argv)
 {
-    static const struct bench fork_join = {
-        "vow", {{"fib", "ns/spawn"}}, fork_and_join, 0};
+    static const struct bench fork_join = {"vow", {{"fib", "ns/spawn"}}, measure, 0};
 
     return bench_main(&fork_join, argc, argv);
 }

@@ -3,15 +3,11 @@
  * perf/bench_fib_join.c - fib(27) by vow_fork_join: each call above 1 forks into two, of
  * which one lies on its stack until it is done or stolen. No future, no cut-off.
  */
-#include "bench.h"
-
-enum { N = 27, FIB_OF_N = 196418, SPAWNS = 317810 };
+#include "fib.h"
 
 struct call {
     int64_t n, value;
 };
-
-static vow_executor *pool;
 
 static vow_error *
 fib(void *call)
@@ -30,35 +26,24 @@ fib(void *call)
 }
 
 static vow_result
-fib_of_n(void *ctx)
+fib_of_n(void *n)
 {
-    struct call c = {.n = N};
+    struct call c = {.n = (intptr_t)n};
 
-    (void)ctx;
     bench_check(fib(&c) == NULL);
     return vow_ok(vow_i64(c.value));
 }
 
 static void
-fork_and_join(double *ns_a_spawn)
+measure(double *ns_a_spawn)
 {
-    vow_future *root;
-    double start;
-
-    pool = bench_pool();
-    start = bench_ns();
-    root = vow_submit(pool, fib_of_n, VOW_NIL);
-    bench_check(vow_get(root).value.as.i64 == FIB_OF_N);
-    *ns_a_spawn = (bench_ns() - start) / SPAWNS;
-    vow_unref(root);
-    bench_free_pool(pool);
+    *ns_a_spawn = fork_and_join(fib_of_n);
 }
 
 int
 main(int argc, char **argv)
 {
-    static const struct bench fork_join = {
-        "vow", {{"fib_join", "ns/spawn"}}, fork_and_join, 0};
+    static const struct bench fork_join = {"vow", {{"fib_join", "ns/spawn"}}, measure, 0};
 
     return bench_main(&fork_join, argc, argv);
 }

@@ -159,15 +159,6 @@ assert_failed(vow_future *f, int code)
     vow_unref(f);
 }
 
-static vow_executor *
-pool_new(unsigned threads)
-{
-    vow_executor *pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = threads));
-
-    assert_non_null(pool);
-    return pool;
-}
-
 static const size_t sizes[] = {1, 2, 3, 31, 32, 33, 64, 65, 1000, 4095};
 
 enum { SIZES = sizeof sizes / sizeof sizes[0] };
@@ -232,7 +223,7 @@ VOW_CASE(lanes_of_a_manual_executor_keep_the_order)
 VOW_CASE(pool_keeps_the_order)
 {
     for (unsigned threads = 1; threads <= 4; threads++) {
-        vow_executor *pool = pool_new(threads);
+        vow_executor *pool = pool_of(threads);
 
         for (size_t i = 0; i < SIZES * 2; i++) {
             vow_future *f;
@@ -270,7 +261,7 @@ add(vow_value a, vow_value b, void *c)
 
 VOW_CASE(ten_million_numbers_are_added_on_a_pool)
 {
-    vow_executor *pool = pool_new(2);
+    vow_executor *pool = pool_of(2);
     uint32_t *numbers = malloc(MANY * sizeof *numbers);
     vow_future *f;
 
@@ -321,7 +312,7 @@ VOW_CASE(error_of_map_or_fold_stops_and_drops_everything_once)
 
 VOW_CASE(errors_on_a_pool_drop_everything_once)
 {
-    vow_executor *pool = pool_new(3);
+    vow_executor *pool = pool_of(3);
 
     for (size_t i = 0; i < 60; i++) {
         vow_future *f;
@@ -562,7 +553,7 @@ VOW_CASE(range_without_indices_is_nil_here)
 VOW_CASE(pool_and_caller_keep_the_order)
 {
     for (unsigned threads = 1; threads <= 4; threads++) {
-        vow_executor *pool = pool_new(threads);
+        vow_executor *pool = pool_of(threads);
 
         for (size_t i = 0; i < SIZES * 20; i++) {
             size_t n = sizes[i % SIZES];
@@ -624,7 +615,7 @@ VOW_CASE(what_the_caller_has_done_alone_is_the_first_of_it)
 
 VOW_CASE(errors_of_caller_and_pool_drop_everything_once)
 {
-    vow_executor *pool = pool_new(3);
+    vow_executor *pool = pool_of(3);
 
     for (size_t i = 0; i < 80; i++) {
         bool in_fold = i % 2 != 0;
@@ -651,7 +642,7 @@ reduce_and_exit(void *pool)
 
 VOW_CASE(thread_that_exits_in_a_reduction_leaves_nothing)
 {
-    vow_executor *pool = pool_new(2);
+    vow_executor *pool = pool_of(2);
 
     for (size_t i = 0; i < 20; i++) {
         pthread_t thread;
@@ -780,7 +771,7 @@ let_go(size_t i, bool well)
 VOW_CASE(items_are_reduced_in_order_on_every_executor)
 {
     vow_manual *m = vow_manual_new();
-    vow_executor *pool = pool_new(3);
+    vow_executor *pool = pool_of(3);
     vow_executor *on[] = {NULL, vow_manual_executor(m), pool};
 
     for (size_t i = 0; i < 3 * WAYS * 8; i++) {
@@ -884,7 +875,7 @@ keep_left(vow_value left, vow_value right, void *c)
 
 VOW_CASE(items_themselves_may_be_the_values)
 {
-    vow_executor *pool = pool_new(2);
+    vow_executor *pool = pool_of(2);
 
     for (int round = 0; round < 20; round++) {
         vow_executor *on = round % 2 ? pool : NULL;
@@ -927,7 +918,7 @@ map_number(vow_value item, void *c)
 
 VOW_CASE(generator_is_reduced_with_memory_for_its_window)
 {
-    vow_executor *pool = pool_new(2);
+    vow_executor *pool = pool_of(2);
 
     for (int unordered = 0; unordered < 2; unordered++) {
         struct drop source = {0};
@@ -975,7 +966,7 @@ VOW_CASE(progress_counts_to_the_total)
 VOW_CASE(error_of_an_item_or_a_fold_stops_the_items)
 {
     vow_manual *m = vow_manual_new();
-    vow_executor *pool = pool_new(3);
+    vow_executor *pool = pool_of(3);
 
     for (size_t i = 0; i < 80; i++) {
         bool in_fold = i % 2 != 0;

@@ -116,15 +116,6 @@ assert_failed(vow_future *f, int code, int64_t index)
     vow_unref(f);
 }
 
-static vow_executor *
-pool_new(unsigned threads)
-{
-    vow_executor *pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = threads));
-
-    assert_non_null(pool);
-    return pool;
-}
-
 /* ---- every index once ------------------------------------------------------------------------ */
 
 static const size_t sizes[] = {0, 1, 2, 3, 31, 32, 33, 64, 65, 1000, 4095};
@@ -312,7 +303,7 @@ VOW_CASE(serial_and_loop_do_it_in_order)
 VOW_CASE(pool_does_every_index_once)
 {
     for (unsigned threads = 1; threads <= 4; threads++) {
-        vow_executor *pool = pool_new(threads);
+        vow_executor *pool = pool_of(threads);
 
         for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
             vow_future *f;
@@ -341,7 +332,7 @@ count_up(size_t first, size_t end, void *bytes)
 
 VOW_CASE(ten_million_indices_on_a_pool)
 {
-    vow_executor *pool = pool_new(2);
+    vow_executor *pool = pool_of(2);
     unsigned char *at = calloc(MANY, 1);
     vow_future *f = vow_parallel_for(pool, NULL, 0, MANY, count_up, vow_ptr(at));
     size_t wrong = 0;
@@ -431,7 +422,7 @@ VOW_CASE(error_carries_the_index_and_is_the_callers)
 
 VOW_CASE(error_on_a_pool_waits_for_the_calls_that_run)
 {
-    vow_executor *pool = pool_new(3);
+    vow_executor *pool = pool_of(3);
 
     for (int round = 0; round < 50; round++) {
         vow_future *f;
@@ -451,7 +442,7 @@ VOW_CASE(error_on_a_pool_waits_for_the_calls_that_run)
 
 VOW_CASE(call_whose_thread_exits_breaks_the_loop)
 {
-    vow_executor *pool = pool_new(2);
+    vow_executor *pool = pool_of(2);
     vow_future *f;
 
     begin();
@@ -540,7 +531,7 @@ hold(size_t first, size_t end, void *c)
 
 VOW_CASE(cancelled_result_settles_when_the_last_call_has_returned)
 {
-    vow_executor *pool = pool_new(2);
+    vow_executor *pool = pool_of(2);
     vow_future *f;
 
     begin();
@@ -603,7 +594,7 @@ VOW_CASE(lanes_that_are_accepted_do_it_all)
 VOW_CASE(executor_that_takes_nothing_rejects_with_its_code)
 {
     struct miser m = {.executor.ops = &miser_ops, .takes = 0};
-    vow_executor *pool = pool_new(1);
+    vow_executor *pool = pool_of(1);
     vow_future *f;
 
     begin();
@@ -713,7 +704,7 @@ VOW_CASE(close_that_cancels_ends_the_loop_half_way)
 VOW_CASE(draining_executor_does_it_all)
 {
     vow_manual *m = vow_manual_new();
-    vow_executor *pool = pool_new(2);
+    vow_executor *pool = pool_of(2);
     vow_future *f;
 
     begin();
@@ -771,7 +762,7 @@ mark_rows(size_t first, size_t end, void *c)
 VOW_CASE(loops_in_loops_on_any_number_of_threads)
 {
     for (unsigned threads = 1; threads <= 4; threads++) {
-        struct plane plane = {.pool = pool_new(threads)};
+        struct plane plane = {.pool = pool_of(threads)};
         vow_future *f =
             vow_parallel_for(plane.pool, NULL, 0, 64, mark_rows, vow_ptr(&plane));
 
@@ -795,7 +786,7 @@ wait_for_a_loop(void *pool)
 
 VOW_CASE(worker_that_waits_works_at_it_itself)
 {
-    vow_executor *pool = pool_new(1);
+    vow_executor *pool = pool_of(1);
     vow_pool_stats stats = {.size = sizeof stats};
     vow_future *f;
 

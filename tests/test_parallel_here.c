@@ -7,9 +7,8 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
+#include "support/child.h"
 #include "support/drops.h"
 #include "support/pool_fixture.h"
 
@@ -74,15 +73,6 @@ assert_failed(vow_error *e, int code, int64_t index)
     vow_error_unref(e);
 }
 
-static vow_executor *
-pool_new(unsigned threads)
-{
-    vow_executor *pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = threads));
-
-    assert_non_null(pool);
-    return pool;
-}
-
 /* ---- every index once ------------------------------------------------------------------------ */
 
 static const size_t sizes[] = {0, 1, 2, 3, 31, 32, 33, 64, 65, 1000, 4095};
@@ -90,7 +80,7 @@ static const size_t sizes[] = {0, 1, 2, 3, 31, 32, 33, 64, 65, 1000, 4095};
 VOW_CASE(caller_alone_does_it_in_order)
 {
     vow_manual *m = vow_manual_new();
-    vow_executor *pool = pool_new(1);
+    vow_executor *pool = pool_of(1);
     vow_executor *on[] = {NULL, vow_inline(), vow_manual_executor(m), pool};
 
     for (size_t k = 0; k < sizeof on / sizeof on[0]; k++)
@@ -115,7 +105,7 @@ VOW_CASE(range_that_ends_before_it_begins_is_refused)
 VOW_CASE(pool_and_caller_do_every_index_once)
 {
     for (unsigned threads = 1; threads <= 4; threads++) {
-        vow_executor *pool = pool_new(threads);
+        vow_executor *pool = pool_of(threads);
 
         for (int round = 0; round < 20; round++)
             for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
@@ -264,7 +254,7 @@ count_inside(size_t first, size_t end, void *ctx)
 
 VOW_CASE(width_counts_the_caller)
 {
-    vow_executor *pool = pool_new(4);
+    vow_executor *pool = pool_of(4);
 
     for (unsigned width = 0; width <= 5; width++) {
         inside = most_inside = 0;
@@ -410,7 +400,7 @@ VOW_CASE(loops_take_few_places_in_a_bounded_queue)
 
 VOW_CASE(closed_pool_leaves_it_to_the_caller)
 {
-    vow_executor *pool = pool_new(2);
+    vow_executor *pool = pool_of(2);
 
     vow_unref(vow_executor_close(pool, VOW_DRAIN));
     assert_int_equal(vow_executor_join(pool), 0);
@@ -436,7 +426,7 @@ loop_alone_in_a_task(void *pool)
 
 VOW_CASE(caller_does_it_all_where_waiting_is_refused)
 {
-    vow_executor *pool = pool_new(4);
+    vow_executor *pool = pool_of(4);
     vow_loop *l = vow_loop_new(NULL);
     vow_future *f = vow_submit(vow_loop_executor(l), loop_alone_in_a_task, vow_ptr(pool));
 
@@ -492,7 +482,7 @@ VOW_CASE(loops_in_loops_on_any_number_of_threads)
         vow_future *f;
 
         memset(&plane, 0, sizeof plane);
-        plane.pool = pool_new(threads);
+        plane.pool = pool_of(threads);
         assert_null(
             vow_parallel_for_here(plane.pool, NULL, 0, 64, mark_rows, vow_ptr(&plane)));
         f = vow_submit(plane.pool, loop_over_rows, vow_ptr(&plane));
@@ -526,7 +516,7 @@ loop_a_thousand_times(void *pool)
 /* Each task that was revoked has left the deque by then: nothing is left to be run. */
 VOW_CASE(lanes_that_a_worker_revokes_leave_nothing_behind)
 {
-    vow_executor *pool = pool_new(1);
+    vow_executor *pool = pool_of(1);
     vow_pool_stats stats = {.size = sizeof stats};
     vow_future *f = vow_submit(pool, loop_a_thousand_times, vow_ptr(pool));
 
@@ -565,7 +555,7 @@ VOW_CASE(error_of_the_callers_stops_it)
 
 VOW_CASE(error_on_a_pool_is_the_first_and_waits_for_the_calls_that_run)
 {
-    vow_executor *pool = pool_new(3);
+    vow_executor *pool = pool_of(3);
 
     for (size_t round = 0; round < 50; round++) {
         vow_error *e;
@@ -639,7 +629,7 @@ loop_and_exit(void *pool)
 /* Either the caller's thread exits, or one of the pool's, and the caller returns. */
 VOW_CASE(thread_that_exits_in_a_call_leaves_nothing)
 {
-    vow_executor *pool = pool_new(2);
+    vow_executor *pool = pool_of(2);
 
     for (fails_at = 0; fails_at < 1000; fails_at += 99) {
         pthread_t thread;
@@ -662,7 +652,7 @@ loop_in_a_task(void *pool)
 
 VOW_CASE(task_whose_call_exits_is_broken)
 {
-    vow_executor *pool = pool_new(2);
+    vow_executor *pool = pool_of(2);
 
     for (fails_at = 0; fails_at < 1000; fails_at += 199) {
         vow_future *f = vow_submit(pool, loop_in_a_task, vow_ptr(pool));
@@ -739,7 +729,7 @@ static vow_executor strict = {.ops = &strict_ops};
 static vow_error *
 loop_on_strict(int code, bool exits)
 {
-    vow_executor *pool = pool_new(1), *outer = vow_executor_enter(&strict);
+    vow_executor *pool = pool_of(1), *outer = vow_executor_enter(&strict);
     vow_error *e;
 
     wait_code = code;
@@ -794,22 +784,29 @@ loop_whose_step_exits(void *pool)
     return e == NULL ? vow_ok(VOW_NIL) : vow_err(e); /* nor is this reached */
 }
 
-VOW_CASE(callers_thread_that_exits_in_its_wait_waits_on)
+/* Submits a loop of n indices, in which the step that to_step has exits the thread. */
+static void
+assert_exits_in_step(unsigned threads, vow_task_fn *loop, size_t n)
 {
-    vow_executor *pool = pool_new(2);
+    vow_executor *pool = pool_of(threads);
     vow_future *step, *f;
 
-    lane_exits = false;
     to_step = vow_promise_new();
     step = vow_then(vow_promise_future(to_step), NULL, exit_in_step, VOW_NIL);
-    f = vow_submit(pool, loop_whose_step_exits, vow_ptr(pool));
+    f = vow_submit(pool, loop, vow_ptr(pool));
     assert_int_equal(code_of(f), VOW_E_BROKEN);
     assert_int_equal(code_of(step), VOW_E_BROKEN);
-    assert_int_equal(marked(2), 2);
+    assert_int_equal(marked(n), n);
     vow_unref(f);
     vow_unref(step);
     vow_promise_unref(to_step);
     pool_free(pool);
+}
+
+VOW_CASE(callers_thread_that_exits_in_its_wait_waits_on)
+{
+    lane_exits = false;
+    assert_exits_in_step(2, loop_whose_step_exits, 2);
 }
 
 static vow_error *
@@ -834,20 +831,8 @@ loop_that_revokes(void *pool)
 /* The step's turn comes when the first of two lanes has been revoked. */
 VOW_CASE(callers_thread_that_exits_as_it_revokes_goes_on_with_that)
 {
-    vow_executor *pool = pool_new(1);
-    vow_future *step, *f;
-
     may_return = 0;
-    to_step = vow_promise_new();
-    step = vow_then(vow_promise_future(to_step), NULL, exit_in_step, VOW_NIL);
-    f = vow_submit(pool, loop_that_revokes, vow_ptr(pool));
-    assert_int_equal(code_of(f), VOW_E_BROKEN);
-    assert_int_equal(code_of(step), VOW_E_BROKEN);
-    assert_int_equal(marked(3), 3);
-    vow_unref(f);
-    vow_unref(step);
-    vow_promise_unref(to_step);
-    pool_free(pool);
+    assert_exits_in_step(1, loop_that_revokes, 3);
 }
 
 /* ---- cancelling ------------------------------------------------------------------------------------ */
@@ -945,7 +930,7 @@ VOW_CASE(request_to_the_callers_task_stops_it)
 {
     vow_source *source = vow_source_new();
     vow_token *token = vow_source_token(source);
-    vow_executor *pool = pool_new(1);
+    vow_executor *pool = pool_of(1);
 
     for (unsigned i = 0; i < 4; i++) {
         stage.manual = vow_manual_new();
@@ -976,7 +961,7 @@ fork_once(size_t first, size_t end, void *ctx)
 {
     if (!stage.stepped) {
         stage.stepped = true;
-        child = fork();
+        (void)in_child(&child);
     }
     return mark(first, end, ctx);
 }
@@ -984,18 +969,16 @@ fork_once(size_t first, size_t end, void *ctx)
 /* Nobody else has begun: the child does it all as well. */
 VOW_CASE(child_goes_on_by_itself)
 {
-    int status = -1;
-
     stage.manual = vow_manual_new();
     stage.stepped = false;
     assert_null(vow_parallel_for_here(vow_manual_executor(stage.manual),
                                       &VOW_RANGE_OPTIONS(.width = 2), 0, 1000, fork_once,
                                       begin()));
-    if (child == 0)
-        _exit(marks.calls > 0 && marked(1000) == 1000 ? 0 : 1);
-    assert_true(child > 0);
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
+    if (child == 0) {
+        require(marks.calls > 0 && marked(1000) == 1000);
+        leave(0);
+    }
+    assert_child_was_fine(child);
     assert_int_equal(marked(1000), 1000);
     vow_manual_unref(stage.manual);
 }
@@ -1004,19 +987,15 @@ VOW_CASE(child_goes_on_by_itself)
 VOW_CASE(child_asks_a_revived_executor)
 {
     vow_manual *m = vow_manual_new();
-    int status = -1;
 
     loop_slowly(vow_manual_executor(m), 3);
-    child = fork();
-    if (child == 0) {
-        bool revived = vow_executor_revive(vow_manual_executor(m)) == 0;
-
+    if (in_child(&child)) {
+        require(vow_executor_revive(vow_manual_executor(m)) == 0);
         loop_slowly(vow_manual_executor(m), 1);
-        _exit(revived && vow_manual_run(m) == 2 ? 0 : 1);
+        require(vow_manual_run(m) == 2);
+        leave(0);
     }
-    assert_true(child > 0);
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
+    assert_child_was_fine(child);
     assert_int_equal(vow_manual_run(m), 4);
     vow_manual_unref(m);
 }
@@ -1031,25 +1010,24 @@ fork_beside(size_t first, size_t end, void *ctx)
         return mark(first, end, ctx);
     }
     await_flag(&in_call, 1);
-    child = fork();
+    (void)in_child(&child);
     may_return = 1;
     return mark(first, end, ctx);
 }
 
 VOW_CASE(child_has_not_what_others_were_doing)
 {
-    vow_executor *pool = pool_new(2);
+    vow_executor *pool = pool_of(2);
     vow_error *e;
-    int status = -1;
 
     in_call = may_return = 0;
     e = vow_parallel_for_here(pool, NULL, 0, 100, fork_beside, begin());
-    if (child == 0)
-        _exit(vow_error_code(e) == VOW_E_FORKED && drop_count(&marks.ctx) == 1 ? 0 : 1);
+    if (child == 0) {
+        require(vow_error_code(e) == VOW_E_FORKED && drop_count(&marks.ctx) == 1);
+        leave(0);
+    }
     assert_null(e);
-    assert_true(child > 0);
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
+    assert_child_was_fine(child);
     assert_int_equal(marked(100), 100);
     pool_free(pool);
 }
@@ -1144,5 +1122,6 @@ main(void)
         vow_test(without_memory_the_caller_does_it_all),
     };
 
+    parent = getpid();
     return vow_test_run(cases);
 }

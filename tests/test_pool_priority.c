@@ -10,15 +10,6 @@
 #include "support/drops.h"
 #include "support/pool_fixture.h"
 
-static vow_executor *
-pool_new(unsigned threads)
-{
-    vow_executor *pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = threads));
-
-    assert_non_null(pool);
-    return pool;
-}
-
 /* A task that writes a letter. */
 struct letter {
     vow_task task; /* first: all that its run gets */
@@ -61,7 +52,7 @@ make_letters(struct letter *l, struct journal *j)
 
 VOW_CASE(urgent_tasks_go_first_and_equals_in_their_order)
 {
-    vow_executor *pool = pool_new(1);
+    vow_executor *pool = pool_of(1);
     struct letter l[LETTERS];
     struct journal j = {0};
     struct gate g;
@@ -95,7 +86,7 @@ VOW_CASE(what_a_worker_posts_is_ordered_likewise)
 {
     struct letter l[LETTERS];
     struct journal j = {0};
-    struct inside in = {pool_new(1), l};
+    struct inside in = {pool_of(1), l};
     vow_future *f;
 
     make_letters(l, &j);
@@ -117,7 +108,7 @@ linked(struct letter *l, int n)
 
 VOW_CASE(tasks_posted_in_one_list_are_ordered_likewise)
 {
-    vow_executor *pool = pool_new(1);
+    vow_executor *pool = pool_of(1);
     struct letter l[LETTERS];
     struct journal j = {0};
     struct gate g;
@@ -133,7 +124,7 @@ VOW_CASE(tasks_posted_in_one_list_are_ordered_likewise)
 
 VOW_CASE(list_refused_is_the_callers_again)
 {
-    vow_executor *pool = pool_new(1);
+    vow_executor *pool = pool_of(1);
     struct letter l[LETTERS];
     struct journal j = {0};
     vow_task *task;
@@ -153,7 +144,7 @@ VOW_CASE(list_refused_is_the_callers_again)
 
 VOW_CASE(priority_that_is_none_is_normal)
 {
-    vow_executor *pool = pool_new(1);
+    vow_executor *pool = pool_of(1);
     struct journal j = {0};
     struct letter l[3] = {letter(&j, 'l', VOW_LOW), letter(&j, '?', 200),
                           letter(&j, 'h', VOW_HIGH)};
@@ -183,7 +174,7 @@ write_step(void *ctx)
 
 VOW_CASE(step_is_normal_whatever_its_source_was)
 {
-    vow_executor *pool = pool_new(1);
+    vow_executor *pool = pool_of(1);
     struct journal j = {0};
     struct letter normal = letter(&j, 'n', VOW_NORMAL);
     struct letter high = letter(&j, 'h', VOW_HIGH);
@@ -247,7 +238,7 @@ static int
 picks_before(int priority, int flood_priority, const int *beside, int n)
 {
     enum { MOST = 4 };
-    vow_executor *pool = pool_new(1);
+    vow_executor *pool = pool_of(1);
     atomic_int picks = 0;
     struct flood fl[MOST + 1];
     struct sample s = {
@@ -313,7 +304,7 @@ VOW_CASE(idle_task_runs_within_its_bound_behind_a_normal_task_that_feeds_itself)
 VOW_CASE(each_of_many_idle_tasks_runs_within_the_bound_after_the_one_before)
 {
     enum { MANY = 20 };
-    vow_executor *pool = pool_new(1);
+    vow_executor *pool = pool_of(1);
     atomic_int picks = 0;
     struct flood fl = {{.run = run_flood, .priority = VOW_HIGH},
                        pool,
@@ -342,7 +333,7 @@ VOW_CASE(each_of_many_idle_tasks_runs_within_the_bound_after_the_one_before)
 
 VOW_CASE(tasks_of_all_priorities_are_cancelled_with_the_pool)
 {
-    vow_executor *pool = pool_new(1);
+    vow_executor *pool = pool_of(1);
     struct letter l[LETTERS];
     struct journal j = {0};
     struct gate g;
@@ -375,7 +366,7 @@ VOW_CASE(task_of_a_cancelled_pool_can_post_at_no_priority)
 {
     struct letter l[LETTERS];
     struct journal j = {0};
-    struct inside in = {pool_new(1), l};
+    struct inside in = {pool_of(1), l};
 
     make_letters(l, &j);
     assert_int_equal(vow_post(in.pool, post_when_cancelled, vow_ptr(&in)), 0);
@@ -416,7 +407,7 @@ wait_for_it(void *ctx)
 
 VOW_CASE(worker_helps_with_a_task_of_any_priority_that_it_waits_for)
 {
-    vow_executor *pool = pool_new(1);
+    vow_executor *pool = pool_of(1);
     vow_pool_stats stats = {.size = sizeof stats};
 
     for (int priority = VOW_NORMAL; priority <= VOW_IDLE; priority++) {
@@ -433,7 +424,7 @@ VOW_CASE(worker_helps_with_a_task_of_any_priority_that_it_waits_for)
 
 VOW_CASE(worker_waits_for_an_idle_task_behind_a_flood_and_both_end)
 {
-    vow_executor *pool = pool_new(1);
+    vow_executor *pool = pool_of(1);
     atomic_int picks = 0;
     struct flood fl = {{.run = run_flood, .priority = VOW_HIGH}, pool, &picks, 1000};
     struct wait w = {pool, VOW_IDLE, false, NULL};
@@ -456,7 +447,7 @@ VOW_CASE(worker_waits_for_an_idle_task_behind_a_flood_and_both_end)
 /* Two pools of one worker, each waiting for a task of the other, at every priority. */
 VOW_CASE(two_pools_wait_for_each_other_at_any_priority_and_end)
 {
-    vow_executor *pools[2] = {pool_new(1), pool_new(1)};
+    vow_executor *pools[2] = {pool_of(1), pool_of(1)};
 
     for (int priority = VOW_NORMAL; priority <= VOW_IDLE; priority++) {
         struct wait w[2];

@@ -62,10 +62,10 @@ def table_of(runs):
 
 def as_lines(runs):
     """Returns the closing lines."""
-    # Busy CPUs are no contest.
-    rivals = {figure for results in runs for figure in tally.contested(results)}
-    contests = [row for row in rows_of(runs) if row.ratios and row.figure in rivals]
-    aims = [row for row in rows_of(runs) if row.met]
+    rows = rows_of(runs)
+    contested = tally.contested(runs[0])
+    contests = [row for row in rows if row.ratios and row.figure in contested]
+    aims = [row for row in rows if row.met]
     led = sum(all(ratio <= 1 for ratio in row.ratios) for row in contests)
     met = sum(all(row.met) for row in aims)
     return [f"in each of {len(runs)} runs: vow leads every library in {led} of {len(contests)} "

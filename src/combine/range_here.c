@@ -96,7 +96,7 @@ learn(uintptr_t what, vow_ns took)
         ++*b;
 }
 
-/* Whether so many husks wait that what is asked for now would as well. */
+/* Whether so many husks wait that whoever is asked now would not come either. */
 static bool
 is_backed_up(const struct here *h)
 {
@@ -182,16 +182,6 @@ vowi_range_here_gone(struct vowi_range *r)
 {
     vow_source_unref(r->source);
     vowi_free(r, vowi_range_size(r));
-}
-
-/* Waiting for others is forbidden where they may need this thread. */
-static bool
-may_wait(const struct vowi_thread *t)
-{
-    const vow_executor *on = t->executor;
-
-    return t->deferred == 0 &&
-           (on == NULL || on->ops->is_current == NULL || on->ops->block_begin != NULL);
 }
 
 /* A token that fires with that of the caller's task as well, if there is one, and memory. */
@@ -403,7 +393,7 @@ finish(struct here *h)
 static bool
 may_share(const struct vowi_range *r, const vow_executor *on)
 {
-    return r->width > 1 && on != NULL && on != vow_inline() && may_wait(vowi_self());
+    return r->width > 1 && on != NULL && on != vow_inline() && vowi_may_wait(vowi_self());
 }
 
 static void

@@ -23,6 +23,7 @@
 #include "core/fork_join.h"
 
 #include "core/executor.h"
+#include "core/husk.h"
 #include "core/refs.h"
 #include "core/submit.h"
 #include "core/trampoline.h"
@@ -306,16 +307,6 @@ thread_exits_in_wait_for_whole(void *arg)
     vow_error_unref(w->error);
 }
 
-/* Whether this thread may wait: not where others need it to go on. */
-static bool
-may_wait(const struct vowi_thread *t)
-{
-    const vow_executor *on = t->executor;
-
-    return t->deferred == 0 &&
-           (on == NULL || on->ops->is_current == NULL || on->ops->block_begin != NULL);
-}
-
 /* A pool that is full refuses here, and does not wait. */
 static vow_future *
 submit_whole(struct whole *w)
@@ -346,7 +337,7 @@ fork_elsewhere(struct vowi_thread *t, vow_executor *on, vow_branch_fn *first,
 {
     struct whole w = {.first = first, .first_ctx = first_ctx};
 
-    if (on != NULL && vowi_executor_op(on, offer) != NULL && may_wait(t)) {
+    if (on != NULL && vowi_executor_op(on, offer) != NULL && vowi_may_wait(t)) {
         branch_init(&w.here, t, on, second, second_ctx, site);
         begin_and_await(t, &w);
     }

@@ -13,6 +13,12 @@
 #include <vow/executor.h>
 #include <vow/future.h>
 
+#include "base/thread.h"
+
+/* Whether a thread may wait for what others do for it: not where they may need it to go
+ * on, with steps deferred, or on an executor that does without it for no wait. */
+bool vowi_may_wait(const struct vowi_thread *t);
+
 /* Counts one more, by somebody who has a reference; and one less. Keeps the executor's
  * memory meanwhile. A forked child has none of those there were. NULL: nothing. */
 void vowi_husk_add(vow_executor *on);

@@ -423,6 +423,15 @@ vow_get(vow_future *f)
     return refused;
 }
 
+bool
+vowi_may_wait(const struct vowi_thread *t)
+{
+    const vow_executor *on = t->executor;
+
+    return t->deferred == 0 &&
+           (on == NULL || on->ops->is_current == NULL || on->ops->block_begin != NULL);
+}
+
 void
 vowi_help(vow_future *f)
 {

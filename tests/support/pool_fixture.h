@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * @file pool_fixture.h
- * How a pool of a case ends, and a gate that keeps a worker busy until it is opened: what
+ * How a pool of a case begins and ends, and a gate that keeps a worker busy until it is opened: what
  * is queued behind it is then certain.
  */
 #ifndef POOL_FIXTURE_H
@@ -14,6 +14,16 @@
 #include <vow/vow.h>
 
 #include "drops.h"
+
+/** A pool of so many threads. */
+static inline vow_executor *
+pool_of(unsigned threads)
+{
+    vow_executor *pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = threads));
+
+    assert_non_null(pool);
+    return pool;
+}
 
 /** Lets a pool do what it has, waits for its threads, and lets go of it. */
 static inline void
