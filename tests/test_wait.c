@@ -706,6 +706,32 @@ VOW_CASE(wait_spins_no_longer_than_it_may)
     pair_free(&x);
 }
 
+/* What settles within the first look was awaited for next to no time, whatever waits were
+ * like before; it is no beginning of reading, but goes on with it. */
+VOW_CASE(wait_that_is_over_at_a_glance_was_brief)
+{
+    struct vowi_thread *t = vowi_self();
+    struct pair x = pair_new();
+    struct vow_state *s = vowi_promise_state(x.promise);
+
+    t->spin = t->wait = 10000;
+    t->reads = 0;
+    assert_false(vowi_linger_glance(t, s));
+    assert_int_equal(t->wait, 10000); /* it is not over, and nothing is learnt yet */
+
+    vow_promise_fulfill(x.promise, VOW_NIL);
+    assert_true(vowi_linger_glance(t, s));
+    assert_int_equal(t->reads, 0);
+    assert_in_range(t->wait, 1, 9999);
+    assert_in_range(t->spin, 1, 9999);
+    t->reads = 3;
+    assert_true(vowi_linger_glance(t, s));
+    assert_int_equal(t->reads, 4);
+    t->reads = 0;
+    t->spin = t->wait = 0;
+    pair_free(&x);
+}
+
 /* A thread that only reads naps, for as long as its waits let it; if that was too short,
  * or if it is to be measured, it sleeps until it is woken. */
 VOW_CASE(wait_of_a_thread_that_only_reads_ends_however_it_naps)
@@ -932,6 +958,7 @@ main(void)
         vow_test(defer_does_not_hold_back_a_real_executor),
         vow_test(wait_with_a_deadline_inside_an_inline_step_gives_up),
         vow_test(wait_spins_no_longer_than_it_may),
+        vow_test(wait_that_is_over_at_a_glance_was_brief),
         vow_test(wait_of_a_thread_that_only_reads_ends_however_it_naps),
         vow_test(nap_that_found_too_little_is_the_last_for_long),
         vow_test(nap_that_was_worth_it_makes_the_next_one_longer),

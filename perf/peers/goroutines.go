@@ -132,7 +132,8 @@ func fib() float64 {
 }
 
 func pingpong() float64 { // between goroutines, which the runtime may keep on one thread
-	n := size(100000)
+	counted := size(100000)
+	n := 2 * counted // bench_pingpong.c says why
 	p, q := make([]chan int, n), make([]chan int, n)
 	for i := range p {
 		p[i], q[i] = make(chan int, 1), make(chan int, 1)
@@ -142,18 +143,22 @@ func pingpong() float64 { // between goroutines, which the runtime may keep on o
 			q[i] <- <-p[i]
 		}
 	}()
-	t0 := time.Now()
+	var t0 time.Time
 	for i := range p {
+		if i == n-counted {
+			t0 = time.Now()
+		}
 		p[i] <- i
 		<-q[i]
 	}
-	return perOp(t0, n) / 1e3
+	return perOp(t0, counted) / 1e3
 }
 
 func pingpongThreads() float64 { // the same, each goroutine bound to a thread of its own
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	n := size(5000) // slow: every hand-over crosses the scheduler
+	counted := size(5000) // slow: every hand-over crosses the scheduler
+	n := 2 * counted // bench_pingpong.c says why
 	p, q := make([]chan int, n), make([]chan int, n)
 	for i := range p {
 		p[i], q[i] = make(chan int, 1), make(chan int, 1)
@@ -164,12 +169,15 @@ func pingpongThreads() float64 { // the same, each goroutine bound to a thread o
 			q[i] <- <-p[i]
 		}
 	}()
-	t0 := time.Now()
+	var t0 time.Time
 	for i := range p {
+		if i == n-counted {
+			t0 = time.Now()
+		}
 		p[i] <- i
 		<-q[i]
 	}
-	return perOp(t0, n) / 1e3
+	return perOp(t0, counted) / 1e3
 }
 
 func wake() float64 {

@@ -35,6 +35,7 @@ enum {
     CROWDED = 8,               /* waits that do not yield after a late one, at least */
     CROWDED_MAX = 1024,        /* and at most */
     CHECKS = 16,               /* looks in a round */
+    BRIEF = 200,               /* ns that one takes, as far as anybody learns from it */
     READS = 8,                 /* waits after which a thread only reads */
     MEASURED = 32,             /* of so many waits one is no nap, and is measured */
     NAP = 8,                   /* waits that a nap is as long as, at first */
@@ -107,8 +108,6 @@ vowi_linger(struct vowi_thread *t, struct vow_state *s, vow_ns start, vow_ns dea
     while (now < end) {
         vow_ns before = now;
 
-        if (look(s))
-            break;
         if (limit > FIRST)
             sched_yield();
         now = vowi_monotonic_now();
@@ -116,6 +115,8 @@ vowi_linger(struct vowi_thread *t, struct vow_state *s, vow_ns start, vow_ns dea
             note_crowd(t);
             return vowi_settled(s);
         }
+        if (look(s))
+            break;
     }
     if (t->crowded == 0 && t->crowd > 0)
         t->crowd--;
@@ -186,10 +187,9 @@ vowi_nap(struct vowi_thread *t, struct vow_state *s)
 
 /* ---- learning ---------------------------------------------------------------------- */
 
-void
-vowi_linger_learn(struct vowi_thread *t, vow_ns start)
+static void
+learn(struct vowi_thread *t, vow_ns waited)
 {
-    vow_ns waited = vowi_monotonic_now() - start;
     vow_ns worth = waited < SHORT ? waited : 0;
 
     if (worth > VOWI_SPIN_MAX)
@@ -198,8 +198,26 @@ vowi_linger_learn(struct vowi_thread *t, vow_ns start)
     if (!t->napped)
         t->wait += (waited - t->wait) / 4;
     t->napped = false;
+}
+
+void
+vowi_linger_learn(struct vowi_thread *t, vow_ns start)
+{
+    learn(t, vowi_monotonic_now() - start);
     if (t->reads++ == 0) {
         t->since = start;
         t->nap = 0;
     }
+}
+
+/* Reading begins with a wait that has a start. */
+bool
+vowi_linger_glance(struct vowi_thread *t, struct vow_state *s)
+{
+    if (!look(s))
+        return false;
+    learn(t, BRIEF);
+    if (t->reads > 0)
+        t->reads++;
+    return true;
 }

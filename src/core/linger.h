@@ -13,7 +13,11 @@
 #define VOWI_SPIN_MAX 20000
 #endif
 
-/* Looks for a while, from a time on and until a deadline; returns whether s has settled. */
+/* The first look, without one at the clock, which would be much of so short a wait: whether s
+ * has settled. Then the wait is over, and learnt from. */
+bool vowi_linger_glance(struct vowi_thread *t, struct vow_state *s);
+
+/* Looks on for a while, from a time on and until a deadline; returns whether s has settled. */
 bool vowi_linger(struct vowi_thread *t, struct vow_state *s, vow_ns start,
                  vow_ns deadline);
 

@@ -65,12 +65,18 @@ vowi_wake_reader(struct vowi_node *n)
     n->run(&vowi_container_of(n, union vowi_task, node)->task, 0);
 }
 
+static bool
+is_over(vow_ns deadline)
+{
+    return deadline != VOW_FOREVER && vowi_monotonic_now() >= deadline;
+}
+
 /* No mutex or condition variable to be had: the wait itself must not fail. */
 static int
 poll_until(struct vow_state *s, vow_ns deadline)
 {
     while (!vowi_settled(s)) {
-        if (deadline != VOW_FOREVER && vowi_monotonic_now() >= deadline)
+        if (is_over(deadline))
             return VOW_E_TIMEDOUT;
         sched_yield();
     }
@@ -358,7 +364,7 @@ sleep_somehow(struct vowi_thread *t, struct vow_state *s, vow_ns deadline)
     return sleep_until_settled(t, s, deadline);
 }
 
-static int
+VOWI_NOINLINE static int
 linger_or_sleep(struct vowi_thread *t, struct vow_state *s, vow_ns deadline)
 {
     vow_ns start;
@@ -366,6 +372,8 @@ linger_or_sleep(struct vowi_thread *t, struct vow_state *s, vow_ns deadline)
 
     if (VOWI_SPIN_MAX == 0)
         return sleep_somehow(t, s, deadline);
+    if (!is_over(deadline) && vowi_linger_glance(t, s))
+        return 0;
     start = vowi_monotonic_now();
     if (!vowi_linger(t, s, start, deadline))
         rc = sleep_somehow(t, s, deadline);
