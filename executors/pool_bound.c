@@ -173,11 +173,12 @@ wait_for_room(struct vowi_pool *p, struct vowi_poster *me)
         rc = post_or_hang(p, me, NULL); /* such a pool drops nothing */
         if (rc != MUST_WAIT)
             return rc;
-        if (me->parker == NULL) /* none to be had, but to wait must not fail */
-            sched_yield();
-        else if (vowi_park(me->parker, &me->woken, VOW_FOREVER))
-            return me->rc;
+        if (me->parker != NULL)
+            break;
+        sched_yield(); /* none to be had, but to wait must not fail */
     }
+    (void)vowi_park(me->parker, &me->woken, VOW_FOREVER);
+    return me->rc;
 }
 
 static void

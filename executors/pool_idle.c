@@ -286,10 +286,12 @@ gives_back(struct vowi_pool *p, struct vowi_worker *w)
     return true;
 }
 
-/* Of one that searches, or has found nothing at its first look. NULL: exit. */
+/* Of one that has found nothing at its first look. NULL: exit. */
 VOWI_NOINLINE static vow_task *
-search_or_sleep(struct vowi_pool *p, struct vowi_worker *w, vow_task *task)
+search_or_sleep(struct vowi_pool *p, struct vowi_worker *w)
 {
+    vow_task *task = NULL;
+
     for (;;) {
         bool woken = w->searching && w->woken;
 
@@ -315,7 +317,6 @@ vowi_worker_next_task(struct vowi_pool *p, struct vowi_worker *w)
 {
     vow_task *task = vowi_worker_pick(p, w);
 
-    if (vowi_likely(task != NULL && !w->searching))
-        return task;
-    return search_or_sleep(p, w, task);
+    vowi_assert(!w->searching); /* it has ended its search with what it found */
+    return vowi_likely(task != NULL) ? task : search_or_sleep(p, w);
 }

@@ -144,13 +144,12 @@ vowi_level_take_any(struct vowi_pool *p)
 size_t
 vowi_level_counted_locked(const struct vowi_pool *p, const vow_task *task)
 {
+    unsigned i = VOWI_LEVELS;
     size_t count = 0;
 
-    for (unsigned i = VOWI_LEVELS; i-- > 0;) {
-        count += p->level[by_urgency[i]].count;
-        if (by_urgency[i] == level_of(task))
-            break;
-    }
+    do
+        count += p->level[by_urgency[--i]].count;
+    while (by_urgency[i] != level_of(task));
     return count;
 }
 

@@ -38,8 +38,7 @@ vowi_worker_show_stolen(struct vowi_worker *w, const vow_task *task)
 {
     bool (*is_awaitable)(const vow_task *) =
         vowi_load_relaxed(&vowi_globals.is_awaitable);
-    bool shown =
-        vowi_deque_count(&w->deque) <= 0 && is_awaitable != NULL && is_awaitable(task);
+    bool shown = vowi_deque_count(&w->deque) <= 0 && is_awaitable(task);
 
     vowi_store_relaxed(&w->stolen, shown ? task : NULL);
 }
