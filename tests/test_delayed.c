@@ -15,6 +15,7 @@
 #include "base/time.h"
 #include "drops.h"
 #include "sanitizer.h"
+#include "sync/lock.h"
 
 /* ---- a failing thread ---------------------------------------------------- */
 
@@ -41,6 +42,62 @@ int
 __wrap_vowi_sys_cond_init(pthread_cond_t *cond)
 {
     return no_cond != 0 ? no_cond : __real_vowi_sys_cond_init(cond);
+}
+
+/* ---- between two steps of others ------------------------------------------ */
+
+void __real_vowi_lock_sleep(struct vowi_lock *l, pthread_cond_t *cond, vow_ns deadline);
+void __wrap_vowi_lock_sleep(struct vowi_lock *l, pthread_cond_t *cond, vow_ns deadline);
+vow_ns __real_vowi_monotonic_now(void);
+vow_ns __wrap_vowi_monotonic_now(void);
+
+static atomic_int stoppers;      /* that wait for the end of the timer thread */
+static _Thread_local bool stops; /* what this thread does is to stop the timer thread */
+static _Thread_local bool
+    loses_it; /* the timer thread, as this one next reads the clock */
+
+void
+__wrap_vowi_lock_sleep(struct vowi_lock *l, pthread_cond_t *cond, vow_ns deadline)
+{
+    if (stops)
+        atomic_fetch_add(&stoppers, 1);
+    __real_vowi_lock_sleep(l, cond, deadline);
+}
+
+vow_ns
+__wrap_vowi_monotonic_now(void)
+{
+    vow_ns now = __real_vowi_monotonic_now();
+
+    if (loses_it) {
+        loses_it = false;
+        vowi_timer_thread_stop();
+    }
+    return now;
+}
+
+static atomic_int has_stopped;
+
+static void *
+stop_timer_thread(void *unused)
+{
+    stops = true;
+    vowi_timer_thread_stop();
+    atomic_store(&has_stopped, 1);
+    return unused;
+}
+
+/* Returns when it waits. */
+static pthread_t
+stopper_start(void)
+{
+    pthread_t thread;
+
+    atomic_store(&stoppers, 0);
+    atomic_store(&has_stopped, 0);
+    assert_int_equal(pthread_create(&thread, NULL, stop_timer_thread, NULL), 0);
+    await_flag(&stoppers, 1);
+    return thread;
 }
 
 /* ---- timers that are watched --------------------------------------------- */
@@ -548,6 +605,18 @@ VOW_CASE(crowd_of_timers_comes_of_the_timer_thread)
     pool_free(pool);
 }
 
+/* As what is posted there may do, for the executor that it runs on. */
+VOW_CASE(timer_of_the_timer_thread_itself_runs_there)
+{
+    struct alarm a = alarm_new();
+
+    assert_int_equal(vow_timer_arm(vowi_timer_thread(), &a.timer, vow_now()), 0);
+    await_ran(&a);
+    assert_ptr_equal(a.current, vowi_timer_thread());
+    assert_int_equal(a.why, 0);
+    vowi_timer_thread_stop(); /* it has left the timer */
+}
+
 VOW_CASE(close_ends_what_the_timer_thread_has)
 {
     vow_executor *pool = pool_new(1);
@@ -671,6 +740,64 @@ VOW_CASE(timer_that_is_due_later_is_left_to_the_timer_thread)
     assert_int_equal(vow_timer_arm(&noting, &a.timer, vow_now() + vow_seconds(900)), 0);
     assert_int_equal(vowi_timekeeper_begin(), VOW_FOREVER);
     assert_int_equal(vow_timer_disarm(&a.timer), VOW_REMOVED);
+}
+
+/* Stopped before it has fired that: what is armed stays armed. */
+static void
+arm_and_stop(struct alarm *a)
+{
+    for (;;) {
+        *a = alarm_new();
+        atomic_store(&posted, 0);
+        assert_int_equal(vow_timer_arm(&noting, &a->timer, vow_now() + vow_ms(20)), 0);
+        vowi_timer_thread_stop();
+        if (atomic_load(&posted) == 0)
+            return;
+        a->timer.task.run(&a->timer.task, 0); /* it came too late */
+    }
+}
+
+VOW_CASE(stop_of_the_timer_thread_waits_for_a_keeper_that_fires)
+{
+    struct alarm a;
+    pthread_t stopper;
+    size_t n;
+
+    arm_and_stop(&a);
+    while (vow_now() < a.timer.when)
+        sched_yield();
+    assert_ptr_equal(vowi_timekeeper_take(0, &n), &a.timer);
+    assert_int_equal(n, 1);
+    stopper = stopper_start();
+    vowi_timers_fire(&a.timer, n);
+    assert_int_equal(atomic_load(&posted), 1);
+    assert_int_equal(atomic_load(&has_stopped), 0);
+    assert_null(vowi_timekeeper_take(1, &n));
+    pthread_join(stopper, NULL);
+    a.timer.task.run(&a.timer.task, 0);
+    assert_int_equal(a.ran, 1);
+}
+
+VOW_CASE(nobody_keeps_the_time_when_the_timer_thread_has_stopped)
+{
+    struct alarm a, b = alarm_new();
+
+    for (;;) {
+        a = alarm_new();
+        atomic_store(&posted, 0);
+        assert_int_equal(vow_timer_arm(&noting, &a.timer, vow_now() + 900000), 0);
+        loses_it = true;
+        assert_int_equal(vowi_timekeeper_begin(), VOW_FOREVER);
+        if (!loses_it)
+            break;
+        await_flag(&posted, 1); /* it came too late */
+        a.timer.task.run(&a.timer.task, 0);
+    }
+    assert_int_equal(vow_timer_arm(&noting, &b.timer, vow_now()), 0);
+    await_flag(&posted, 2);
+    a.timer.task.run(&a.timer.task, 0);
+    b.timer.task.run(&b.timer.task, 0);
+    vowi_timer_thread_stop();
 }
 
 /* What a worker arms as the last it does, so that it may keep the time for it. */
@@ -849,6 +976,19 @@ VOW_CASE(due_timers_of_one_executor_are_posted_together)
     assert_int_equal(keeper.lists[2], LISTED - FIRED_AT_ONCE);
     assert_int_equal(keeper.lists[3], 0);
     assert_int_equal(keeper.lists[4], 2);
+}
+
+VOW_CASE(nobody_keeps_the_time_when_the_timer_thread_is_told_to_stop)
+{
+    struct alarm a = alarm_new();
+    pthread_t stopper;
+
+    keep_timer_thread(&a);
+    stopper = stopper_start();
+    assert_int_equal(vowi_timekeeper_begin(), VOW_FOREVER);
+    assert_int_equal(atomic_load(&has_stopped), 0);
+    run_kept(&a, 1);
+    pthread_join(stopper, NULL);
 }
 
 /* Those that are taken one by one all the same run, the others end with the code. */
@@ -1870,10 +2010,14 @@ main(void)
         vow_test(delay_without_a_default_pool_ends_with_no_memory),
         vow_test(timer_thread_is_never_early_and_takes_an_earlier_one_first),
         vow_test(crowd_of_timers_comes_of_the_timer_thread),
+        vow_test(timer_of_the_timer_thread_itself_runs_there),
         vow_test(close_ends_what_the_timer_thread_has),
         vow_test(timer_thread_that_cannot_start_is_an_error_and_is_tried_again),
         vow_test(keeper_fires_what_is_due_in_the_timer_thread_s_place),
         vow_test(timer_that_is_due_later_is_left_to_the_timer_thread),
+        vow_test(stop_of_the_timer_thread_waits_for_a_keeper_that_fires),
+        vow_test(nobody_keeps_the_time_when_the_timer_thread_has_stopped),
+        vow_test(nobody_keeps_the_time_when_the_timer_thread_is_told_to_stop),
         vow_test(worker_that_keeps_time_fires_for_other_executors_as_well),
         vow_test(timer_thread_that_stops_starts_again_with_what_is_armed),
         vow_test(due_timers_of_one_executor_are_posted_together),

@@ -322,6 +322,52 @@ VOW_CASE(dump_names_what_is_queued_in_a_pool_as_far_as_it_fits)
     vow_unref(answer);
 }
 
+static vow_result
+no_work(void *ctx)
+{
+    (void)ctx;
+    return vow_ok(VOW_NIL);
+}
+
+/* Its worker has taken some of them, and left the others where it found them. */
+VOW_CASE(dump_of_what_a_worker_found_and_left_goes_as_far_as_it_fits)
+{
+    vow_executor *pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 1, .spares = 1));
+    struct gate first, second = {.entered = 0};
+    vow_future *f, *crowd[CROWD];
+
+    shut(&first, pool);
+    f = vow_submit(pool, wait_at_gate, vow_ptr(&second));
+    for (int i = 0; i < CROWD; i++)
+        crowd[i] = vow_submit_with(pool, &VOW_SUBMIT_OPTIONS(.name = "one of a crowd"),
+                                   no_work, VOW_NIL);
+    open_gate(&first);
+    await_flag(&second.entered, 1);
+    assert_int_equal(strlen(dump(pool)), 4095);
+    assert_in_range(times("queued: one of a crowd\n"), 100, CROWD);
+    atomic_store(&second.open, 1);
+    for (int i = 0; i < CROWD; i++)
+        vow_unref(crowd[i]);
+    vow_unref(f);
+    pool_free(pool);
+}
+
+VOW_CASE(dump_of_a_manual_executor_goes_as_far_as_it_fits)
+{
+    vow_manual *m = vow_manual_new();
+    vow_future *crowd[CROWD];
+
+    for (int i = 0; i < CROWD; i++)
+        crowd[i] = vow_submit_with(vow_manual_executor(m),
+                                   &VOW_SUBMIT_OPTIONS(.name = "one of a crowd"), no_work,
+                                   VOW_NIL);
+    assert_int_equal(strlen(dump(vow_manual_executor(m))), 4095);
+    assert_int_equal(vow_manual_run(m), CROWD);
+    for (int i = 0; i < CROWD; i++)
+        vow_unref(crowd[i]);
+    vow_manual_unref(m);
+}
+
 VOW_CASE(dump_that_cannot_be_written_says_so)
 {
     vow_manual *m = vow_manual_new();
@@ -368,6 +414,8 @@ main(void)
         vow_test(dump_names_what_runs_inside_what),
         vow_test(dump_names_what_is_queued_in_a_manual_executor),
         vow_test(dump_names_what_is_queued_in_a_pool_as_far_as_it_fits),
+        vow_test(dump_of_what_a_worker_found_and_left_goes_as_far_as_it_fits),
+        vow_test(dump_of_a_manual_executor_goes_as_far_as_it_fits),
         vow_test(dump_that_cannot_be_written_says_so),
         vow_test(dump_of_inline_is_invalid),
         vow_test(dump_of_a_static_executor_says_that_it_is_open),

@@ -15,6 +15,7 @@
 
 #include "../executors/loop_internal.h"
 #include "base/mem.h"
+#include "base/time.h"
 #include "combine/channel.h"
 #include "core/deadlock.h"
 #include "core/state.h"
@@ -1457,6 +1458,96 @@ VOW_CASE(task_that_forks_may_end_its_thread_in_the_child)
     pool_free(pool);
 }
 
+/* ---- a worker that fires a timer, whose post forks ----------------------------------------- */
+
+/* Two timers of executors that fork does not touch, due one after the other. */
+static struct {
+    vow_timer timers[2];
+    pthread_t worker, poster;
+    atomic_int posts;
+    pid_t pid;
+} due;
+
+/* In the child, as its only thread ends. */
+static void
+require_no_more_was_fired(void)
+{
+    require(atomic_load(&due.posts) == 1);
+    require(vow_timer_disarm(&due.timers[1]) == VOW_REMOVED);
+    leave(0);
+}
+
+static int
+post_and_fork(vow_executor *self, vow_task *task)
+{
+    int n = atomic_fetch_add(&due.posts, 1);
+
+    (void)self;
+    due.poster = pthread_self();
+    if (n == 0 && in_child(&due.pid)) {
+        if (UNDER_TSAN)
+            require_no_more_was_fired();
+        require(task == &due.timers[0].task);
+        require(atexit(require_no_more_was_fired) == 0);
+    }
+    return 0;
+}
+
+static const vow_executor_ops fork_posting_ops = {
+    .size = sizeof(vow_executor_ops), .name = "forking", .post = post_and_fork};
+static vow_executor fork_posting = {&fork_posting_ops, NULL};
+
+static void
+arm_two(void *unused)
+{
+    (void)unused;
+    due.worker = pthread_self();
+    for (int i = 0; i < 2; i++) {
+        due.timers[i] = (vow_timer){.task.run = run_nothing};
+        assert_int_equal(vow_timer_arm(&fork_posting, &due.timers[i], vow_now()), 0);
+    }
+}
+
+/* What keeps the timer thread waiting, so that a worker fires. */
+static struct {
+    atomic_int entered, open;
+} held;
+
+static int
+post_and_hold(vow_executor *self, vow_task *task)
+{
+    (void)self;
+    (void)task;
+    atomic_store(&held.entered, 1);
+    await_flag(&held.open, 1);
+    return 0;
+}
+
+static const vow_executor_ops holding_ops = {
+    .size = sizeof(vow_executor_ops), .name = "holding", .post = post_and_hold};
+static vow_executor holding = {&holding_ops, NULL};
+
+VOW_CASE(worker_that_fires_a_timer_whose_post_forks_fires_no_more_in_the_child)
+{
+    vow_timer first = {.task.run = run_nothing};
+    vow_executor *pool;
+
+    assert_int_equal(vow_timer_arm(&holding, &first, vow_now()), 0);
+    await_flag(&held.entered, 1);
+    pool = pool_new(1);
+    assert_int_equal(vow_post(pool, arm_two, VOW_NIL), 0);
+    await_flag(&due.posts, 2);
+    assert_child_was_fine(due.pid);
+    require_works(pool);
+    pool_free(pool);
+    atomic_store(&held.open, 1);
+    vowi_timer_thread_stop(); /* it has left them */
+    assert_true(pthread_equal(due.poster, due.worker));
+    first.task.run(&first.task, 0);
+    for (int i = 0; i < 2; i++)
+        due.timers[i].task.run(&due.timers[i].task, 0);
+}
+
 /* ---- a callback that forks while another thread waits for it to return ------------------ */
 
 struct remover {
@@ -1908,6 +1999,7 @@ main(void)
         vow_test(
             waiter_whose_executor_forks_as_it_is_told_waits_for_nothing_in_the_child),
         vow_test(task_that_forks_may_end_its_thread_in_the_child),
+        vow_test(worker_that_fires_a_timer_whose_post_forks_fires_no_more_in_the_child),
         vow_test(callback_that_forks_wakes_nobody_in_the_child),
         vow_test(step_that_forks_settles_no_other_who_waits_for_the_signal_in_the_child),
         vow_test(task_that_follows_a_promise_is_not_lost_in_the_child),

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "queue/deque.h"
 #include "support/child.h"
 #include "support/pool_fixture.h"
 
@@ -607,6 +608,26 @@ VOW_CASE(if_the_wait_for_it_is_refused_its_caller_runs_both)
     pool_free(c.pool);
 }
 
+/* On a thread of the pool that ends. */
+static void
+fork_in_stop(unsigned worker, void *call)
+{
+    (void)worker;
+    fork_join(call);
+}
+
+VOW_CASE(a_thread_of_the_pool_on_its_way_out_runs_both)
+{
+    struct call c = {.returned = false};
+
+    c.pool = vow_pool_new(
+        &VOW_POOL_OPTIONS(.threads = 1, .on_stop = fork_in_stop, .hook_ctx = &c));
+    assert_non_null(c.pool);
+    pool_free(c.pool);
+    assert_true(c.returned);
+    assert_both_ran_here(&c);
+}
+
 /* ---- beside other work -------------------------------------------------------------------------- */
 
 static vow_error *
@@ -691,6 +712,72 @@ VOW_CASE(work_that_the_first_leaves_behind_stays_queued)
     assert_int_equal(l.ran_before_second, 0);
     pool_free(l.pool);
     assert_int_equal(l.ran, 5);
+}
+
+/* The second lies below what the first has posted, and both are stolen just as its caller has
+ * seen it there. */
+static struct {
+    vow_executor *pool;
+    struct gate gate; /* where the other thread waits until then */
+    struct branch second;
+    atomic_int ran; /* what the first has posted */
+    pthread_t caller;
+} robbed;
+
+static _Thread_local bool is_robbed; /* the next time that this thread looks */
+
+bool __real_vowi_deque_holds(struct vowi_deque *d, const vow_task *task);
+bool __wrap_vowi_deque_holds(struct vowi_deque *d, const vow_task *task);
+
+bool
+__wrap_vowi_deque_holds(struct vowi_deque *d, const vow_task *task)
+{
+    bool holds = __real_vowi_deque_holds(d, task);
+
+    if (is_robbed) {
+        is_robbed = false;
+        assert_true(holds);
+        atomic_store(&robbed.gate.open, 1);
+        await_flag(&robbed.ran, 1);
+    }
+    return holds;
+}
+
+static vow_error *
+post_over_the_second(void *unused)
+{
+    (void)unused;
+    assert_int_equal(vow_post(robbed.pool, count, vow_ptr(&robbed.ran)), 0);
+    is_robbed = true;
+    return NULL;
+}
+
+static vow_result
+fork_and_be_robbed(void *unused)
+{
+    (void)unused;
+    robbed.caller = pthread_self();
+    assert_null(
+        vow_fork_join(robbed.pool, post_over_the_second, NULL, run, &robbed.second));
+    return vow_ok(VOW_NIL);
+}
+
+VOW_CASE(a_second_that_is_stolen_as_it_is_taken_back_is_waited_for)
+{
+    vow_future *f;
+
+    memset(&robbed, 0, sizeof robbed);
+    robbed.pool = pool_new(2);
+    shut(&robbed.gate, robbed.pool);
+    f = vow_submit(robbed.pool, fork_and_be_robbed, VOW_NIL);
+    assert_int_equal(code_of(f), 0);
+    vow_unref(f);
+    open_gate(&robbed.gate);
+    assert_int_equal(robbed.second.begun, 1);
+    assert_int_equal(robbed.second.ended, 1);
+    assert_false(pthread_equal(robbed.second.thread, robbed.caller));
+    assert_int_equal(atomic_load(&robbed.ran), 1);
+    pool_free(robbed.pool);
 }
 
 static vow_error *
@@ -1153,6 +1240,8 @@ main(void)
         vow_test(what_a_close_ends_the_caller_runs),
         vow_test(work_that_the_first_leaves_behind_stays_queued),
         vow_test(work_that_is_left_behind_on_a_closed_pool_is_dropped),
+        vow_test(a_second_that_is_stolen_as_it_is_taken_back_is_waited_for),
+        vow_test(a_thread_of_the_pool_on_its_way_out_runs_both),
         vow_test(a_step_forks_as_a_task_does),
         vow_test(a_branch_may_block_for_what_is_submitted_meanwhile),
         vow_test(a_task_of_any_priority_forks),

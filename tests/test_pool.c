@@ -1490,6 +1490,59 @@ VOW_CASE(task_that_leaves_inline_steps_and_one_on_its_pool_runs_both)
     vow_unref(f);
 }
 
+/* A task that has an inline step run at its end, which waits for the one on the pool. */
+struct behind {
+    struct gate gate;
+    vow_promise *trigger;
+    atomic_int ran;
+};
+
+static vow_result
+await_other_step(vow_value in, void *ctx)
+{
+    struct behind *b = ctx;
+
+    await_flag(&b->ran, 1);
+    return vow_ok(in);
+}
+
+static vow_result
+trigger_inline(void *ctx)
+{
+    struct behind *b = ctx;
+
+    (void)wait_at_gate(&b->gate);
+    vow_promise_fulfill(b->trigger, vow_i64(5));
+    return vow_ok(vow_i64(1));
+}
+
+static vow_result
+note_other_step(vow_value in, void *ctx)
+{
+    struct behind *b = ctx;
+
+    atomic_store(&b->ran, 1);
+    return vow_ok(vow_i64(in.as.i64 + 1));
+}
+
+VOW_CASE(step_on_what_returns_does_not_wait_for_the_inline_steps_of_its_thread)
+{
+    struct behind b = {.trigger = vow_promise_new()};
+    vow_executor *pool = pool_new(2);
+    vow_future *inlined =
+        vow_then(vow_promise_future(b.trigger), NULL, await_other_step, vow_ptr(&b));
+    vow_future *f = vow_then(vow_submit(pool, trigger_inline, vow_ptr(&b)), pool,
+                             note_other_step, vow_ptr(&b));
+
+    atomic_store(&b.gate.open, 1);
+    assert_int_equal(vow_get(f).value.as.i64, 2);
+    assert_int_equal(vow_get(inlined).value.as.i64, 5);
+    vow_unref(f);
+    vow_unref(inlined);
+    vow_promise_unref(b.trigger);
+    pool_free(pool);
+}
+
 /* A queue that is kept full by its own tasks while others come from outside. */
 
 enum { FULL = 255, TURNS = 3, OUTSIDE = 100 };
@@ -1627,6 +1680,7 @@ main(void)
         vow_test(pool_knows_its_threads_and_helps_no_other),
         vow_test(task_that_cancelled_its_pool_can_submit_no_more),
         vow_test(task_that_leaves_inline_steps_and_one_on_its_pool_runs_both),
+        vow_test(step_on_what_returns_does_not_wait_for_the_inline_steps_of_its_thread),
         vow_test(work_from_outside_is_taken_though_the_queue_is_full),
         vow_test(pool_let_go_while_its_task_runs_is_destroyed_by_its_worker),
         vow_test(pool_let_go_when_its_threads_are_gone_is_destroyed_by_the_caller),

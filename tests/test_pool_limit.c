@@ -748,6 +748,36 @@ VOW_CASE(steps_are_admitted_by_a_full_pool)
     }
 }
 
+/* Steps in one list, as the timers of a pool come that are due together. */
+static atomic_int in_list;
+
+static void
+count_in_list(vow_task *task, int why)
+{
+    (void)task;
+    atomic_fetch_add(&in_list, why == 0 ? 1 : 1000);
+}
+
+VOW_CASE(steps_in_a_list_are_admitted_by_a_full_pool)
+{
+    vow_executor *pool = pool_new(1, VOW_FULL_REJECT);
+    vow_task steps[3] = {{.next = &steps[1]}, {.next = &steps[2]}, {.next = NULL}};
+    struct jobs jobs = {.n = 0};
+    struct gate g;
+
+    for (int i = 0; i < 3; i++) {
+        steps[i].run = count_in_list;
+        steps[i].flags = VOW_TASK_STEP;
+    }
+    shut(&g, pool);
+    submit_more(&jobs, pool, 2, VOW_NORMAL);
+    assert_int_equal(pool->ops->post_many(pool, steps, 3), 0);
+    open_gate(&g);
+    finish_jobs(&jobs, "rl");
+    pool_free(pool);
+    assert_int_equal(atomic_load(&in_list), 3);
+}
+
 static void
 fulfill_hook(vow_promise *p, const vow_error *reason, void *ctx)
 {
@@ -1008,6 +1038,7 @@ main(void)
         vow_test(what_a_worker_posted_is_never_dropped_for_what_comes_from_outside),
         vow_test(drop_passes_what_a_worker_posted),
         vow_test(steps_are_admitted_by_a_full_pool),
+        vow_test(steps_in_a_list_are_admitted_by_a_full_pool),
         vow_test(cancel_never_waits_for_room_for_its_hook),
         vow_test(job_that_was_cancelled_counts_until_a_worker_has_passed_it),
         vow_test(worker_of_a_full_pool_waits_for_what_is_queued_behind_it),

@@ -195,6 +195,37 @@ VOW_CASE(step_is_normal_whatever_its_source_was)
     assert_string_equal(j.text, "shtn"); /* a worker's own queue comes before */
 }
 
+/* Two tasks that it leaves behind, one of them more urgent than a step. */
+static vow_result
+post_two(void *letters)
+{
+    struct letter *l = letters;
+
+    journal_add(l->journal, 's');
+    assert_int_equal(vow_post_task(vow_executor_current(), &l[0].task), 0);
+    assert_int_equal(vow_post_task(vow_executor_current(), &l[1].task), 0);
+    return vow_ok(VOW_NIL);
+}
+
+VOW_CASE(step_on_what_returns_waits_for_what_is_more_urgent_alone)
+{
+    vow_executor *pool = pool_of(1);
+    struct journal j = {0};
+    struct letter l[2] = {letter(&j, 'l', VOW_LOW), letter(&j, 'h', VOW_HIGH)};
+    struct gate g;
+    vow_future *f;
+
+    shut(&g, pool);
+    f = vow_finally(vow_submit(pool, post_two, vow_ptr(l)), pool, write_step,
+                    vow_ptr(&j));
+    open_gate(&g);
+    assert_int_equal(code_of(f), 0);
+    vow_unref(f);
+    pool_free(pool);
+
+    assert_string_equal(j.text, "shtl");
+}
+
 /* ---- ageing ------------------------------------------------------------------------- */
 
 /* A task that posts itself again and again, and so is always there. */
@@ -476,6 +507,7 @@ main(void)
         vow_test(list_refused_is_the_callers_again),
         vow_test(priority_that_is_none_is_normal),
         vow_test(step_is_normal_whatever_its_source_was),
+        vow_test(step_on_what_returns_waits_for_what_is_more_urgent_alone),
         vow_test(task_of_any_priority_runs_within_its_bound_in_a_flood),
         vow_test(task_runs_within_its_bound_though_all_other_priorities_are_flooded),
         vow_test(idle_task_runs_within_its_bound_behind_a_normal_task_that_feeds_itself),

@@ -670,7 +670,8 @@ VOW_CASE(task_in_turns_waits_behind_what_other_workers_have)
     pool_free(u.pool);
 }
 
-VOW_CASE(task_alone_in_a_pool_wakes_nobody_for_its_turns)
+static void
+check_alone(int priority)
 {
     vow_executor *pool = pool_new(&VOW_POOL_OPTIONS(.threads = 2));
     vow_pool_stats before = {.size = sizeof before}, after = before;
@@ -681,11 +682,23 @@ VOW_CASE(task_alone_in_a_pool_wakes_nobody_for_its_turns)
     shut(&g, pool);
     open_gate(&g);
     assert_int_equal(vow_pool_read_stats(pool, &before), 0);
-    f = vow_submit(pool, take_turns, work_value(&w));
+    f = vow_submit_with(pool, &VOW_SUBMIT_OPTIONS(.priority = priority), take_turns,
+                        work_value(&w));
     assert_int_equal(result_of(f), 2000);
     assert_int_equal(vow_pool_read_stats(pool, &after), 0);
     assert_in_range(after.wakes - before.wakes, 0, 20);
     pool_free(pool);
+}
+
+VOW_CASE(task_alone_in_a_pool_wakes_nobody_for_its_turns)
+{
+    check_alone(VOW_NORMAL);
+}
+
+VOW_CASE(task_of_a_priority_alone_in_a_pool_wakes_nobody_for_its_turns)
+{
+    check_alone(VOW_HIGH);
+    check_alone(VOW_IDLE);
 }
 
 VOW_CASE(task_run_in_the_caller_takes_its_turns_there)
@@ -792,6 +805,7 @@ main(void)
         vow_test(turn_in_place_goes_on_in_the_queue_when_its_node_was_met_there),
         vow_test(task_in_turns_waits_behind_what_other_workers_have),
         vow_test(task_alone_in_a_pool_wakes_nobody_for_its_turns),
+        vow_test(task_of_a_priority_alone_in_a_pool_wakes_nobody_for_its_turns),
         vow_test(task_run_in_the_caller_takes_its_turns_there),
         vow_test(task_that_ends_its_thread_in_a_later_turn_is_broken),
         vow_test(cancels_race_turns_and_each_context_is_dropped_once),
