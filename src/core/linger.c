@@ -29,7 +29,7 @@
 
 enum {
     FIRST = 1000,              /* ns looked for without proof that it is worth it */
-    SHORT = 3 * VOWI_SPIN_MAX, /* a wait that was worth looking for, had it begun later */
+    SHORT = 60000,             /* ns of a wait that was worth looking for, had it begun later */
     LATE = 10000,              /* ns after which a yield was somebody else's turn; */
     TOO_LATE = 100000,         /* such ns even if it has settled what is waited for */
     CROWDED = 8,               /* waits that do not yield after a late one, at least */

@@ -10,7 +10,7 @@
 
 /* ns for which a wait may look before it sleeps; 0: it does not, nor does it learn. */
 #ifndef VOWI_SPIN_MAX
-#define VOWI_SPIN_MAX 20000
+#define VOWI_SPIN_MAX 50000
 #endif
 
 /* The first look, without one at the clock, which would be much of so short a wait: whether s
