@@ -14,6 +14,7 @@
 #include "base/sys.h"
 #include "base/time.h"
 #include "drops.h"
+#include "queue/wheel.h"
 #include "sanitizer.h"
 #include "sync/lock.h"
 
@@ -51,7 +52,13 @@ void __wrap_vowi_lock_sleep(struct vowi_lock *l, pthread_cond_t *cond, vow_ns de
 vow_ns __real_vowi_monotonic_now(void);
 vow_ns __wrap_vowi_monotonic_now(void);
 
-static atomic_int stoppers;      /* that wait for the end of the timer thread */
+bool __real_vowi_wheel_ahead(struct vowi_wheel *w);
+bool __wrap_vowi_wheel_ahead(struct vowi_wheel *w);
+
+static _Thread_local bool finds_a_crowd; /* this thread, of timers that are due next */
+static atomic_int thread_sleeps;         /* of the timer thread */
+static _Atomic(vow_ns) sleeps_until;     /* the last of them */
+static atomic_int stoppers;              /* that wait for the end of the timer thread */
 static _Thread_local bool stops; /* what this thread does is to stop the timer thread */
 static _Thread_local bool
     loses_it; /* the timer thread, as this one next reads the clock */
@@ -59,8 +66,12 @@ static _Thread_local bool
 void
 __wrap_vowi_lock_sleep(struct vowi_lock *l, pthread_cond_t *cond, vow_ns deadline)
 {
-    if (stops)
+    if (stops) {
         atomic_fetch_add(&stoppers, 1);
+    } else {
+        atomic_store(&sleeps_until, deadline);
+        atomic_fetch_add(&thread_sleeps, 1);
+    }
     __real_vowi_lock_sleep(l, cond, deadline);
 }
 
@@ -74,6 +85,12 @@ __wrap_vowi_monotonic_now(void)
         vowi_timer_thread_stop();
     }
     return now;
+}
+
+bool
+__wrap_vowi_wheel_ahead(struct vowi_wheel *w)
+{
+    return __real_vowi_wheel_ahead(w) || finds_a_crowd;
 }
 
 static atomic_int has_stopped;
@@ -989,6 +1006,134 @@ VOW_CASE(nobody_keeps_the_time_when_the_timer_thread_is_told_to_stop)
     assert_int_equal(atomic_load(&has_stopped), 0);
     run_kept(&a, 1);
     pthread_join(stopper, NULL);
+}
+
+static void
+fire_all_due(size_t fired)
+{
+    vow_timer *first;
+    size_t n;
+
+    while ((first = vowi_timekeeper_take(fired, &n)) != NULL) {
+        vowi_timers_fire(first, n);
+        fired += n;
+    }
+}
+
+static void
+run_posted(struct alarm *a)
+{
+    a->timer.task.run(&a->timer.task, 0);
+    assert_true(a->at >= a->timer.when);
+}
+
+/* The timer thread is kept waiting, so that what comes is for keepers. */
+VOW_CASE(another_may_begin_to_keep_the_time_while_one_fires)
+{
+    struct alarm held = alarm_new(), a = alarm_new(), b = alarm_new();
+    size_t n;
+
+    atomic_store(&posted, 0);
+    keep_timer_thread(&held);
+    assert_int_equal(vow_timer_arm(&noting, &a.timer, vow_now()), 0);
+    assert_ptr_equal(vowi_timekeeper_take(0, &n), &a.timer);
+    assert_int_equal(vow_timer_arm(&noting, &b.timer, vow_now() + 900000), 0);
+    assert_int_not_equal(vowi_timekeeper_begin(), VOW_FOREVER);
+    vowi_timers_fire(&a.timer, n);
+    fire_all_due(n);
+    assert_int_equal(vowi_timekeeper_begin(), VOW_FOREVER); /* there is one still */
+    while (vow_now() < b.timer.when)
+        sched_yield();
+    fire_all_due(0);
+    assert_int_equal(atomic_load(&posted), 2);
+    run_posted(&a);
+    run_posted(&b);
+    run_kept(&held, 1);
+}
+
+VOW_CASE(keeper_of_a_crowd_does_not_sleep_and_takes_nothing_too_early)
+{
+    struct alarm held = alarm_new(), a = alarm_new();
+
+    atomic_store(&posted, 0);
+    keep_timer_thread(&held);
+    assert_int_equal(vow_timer_arm(&noting, &a.timer, vow_now() + vow_ms(20)), 0);
+    finds_a_crowd = true;
+    assert_int_equal(vowi_timekeeper_begin(), INT64_MIN);
+    finds_a_crowd = false;
+    fire_all_due(0);
+    while (vow_now() < a.timer.when)
+        sched_yield();
+    fire_all_due(0);
+    assert_int_equal(atomic_load(&posted), 1);
+    run_posted(&a);
+    run_kept(&held, 1);
+}
+
+VOW_CASE(keeper_leaves_the_rest_of_a_crowd_to_the_timer_thread)
+{
+    static struct alarm a[1 + LISTED];
+    size_t n;
+
+    for (int i = 0; i < 1 + LISTED; i++)
+        a[i] = alarm_new();
+    keep_timer_thread(a);
+    for (int i = 1; i < 1 + LISTED; i++)
+        assert_int_equal(vow_timer_arm(&lists, &a[i].timer, i), 0);
+    assert_ptr_equal(vowi_timekeeper_take(0, &n), &a[1].timer);
+    assert_int_equal(n, FIRED_AT_ONCE);
+    vowi_timers_fire(&a[1].timer, n);
+    assert_null(vowi_timekeeper_take(n, &n)); /* it has its own work to look after */
+    assert_int_equal(atomic_load(&keeper.taken), 1 + FIRED_AT_ONCE);
+    run_kept(a, 1 + LISTED);
+    assert_int_equal(keeper.posts, 3);
+    assert_int_equal(keeper.lists[2], LISTED - FIRED_AT_ONCE);
+}
+
+VOW_CASE(timer_thread_leaves_a_keeper_what_is_due_when_that_wakes)
+{
+    struct alarm held = alarm_new(), a = alarm_new();
+
+    atomic_store(&posted, 0);
+    keep_timer_thread(&held);
+    assert_int_equal(vow_timer_arm(&noting, &a.timer, vow_now() + 900000), 0);
+    assert_int_not_equal(vowi_timekeeper_begin(), VOW_FOREVER);
+    atomic_store(&thread_sleeps, 0);
+    atomic_store(&keeper.go_on, true);
+    await_flag(&thread_sleeps, 1); /* it has looked, and does not come for that */
+    assert_true(atomic_load(&sleeps_until) > a.timer.when);
+    while (vow_now() < a.timer.when)
+        sched_yield();
+    fire_all_due(0);
+    await_flag(&posted, 1);
+    run_kept(&held, 1);
+    run_posted(&a);
+}
+
+VOW_CASE(timer_thread_comes_for_what_is_due_before_a_keeper_wakes)
+{
+    bool slept = false;
+
+    while (!slept) { /* else it looked when that was due already */
+        struct alarm held = alarm_new(), a = alarm_new(), b = alarm_new();
+
+        atomic_store(&posted, 0);
+        keep_timer_thread(&held);
+        assert_int_equal(vow_timer_arm(&noting, &b.timer, vow_now() + 900000), 0);
+        assert_int_not_equal(vowi_timekeeper_begin(), VOW_FOREVER);
+        assert_int_equal(vow_timer_arm(&noting, &a.timer, b.timer.when - 100000), 0);
+        atomic_store(&thread_sleeps, 0);
+        atomic_store(&keeper.go_on, true);
+        await_flag(&thread_sleeps, 1);
+        slept = atomic_load(&sleeps_until) == a.timer.when;
+        await_flag(&posted, 1); /* though the keeper sleeps */
+        assert_true(a.timer.when <= vow_now());
+        fire_all_due(0);
+        await_flag(&posted, 2);
+        run_kept(&held, 1);
+        run_posted(&a);
+        run_posted(&b);
+    }
 }
 
 /* Those that are taken one by one all the same run, the others end with the code. */
@@ -2018,6 +2163,11 @@ main(void)
         vow_test(stop_of_the_timer_thread_waits_for_a_keeper_that_fires),
         vow_test(nobody_keeps_the_time_when_the_timer_thread_has_stopped),
         vow_test(nobody_keeps_the_time_when_the_timer_thread_is_told_to_stop),
+        vow_test(another_may_begin_to_keep_the_time_while_one_fires),
+        vow_test(keeper_of_a_crowd_does_not_sleep_and_takes_nothing_too_early),
+        vow_test(keeper_leaves_the_rest_of_a_crowd_to_the_timer_thread),
+        vow_test(timer_thread_leaves_a_keeper_what_is_due_when_that_wakes),
+        vow_test(timer_thread_comes_for_what_is_due_before_a_keeper_wakes),
         vow_test(worker_that_keeps_time_fires_for_other_executors_as_well),
         vow_test(timer_thread_that_stops_starts_again_with_what_is_armed),
         vow_test(due_timers_of_one_executor_are_posted_together),

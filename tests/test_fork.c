@@ -1682,6 +1682,41 @@ VOW_CASE(task_of_a_manual_executor_that_forks_goes_on_in_the_child)
     vow_manual_unref(m);
 }
 
+static vow_result
+run_manual(void *m)
+{
+    return vow_ok(vow_u64(vow_manual_run(m)));
+}
+
+/* One inside the other: each is left when its own task has returned. */
+VOW_CASE(task_that_forks_inside_two_manual_executors_goes_on_in_the_child)
+{
+    vow_manual *outer = vow_manual_new(), *inner = vow_manual_new();
+    struct forker f = {.on = vow_manual_executor(inner)};
+    vow_future *done = vow_submit(f.on, fork_inside, vow_ptr(&f));
+    vow_future *run = vow_submit(vow_manual_executor(outer), run_manual, vow_ptr(inner));
+
+    assert_int_equal(vow_manual_run(outer), 1);
+    if (f.pid == 0) {
+        require(code_of(done) == 0);
+        require(vow_get(run).value.as.u64 == 1);
+        require_left_behind(vow_manual_executor(outer));
+        require(vow_executor_revive(f.on) == 0);
+        require(vow_executor_revive(vow_manual_executor(outer)) == 0);
+        vow_unref(done);
+        vow_unref(run);
+        vow_manual_unref(inner);
+        vow_manual_unref(outer);
+        leave(0);
+    }
+    assert_child_was_fine(f.pid);
+    assert_int_equal(vow_get(run).value.as.u64, 1);
+    vow_unref(done);
+    vow_unref(run);
+    vow_manual_unref(inner);
+    vow_manual_unref(outer);
+}
+
 /* The first of all cases: nothing has been made that core would have to see to. */
 VOW_CASE(fork_without_executors_keeps_what_there_is)
 {
@@ -2004,6 +2039,7 @@ main(void)
         vow_test(step_that_forks_settles_no_other_who_waits_for_the_signal_in_the_child),
         vow_test(task_that_follows_a_promise_is_not_lost_in_the_child),
         vow_test(task_of_a_manual_executor_that_forks_goes_on_in_the_child),
+        vow_test(task_that_forks_inside_two_manual_executors_goes_on_in_the_child),
         vow_test(objects_are_used_on_in_the_child_whatever_others_were_about),
         vow_test(fork_waits_for_whoever_is_about_an_object),
         vow_test(fork_in_the_middle_of_contended_posts),

@@ -378,6 +378,37 @@ arm_now(void *arg)
     arm(j, 0);
 }
 
+/* So many that they are spread before their time, some of them in each turn. */
+enum { CROWD = 200 };
+
+static struct job crowd[CROWD];
+static size_t fired;
+
+static void
+fire_next(void *arg)
+{
+    assert_ptr_equal(arg, &crowd[fired++]);
+}
+
+VOW_CASE(a_crowd_of_timers_fires_in_its_time_and_order)
+{
+    const vow_ns when = 10000000, near = 400000, step = 10000;
+
+    fired = 0;
+    for (int i = 0; i < CROWD; i++) {
+        crowd[i] = job_that('.', fire_next, &crowd[i]);
+        arm(&crowd[i], when);
+    }
+    pass(when - near);
+    for (vow_ns left = near; left > 0; left -= step) {
+        assert_int_equal(vow_loop_run_once(loop, 0), VOW_E_TIMEDOUT);
+        pass(step);
+    }
+    assert_int_equal(fired, 0);
+    run_all();
+    assert_int_equal(fired, CROWD);
+}
+
 VOW_CASE(a_timer_armed_in_a_turn_is_for_the_next_one)
 {
     struct job b = job('b');
@@ -1018,6 +1049,26 @@ VOW_CASE(a_loop_that_is_run_in_a_step_leaves_inline_steps_to_its_end)
     assert_string_equal(journal.text, "a.i");
 }
 
+/* One on the loop as well, which is a microtask. */
+static void
+settle_both(void *marks)
+{
+    char *m = marks;
+
+    vow_unref(vow_then(vow_resolved(VOW_NIL), NULL, note_step, vow_ptr(&m[0])));
+    vow_unref(vow_then(vow_resolved(VOW_NIL), on, note_step, vow_ptr(&m[1])));
+}
+
+VOW_CASE(a_loop_that_is_run_in_a_step_runs_its_microtasks_meanwhile)
+{
+    static char marks[] = "im";
+    struct job a = job_that('a', settle_both, marks);
+
+    post_job(&a);
+    vow_unref(vow_then(vow_resolved(VOW_NIL), NULL, run_in_a_step, VOW_NIL));
+    assert_string_equal(journal.text, "am.i");
+}
+
 static vow_result
 wait_in_a_step(vow_value in, void *ctx)
 {
@@ -1320,6 +1371,7 @@ main(void)
         loop_test(steps_are_limited_a_turn),
         loop_test(a_chain_is_drained_before_the_next_timer),
         loop_test(timers_fire_by_deadline_then_as_they_were_armed),
+        loop_test(a_crowd_of_timers_fires_in_its_time_and_order),
         loop_test(a_timer_armed_in_a_turn_is_for_the_next_one),
         loop_test(a_timer_that_is_due_in_this_turn_can_be_disarmed),
         loop_test(the_first_that_is_due_can_be_disarmed_and_armed_again),
@@ -1360,6 +1412,7 @@ main(void)
         loop_test(one_that_has_run_is_not_running_while_another_fires),
         loop_test(run_until_inside_a_timer_fires_the_others_that_are_due),
         loop_test(a_loop_that_is_run_in_a_step_leaves_inline_steps_to_its_end),
+        loop_test(a_loop_that_is_run_in_a_step_runs_its_microtasks_meanwhile),
         loop_test(the_timeout_is_none_while_something_is_to_be_done),
     };
 

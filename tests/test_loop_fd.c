@@ -613,6 +613,26 @@ VOW_CASE(what_lives_on_under_another_number_is_watched_again)
     close(kept);
 }
 
+/* The epoll has let go of it with its last descriptor, and knows nothing of this one. */
+VOW_CASE(a_number_that_was_reopened_before_stopping_is_watched_afresh)
+{
+    vow_watch *w = start(ends[0], VOW_FD_READ, take_byte, VOW_NIL);
+    int other_ends[2];
+    vow_future *f;
+
+    run_all();
+    assert_int_equal(pipe2(other_ends, O_NONBLOCK), 0);
+    assert_int_equal(dup2(other_ends[0], ends[0]), ends[0]);
+    assert_int_equal(vow_watch_stop(w), 0);
+    f = vow_loop_ready(loop, ends[0], VOW_FD_READ);
+    put(other_ends[1]);
+    assert_int_equal(vow_loop_run_until(loop, f), 0);
+    assert_int_equal(value_of(f), VOW_FD_READ);
+    vow_unref(f);
+    close(other_ends[0]);
+    close(other_ends[1]);
+}
+
 VOW_CASE(closing_before_stopping_does_no_harm)
 {
     vow_watch *w = start(ends[0], VOW_FD_READ, take_byte, VOW_NIL);
@@ -699,6 +719,7 @@ main(void)
         socket_test(an_event_of_a_descriptor_that_was_closed_is_not_delivered),
         pipe_test(a_number_that_was_closed_is_watched_afresh),
         pipe_test(what_lives_on_under_another_number_is_watched_again),
+        pipe_test(a_number_that_was_reopened_before_stopping_is_watched_afresh),
         pipe_test(closing_before_stopping_does_no_harm),
         pipe_test(another_thread_may_not_touch_a_watch),
         pipe_test(a_watch_without_memory_is_null_with_enomem),

@@ -1302,6 +1302,52 @@ VOW_CASE(task_from_outside_does_not_wait_for_a_chain_of_steps)
     assert_in_range(s.count_then, 3, 4);
 }
 
+/* More than a worker takes at once: what it has left behind is what came from outside, too. */
+enum { TAKEN = 32, LEFT = 2 };
+
+static void
+write_other(void *journal)
+{
+    journal_add(journal, 'o');
+}
+
+static vow_result
+write_task(void *journal)
+{
+    journal_add(journal, 't');
+    return vow_ok(VOW_NIL);
+}
+
+static vow_result
+write_step(vow_value in, void *journal)
+{
+    journal_add(journal, 's');
+    return vow_ok(in);
+}
+
+VOW_CASE(step_on_the_last_that_was_taken_waits_for_the_first_that_was_left)
+{
+    struct journal j = {0};
+    struct gate gate = {.entered = 0};
+    vow_executor *pool = pool_new(1);
+    vow_future *held = vow_submit(pool, wait_at_gate, vow_ptr(&gate)), *f;
+
+    await_flag(&gate.entered, 1);
+    for (int i = 0; i < TAKEN - 1; i++)
+        assert_int_equal(vow_post(pool, write_other, vow_ptr(&j)), 0);
+    f = vow_then(vow_submit(pool, write_task, vow_ptr(&j)), pool, write_step,
+                 vow_ptr(&j));
+    for (int i = 0; i < LEFT; i++)
+        assert_int_equal(vow_post(pool, write_other, vow_ptr(&j)), 0);
+    atomic_store(&gate.open, 1);
+    vow_unref(held);
+    vow_unref(f);
+    pool_free(pool);
+
+    assert_int_equal(j.used, TAKEN + LEFT + 1);
+    assert_string_equal(j.text + TAKEN - 1, "toso");
+}
+
 static void
 check_level(vow_executor *pool, int level)
 {
@@ -1673,6 +1719,7 @@ main(void)
         vow_test(task_that_feeds_itself_does_not_starve_the_others),
         vow_test(task_from_outside_comes_a_round_after_those_that_feed_themselves),
         vow_test(task_from_outside_does_not_wait_for_a_chain_of_steps),
+        vow_test(step_on_the_last_that_was_taken_waits_for_the_first_that_was_left),
         vow_test(task_of_idle_priority_is_not_starved_for_ever),
         vow_test(stats_count_tasks_exactly_when_idle),
         vow_test(stats_of_an_older_caller_are_filled_as_far_as_they_go),
