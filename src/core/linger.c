@@ -28,22 +28,22 @@
 #include "sync/park.h"
 
 enum {
-    FIRST = 1000,              /* ns looked for without proof that it is worth it */
-    SHORT = 60000,             /* ns of a wait that was worth looking for, had it begun later */
-    LATE = 10000,              /* ns after which a yield was somebody else's turn; */
-    TOO_LATE = 100000,         /* such ns even if it has settled what is waited for */
-    CROWDED = 8,               /* waits that do not yield after a late one, at least */
-    CROWDED_MAX = 1024,        /* and at most */
-    CHECKS = 16,               /* looks in a round */
-    BRIEF = 200,               /* ns that one takes, as far as anybody learns from it */
-    READS = 8,                 /* waits after which a thread only reads */
-    MEASURED = 32,             /* of so many waits one is no nap, and is measured */
-    NAP = 8,                   /* waits that a nap is as long as, at first */
-    NAP_MAX = 200000,          /* ns that it may last in any case; */
-    NAP_SHARE = 64,            /* and such a part of the time that the thread has read, */
-    NAP_MOST = 1000000,        /* but no more ns */
-    AWAKE = 64,                /* waits without a nap after one in vain, at least */
-    AWAKE_MAX = 1024           /* and at most */
+    FIRST = 1000,       /* ns looked for without proof that it is worth it */
+    SHORT = 60000,      /* ns of a wait that was worth looking for, had it begun later */
+    LATE = 10000,       /* ns after which a yield was somebody else's turn; */
+    TOO_LATE = 100000,  /* such ns even if it has settled what is waited for */
+    CROWDED = 8,        /* waits that do not yield after a late one, at least */
+    CROWDED_MAX = 1024, /* and at most */
+    CHECKS = 16,        /* looks in a round */
+    BRIEF = 200,        /* ns that one takes, as far as anybody learns from it */
+    READS = 8,          /* waits after which a thread only reads */
+    MEASURED = 32,      /* of so many waits one is no nap, and is measured */
+    NAP = 8,            /* waits that a nap is as long as, at first */
+    NAP_MAX = 200000,   /* ns that it may last in any case; */
+    NAP_SHARE = 64,     /* and such a part of the time that the thread has read, */
+    NAP_MOST = 1000000, /* but no more ns */
+    AWAKE = 64,         /* waits without a nap after one in vain, at least */
+    AWAKE_MAX = 1024    /* and at most */
 };
 
 /* Twice as long as the last time, but neither less nor more than so much. */
