@@ -232,9 +232,18 @@ static struct vowi_worker *worker_list[2] = {&workers[0], &workers[1]};
 static vow_task tasks[2], *stolen;
 static bool taken_back;
 
+/* What core says when there is an executor: of these nobody waits for one. */
+static bool
+is_never_awaited(const vow_task *task)
+{
+    (void)task;
+    return false;
+}
+
 static void
 make_workers(void)
 {
+    vowi_store_relaxed(&vowi_globals.is_awaitable, is_never_awaited);
     require(vowi_lock_init(&pool.inject_lock, VOWI_RANK_INJECT) == 0);
     require(vowi_lock_init(&pool.lock, VOWI_RANK_POOL) == 0);
     require(vowi_lock_init(&pool.level_lock, VOWI_RANK_LEVELS) == 0);

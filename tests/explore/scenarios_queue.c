@@ -368,10 +368,19 @@ static struct vowi_worker workers[2];
 static struct vowi_worker *worker_list[2] = {&workers[0], &workers[1]};
 static vow_task *picked[2];
 
+/* What core says when there is an executor: of these nobody waits for one. */
+static bool
+is_never_awaited(const vow_task *task)
+{
+    (void)task;
+    return false;
+}
+
 static void
 make_workers(unsigned n)
 {
     make_bare();
+    vowi_store_relaxed(&vowi_globals.is_awaitable, is_never_awaited);
     bare.threads = bare.slots = bare.live = bare.awake = n;
     bare.workers = worker_list;
     for (unsigned i = 0; i < n; i++) {
