@@ -290,6 +290,21 @@ VOW_CASE(timer_for_a_pool_is_on_the_clock_in_force)
     virtual_end(m);
 }
 
+VOW_CASE(timer_that_was_refused_is_not_on_its_way)
+{
+    vow_manual *m = virtual_begin();
+    vow_executor *pool = pool_new(1);
+    struct alarm a = alarm_new();
+
+    vow_unref(vow_executor_close(pool, VOW_DRAIN));
+    assert_int_equal(vow_timer_arm(pool, &a.timer, 1), VOW_E_CLOSED);
+    assert_int_equal(vow_timer_disarm(&a.timer), VOW_RAN);
+    assert_int_equal(vow_manual_advance(m, 2), 0);
+    assert_int_equal(a.ran, 0);
+    pool_free(pool);
+    virtual_end(m);
+}
+
 VOW_CASE(armed_timer_keeps_its_clock)
 {
     vow_manual *m = virtual_begin();
@@ -2143,6 +2158,7 @@ main(void)
         vow_test(rearmed_timer_runs_at_its_new_time_only),
         vow_test(timer_on_a_closed_executor_is_refused_and_an_armed_one_ends),
         vow_test(timer_for_a_pool_is_on_the_clock_in_force),
+        vow_test(timer_that_was_refused_is_not_on_its_way),
         vow_test(armed_timer_keeps_its_clock),
         vow_test(disarm_tells_a_timer_on_its_way_from_one_that_has_run),
         vow_test(executor_is_closed_from_its_close_on),

@@ -247,7 +247,7 @@ close_serial(void *arg)
 VOW_CASE(timers_for_another_executor_fire_and_end_with_that)
 {
     vow_loop *l = vow_loop_new(NULL);
-    struct job soon = job('s'), later = job('l'), due = job('d');
+    struct job soon = job('s'), later = job('l'), due = job('d'), refused = job('r');
     struct job closes = job_that('c', close_serial, NULL), own = job('o');
     vow_ns now = vow_clock_now(NULL);
 
@@ -266,7 +266,8 @@ VOW_CASE(timers_for_another_executor_fire_and_end_with_that)
     assert_string_equal(journal.text, "sco");
     assert_int_equal(later.why, VOW_E_CLOSED);
     assert_int_equal(due.why, VOW_E_CLOSED);
-    assert_int_equal(vow_timer_arm(serial, &due.timer, now), VOW_E_CLOSED);
+    assert_int_equal(vow_timer_arm(serial, &refused.timer, now), VOW_E_CLOSED);
+    assert_int_equal(disarm(&refused), VOW_RAN); /* nor is it on its way */
     vow_executor_unref(serial);
     vow_loop_unref(l);
 }
