@@ -115,7 +115,7 @@ void
 vowi_loop_go_out(struct vow_loop *l, vow_executor *before, bool exits)
 {
     struct vowi_tasks refused = {NULL, NULL};
-    bool orphaned;
+    bool orphaned, closing;
 
     vow_executor_enter(before);
     vowi_lock_acquire(&l->lock);
@@ -127,8 +127,11 @@ vowi_loop_go_out(struct vow_loop *l, vow_executor *before, bool exits)
     /* relaxed: whoever gave up the last handle has seen entered under the lock, or sees
      * it at 0 and cancels by itself */
     orphaned = l->entered == 0 && vowi_load_relaxed(&l->handles) == 0;
+    closing = is_closing(l);
     vowi_lock_release(&l->lock);
     vowi_tasks_refuse(&refused);
+    if (closing)
+        vowi_loop_close_fds(l); /* what a close has left to whoever was in */
     if (orphaned)
         vow_ignore(vow_executor_close(&l->executor, VOW_CANCEL_QUEUED));
     leave(l);

@@ -8,6 +8,9 @@
  * and to wait for it again takes one call. It takes none to wait no more, so a
  * descriptor may be closed as soon as nobody waits for it.
  *
+ * A watch that is alone and stays is called without the lock (loop_internal.h); who else
+ * watches a descriptor is told one by one, from a list.
+ *
  * A closed descriptor leaves the epoll by itself, which nobody tells us: changing it
  * then fails with ENOENT, and it is added again. An event that was fetched before
  * carries the generation of then, and is ignored.
@@ -220,6 +223,9 @@ unlink_locked(struct vow_loop *l, struct vowi_fd_watch *w)
     if (w->pending != 0)
         vowi_list_remove(&w->fired);
     w->pending = 0;
+    if (w->taken_at != 0)
+        l->taken[w->taken_at - 1] = NULL;
+    w->taken_at = 0;
 }
 
 int
@@ -324,48 +330,87 @@ vowi_loop_finish_fd(struct vow_loop *l)
     l->dispatched_fd = -1;
 }
 
-/* Whether one that has been taken is all that watches this descriptor, and stays: then the
- * epoll need not be told, for whatever its callback changes tells it. */
-static bool
-is_alone_locked(const struct vow_loop *l, const struct vowi_fd *entry,
-                const struct vowi_fd_watch *w)
-{
-    return !w->once && entry->first == w && entry->last == w &&
-           vowi_list_is_empty(&l->fired);
-}
-
 void
 vowi_loop_dispatch_fd(struct vow_loop *l, uint64_t data, uint32_t events)
 {
     int fd = (int)(uint32_t)data;
     struct vowi_fd *entry = &l->fds[fd];
-    struct vowi_fd_watch *w;
-    unsigned its = 0;
-    bool alone;
 
     vowi_lock_acquire(&l->lock);
     if (entry->generation == data >> 32) {
         entry->spent = (entry->told & EPOLLONESHOT) != 0;
         note_locked(l, entry, from_epoll(events));
     }
-    w = take_fired_locked(l, &its);
-    alone = w != NULL && is_alone_locked(l, entry, w);
     vowi_lock_release(&l->lock);
-    l->dispatched_fd = alone ? -1 : fd;
-    if (w != NULL)
-        call(l, w, its);
-    if (!alone)
-        vowi_loop_finish_fd(l);
+    l->dispatched_fd = fd;
+    vowi_loop_finish_fd(l);
+}
+
+/* The one that watches a descriptor, if it is alone, stays, and can be called now: then the
+ * epoll need not be told anything, for whatever its callback changes tells it. */
+static struct vowi_fd_watch *
+only_watch_locked(const struct vow_loop *l, uint64_t data)
+{
+    const struct vowi_fd *entry = &l->fds[(uint32_t)data];
+    struct vowi_fd_watch *w = entry->first;
+
+    if (w == NULL || w != entry->last || entry->generation != data >> 32)
+        return NULL;
+    return w->once || w->calling ? NULL : w;
+}
+
+void
+vowi_loop_take_watches(struct vow_loop *l)
+{
+    uint64_t data;
+    struct vowi_fd_watch *w;
+
+    vowi_lock_acquire(&l->lock);
+    for (unsigned i = 0; i < l->event_count; i++) {
+        data = l->events[i].data.u64;
+        w = data < VOWI_LOOP_SIGNAL ? only_watch_locked(l, data) : NULL;
+        l->taken[i] = w;
+        if (w != NULL)
+            w->taken_at = i + 1;
+    }
+    vowi_lock_release(&l->lock);
+}
+
+/* What it wants is the owner's to change. Of a close it is told when it returns. */
+void
+vowi_loop_dispatch_watch(struct vow_loop *l, struct vowi_fd_watch *w, uint32_t events)
+{
+    unsigned its = from_epoll(events) & (w->events | VOW_FD_ERROR | VOW_FD_HANGUP);
+
+    w->taken_at = 0;
+    if (its == 0 || vowi_loop_life(l) != VOWI_LOOP_OPEN)
+        return;
+    w->calling = true;
+    call(l, w, its);
 }
 
 /* ---- the end ------------------------------------------------------------------------------- */
 
+/* Those of callbacks are the runner's while one is in. */
+static bool
+is_mine_locked(const struct vow_loop *l, const struct vowi_fd_watch *w)
+{
+    return w->once || l->entered == 0 || vowi_loop_is_runner(l);
+}
+
 static struct vowi_fd_watch *
 any_watch_locked(const struct vow_loop *l, size_t *from)
 {
-    while (*from < l->fd_count && l->fds[*from].first == NULL)
-        ++*from;
-    return *from < l->fd_count ? l->fds[*from].first : NULL;
+    struct vowi_fd_watch *w;
+
+    for (; *from < l->fd_count; ++*from) {
+        w = l->fds[*from].first;
+        while (w != NULL && !is_mine_locked(l, w))
+            w = w->next;
+        if (w != NULL)
+            return w;
+    }
+    return NULL;
 }
 
 void

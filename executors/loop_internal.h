@@ -6,8 +6,14 @@
  * depth of nesting. The queues named `ready`, `self`, `steps` and `idle` are its
  * own: it alone touches them, without a lock, from when it came in to when it goes
  * out, both under the lock; while nobody is in, they are guarded by the lock. The
- * inbox takes posts from all threads with one exchange. Timers, watches, signals,
+ * inbox takes posts from all threads with one exchange. Timers, descriptors, signals,
  * frames and the loop's life are guarded by the lock; no user code runs under it.
+ *
+ * Watches. Their lists are guarded by the lock, since whoever waits for a descriptor by a
+ * future may take his off from any thread. But one of a callback is taken off by the
+ * runner alone while it is in, so it calls it without the lock: it looks under the lock
+ * for whom all events are that it has fetched, and after that reads the loop's life
+ * before each call. A close by another thread leaves those watches to the runner.
  *
  * The inbox (loop_queue.c). `tail` is the newest task, or one of
  *
@@ -27,7 +33,8 @@
  * writes to the eventfd. Both orders are seq_cst, so one sees the other [woken].
  *
  * The end. A close ends timers, watches, signals and frames on its own thread, one by
- * one, each taken under the lock; with VOW_CANCEL_QUEUED the inbox, too, and the
+ * one, each taken under the lock, but for the watches of callbacks that the runner ends
+ * after its turn, or as it goes out; with VOW_CANCEL_QUEUED the inbox, too, and the
  * runner's queues if there is no runner or it is itself the runner. Else the runner
  * ends those as it next looks. `busy` counts threads that are about a close. When
  * nobody is in or busy, nothing is queued, and the inbox could be closed, the loop
@@ -93,7 +100,8 @@ struct vowi_tasks {
     vow_task *last; /* valid if first is not NULL */
 };
 
-/* What wants to know of a descriptor: a watch of a user's, or a future. */
+/* What wants to know of a descriptor: a watch of a user's, or a future (once). What stands
+ * from taken_at on is the runner's own while one is in. */
 struct vowi_fd_watch {
     struct vowi_fd_watch *next; /* of the same descriptor */
     struct vowi_fd_watch *prev;
@@ -104,8 +112,9 @@ struct vowi_fd_watch {
     bool once;        /* taken off before the first event is delivered */
     bool attached;    /* to the loop, in the process that was forked so often: */
     unsigned forks;
-    bool calling; /* its callback is on the stack */
-    bool masked;  /* and an event came meanwhile: out of the epoll until it returns */
+    unsigned taken_at; /* 1 + where it is in what the runner took; 0: nowhere */
+    bool calling;      /* its callback is on the stack */
+    bool masked; /* and an event came meanwhile: out of the epoll until it returns */
     /* Without the lock; the watch may be gone when it returns. */
     void (*fire)(struct vowi_fd_watch *w, unsigned events);
     /* Under the lock, when a close has taken it off: returns what is to be dropped. */
@@ -170,6 +179,7 @@ struct vow_loop {
     vow_ns frame_time;
     vow_future *awaited; /* by the innermost vow_loop_run_until */
     struct epoll_event events[VOWI_LOOP_EVENTS];
+    struct vowi_fd_watch *taken[VOWI_LOOP_EVENTS]; /* for whom each is, if it is simple */
     _Atomic(uint64_t) turns, tasks, microtasks, fired_timers, fired_events, sleeps;
 
     _Alignas(VOWI_CACHE_LINE) struct vowi_lock lock;
@@ -333,10 +343,18 @@ void vowi_loop_detach_locked(struct vow_loop *l, struct vowi_fd_watch *w);
 /* Tells the epoll what a descriptor's watches want now. Returns 0 or an errno value. */
 int vowi_loop_update_fd_locked(struct vow_loop *l, int fd);
 
+/* Looks for whom the events are that have been fetched. */
+void vowi_loop_take_watches(struct vow_loop *l);
+
+/* One of those; or an event for whoever watches its descriptor now. */
+void vowi_loop_dispatch_watch(struct vow_loop *l, struct vowi_fd_watch *w,
+                              uint32_t events);
 void vowi_loop_dispatch_fd(struct vow_loop *l, uint64_t data, uint32_t events);
 
 /* Calls whoever has an event to be delivered, and tells the epoll what is wanted now. */
 void vowi_loop_finish_fd(struct vow_loop *l);
+
+/* Ends all watches that are the caller's to end. */
 void vowi_loop_close_fds(struct vow_loop *l);
 void vowi_loop_free_fds(struct vow_loop *l);
 

@@ -106,6 +106,8 @@ poll_events(struct vow_loop *l, vow_ns timeout)
     l->event_at = 0;
     l->event_count = (unsigned)count;
     l->polled = true;
+    if (count > 0)
+        vowi_loop_take_watches(l);
 }
 
 /* With no descriptor watched there is nothing to look for while the loop is busy.

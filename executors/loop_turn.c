@@ -87,9 +87,12 @@ dispatch(struct vow_loop *l)
         vowi_loop_dispatch_signals(l);
     vowi_loop_poll(l);
     while (l->event_at < l->event_count) {
+        struct vowi_fd_watch *w = l->taken[l->event_at];
         struct epoll_event e = l->events[l->event_at++];
 
-        if (e.data.u64 == VOWI_LOOP_SIGNAL)
+        if (w != NULL)
+            vowi_loop_dispatch_watch(l, w, e.events);
+        else if (e.data.u64 == VOWI_LOOP_SIGNAL)
             vowi_loop_dispatch_signals(l);
         else if (e.data.u64 < VOWI_LOOP_SIGNAL)
             vowi_loop_dispatch_fd(l, e.data.u64, e.events);
@@ -179,9 +182,10 @@ why_end(struct vow_loop *l)
         return ECANCELED;
     if (l->poll_error != 0)
         return l->poll_error;
-    if (vowi_loop_life(l) != VOWI_LOOP_OPEN && vowi_loop_try_end(l))
-        return VOW_E_CLOSED;
-    return 0;
+    if (vowi_loop_life(l) == VOWI_LOOP_OPEN)
+        return 0;
+    vowi_loop_close_fds(l); /* a close by another thread has left them to this one */
+    return vowi_loop_try_end(l) ? VOW_E_CLOSED : 0;
 }
 
 static void

@@ -5,6 +5,9 @@
  * A watch ends when it is stopped or its loop is closed, whichever is first; its
  * context is dropped then, or when its callback returns, if that runs. Its memory is
  * the user's until the stop, whatever became of the loop: so it keeps the loop's.
+ *
+ * While the loop runs only its own thread ends a watch: so a callback is called, and has
+ * been, without the lock. While nobody runs it the lock guards all there is.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -18,8 +21,8 @@ struct vow_watch {
     struct vowi_fd_watch fd;
     struct vow_loop *loop; /* its executor is referenced */
     vow_watch_fn *fn;
-    vow_value ctx; /* VOW_NIL once it has gone; guarded by the loop's lock */
-    bool stopped;  /* guarded by the loop's lock; inside its callback */
+    vow_value ctx; /* VOW_NIL once it has gone */
+    bool stopped;  /* inside its callback */
 };
 
 static vow_watch *
@@ -39,7 +42,7 @@ watch_free(vow_watch *w)
 
 /* Takes the context, unless the callback still has it. */
 static vow_value
-take_ctx_locked(vow_watch *w)
+take_ctx(vow_watch *w)
 {
     vow_value ctx = w->ctx;
 
@@ -52,7 +55,27 @@ take_ctx_locked(vow_watch *w)
 static vow_value
 end_locked(struct vowi_fd_watch *fd)
 {
-    return take_ctx_locked(watch_of(fd));
+    return take_ctx(watch_of(fd));
+}
+
+static void
+unmask(vow_watch *w)
+{
+    vowi_lock_acquire(&w->loop->lock);
+    w->fd.masked = false;
+    vowi_loop_update_fd_locked(w->loop, w->fd.fd);
+    vowi_lock_release(&w->loop->lock);
+}
+
+/* It ended inside its callback. */
+static void
+end_called(vow_watch *w)
+{
+    bool stopped = w->stopped;
+
+    vow_value_drop(take_ctx(w));
+    if (stopped)
+        watch_free(w);
 }
 
 /* The callback has returned, or its thread exits inside it. */
@@ -60,23 +83,12 @@ static void
 has_been_called(void *watch)
 {
     vow_watch *w = watch;
-    struct vow_loop *l = w->loop;
-    vow_value ctx = VOW_NIL;
-    bool stopped;
 
-    vowi_lock_acquire(&l->lock);
     w->fd.calling = false;
-    if (w->fd.masked) {
-        w->fd.masked = false;
-        vowi_loop_update_fd_locked(l, w->fd.fd);
-    }
-    if (!w->fd.attached)
-        ctx = take_ctx_locked(w);
-    stopped = w->stopped;
-    vowi_lock_release(&l->lock);
-    vow_value_drop(ctx);
-    if (stopped)
-        watch_free(w);
+    if (vowi_unlikely(w->fd.masked))
+        unmask(w);
+    if (vowi_unlikely(!w->fd.attached || w->stopped))
+        end_called(w);
 }
 
 static void
@@ -149,7 +161,7 @@ vow_watch_change(vow_watch *w, unsigned events)
     if (!vowi_loop_may_own(l))
         return EPERM;
     vowi_lock_acquire(&l->lock);
-    if (vowi_loop_is_attached(&w->fd)) {
+    if (vowi_loop_is_attached(&w->fd) && vowi_loop_life(l) == VOWI_LOOP_OPEN) {
         before = w->fd.events;
         w->fd.events = events;
         rc = vowi_loop_update_fd_locked(l, w->fd.fd);
@@ -182,7 +194,7 @@ vow_watch_stop(vow_watch *w)
     vowi_lock_acquire(&l->lock);
     if (vowi_loop_is_attached(&w->fd))
         vowi_loop_detach_locked(l, &w->fd);
-    ctx = take_ctx_locked(w);
+    ctx = take_ctx(w);
     calling = w->fd.calling;
     w->stopped = true;
     vowi_lock_release(&l->lock);

@@ -693,6 +693,159 @@ VOW_CASE(more_descriptors_than_are_fetched_at_once)
     }
 }
 
+/* ---- of what was fetched together ---------------------------------------------------------- */
+
+static int pair_fds[2];
+static vow_watch *pair[2];
+static struct drop pair_drops[2];
+
+/* Two that are ready at once, in an order that the kernel knows. */
+static void
+start_pair(vow_watch_fn *fn)
+{
+    calls = 0;
+    for (int i = 0; i < 2; i++) {
+        pair_drops[i] = (struct drop){0};
+        pair_fds[i] = dup(ends[1]);
+        pair[i] = vow_watch_start(loop, pair_fds[i], VOW_FD_WRITE, fn,
+                                  drop_value(&pair_drops[i]));
+        assert_non_null(pair[i]);
+    }
+}
+
+static void
+stop_pair(void)
+{
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(vow_watch_stop(pair[i]), 0);
+}
+
+/* Each has lost its context, once. */
+static void
+end_pair(void)
+{
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(drop_count(&pair_drops[i]), 1);
+        close(pair_fds[i]);
+    }
+}
+
+static void
+stop_both(vow_watch *w, unsigned events, void *ctx)
+{
+    (void)w;
+    (void)events;
+    (void)ctx;
+    calls++;
+    stop_pair();
+}
+
+VOW_CASE(one_that_was_fetched_and_is_stopped_is_not_called)
+{
+    start_pair(stop_both);
+    run_all();
+    assert_int_equal(calls, 1);
+    end_pair();
+}
+
+static void
+want_nothing_of_the_other(vow_watch *w, unsigned events, void *ctx)
+{
+    (void)events;
+    (void)ctx;
+    calls++;
+    assert_int_equal(vow_watch_change(pair[pair[0] == w], 0), 0);
+}
+
+VOW_CASE(one_that_was_fetched_and_wants_it_no_more_is_not_called)
+{
+    start_pair(want_nothing_of_the_other);
+    assert_int_equal(vow_loop_run_once(loop, 0), 0);
+    assert_int_equal(calls, 1);
+    stop_pair();
+    end_pair();
+}
+
+static void *
+close_the_loop(void *unused)
+{
+    vow_ignore(vow_executor_close(on, VOW_CANCEL_QUEUED));
+    return unused;
+}
+
+static void
+have_it_closed(vow_watch *w, unsigned events, void *ctx)
+{
+    pthread_t thread;
+
+    (void)events;
+    (void)ctx;
+    calls++;
+    assert_int_equal(pthread_create(&thread, NULL, close_the_loop, NULL), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(vow_watch_change(w, VOW_FD_READ), VOW_E_CLOSED);
+    assert_int_equal(drop_count(&pair_drops[0]) + drop_count(&pair_drops[1]), 0);
+}
+
+VOW_CASE(a_close_by_another_thread_leaves_watches_to_the_one_that_runs)
+{
+    start_pair(have_it_closed);
+    assert_int_equal(vow_loop_run_once(loop, 0), VOW_E_CLOSED);
+    assert_int_equal(calls, 1);
+    end_pair();
+    stop_pair();
+}
+
+static void
+leave(vow_watch *w, unsigned events, void *ctx)
+{
+    (void)w;
+    (void)events;
+    (void)ctx;
+    calls++;
+    pthread_exit(NULL);
+}
+
+static void *
+run_it(void *unused)
+{
+    vow_loop_run(loop);
+    return unused;
+}
+
+/* Its thread exits inside the first; nobody runs it then, so this one ends the second. */
+VOW_CASE(one_that_was_fetched_by_a_thread_that_exits_is_ended_by_a_close)
+{
+    pthread_t thread;
+
+    start_pair(leave);
+    assert_int_equal(pthread_create(&thread, NULL, run_it, NULL), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(calls, 1);
+    close_the_loop(NULL);
+    end_pair();
+    stop_pair();
+}
+
+static void
+have_it_closed_and_leave(vow_watch *w, unsigned events, void *ctx)
+{
+    have_it_closed(w, events, ctx);
+    pthread_exit(NULL);
+}
+
+VOW_CASE(what_a_close_has_left_to_a_thread_that_exits_is_ended_by_that)
+{
+    pthread_t thread;
+
+    start_pair(have_it_closed_and_leave);
+    assert_int_equal(pthread_create(&thread, NULL, run_it, NULL), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(calls, 1);
+    end_pair();
+    stop_pair();
+}
+
 int
 main(void)
 {
@@ -729,6 +882,11 @@ main(void)
         pipe_test(a_wait_inside_a_step_for_another_who_waits_ends),
         pipe_test(a_great_number_has_a_place_as_well),
         pipe_test(events_that_are_to_be_delivered_are_something_to_do),
+        pipe_test(one_that_was_fetched_and_is_stopped_is_not_called),
+        pipe_test(one_that_was_fetched_and_wants_it_no_more_is_not_called),
+        pipe_test(a_close_by_another_thread_leaves_watches_to_the_one_that_runs),
+        pipe_test(one_that_was_fetched_by_a_thread_that_exits_is_ended_by_a_close),
+        pipe_test(what_a_close_has_left_to_a_thread_that_exits_is_ended_by_that),
     };
 
     return vow_test_run(cases);

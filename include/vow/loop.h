@@ -247,7 +247,7 @@ typedef void vow_watch_fn(vow_watch *w, unsigned events, void *ctx);
  * @param events  bits of READ, WRITE, PRIORITY; 0: only errors and hang-ups
  * @param fn      called until the watch is stopped or the loop is closed
  * @param ctx     consumed; dropped when it is stopped or the loop is closed, but not
- *                before fn has returned
+ *                before fn has returned; by the thread that runs the loop, if one does
  * @return        owned: vow_watch_stop takes it; NULL, the context dropped, with errno
  *                EPERM (off the owner's thread, or a file that is always ready),
  *                EBADF, ENOMEM, ENOSPC, or ESHUTDOWN: the loop is closed

@@ -705,3 +705,35 @@ SCENARIO(loop_watch_close, 0, "a watch is called and stopped while the loop is c
     require(drops == 1);
     outcome("called %d", a.ran);
 }
+
+static void
+reads_it(vow_watch *w, unsigned events, void *ctx)
+{
+    uint64_t count;
+
+    read_once(w, events, ctx);
+    require(read(fd, &count, sizeof count) == (ssize_t)sizeof count);
+}
+
+static void
+runs_and_stops_the_watch(void)
+{
+    runs();
+    require(vow_watch_stop(watch) == 0);
+}
+
+SCENARIO(loop_watch_run_close, 0, "a loop that sleeps with a watch is closed",
+         EXPECTED("0 called 1", "before"), EXPECTED("0 called 0", "after"))
+{
+    make();
+    fd = eventfd(1, EFD_NONBLOCK);
+    watch = vow_watch_start(loop, fd, VOW_FD_READ, reads_it, vow_own(&drops, drop_ctx));
+    require(watch != NULL);
+    run_threads(runs_and_stops_the_watch, cancels);
+    require(vow_future_status(closing) == VOW_FULFILLED);
+    vow_unref(closing);
+    end();
+    close(fd);
+    require(drops == 1);
+    outcome("%d called %d", rc, a.ran);
+}
