@@ -478,7 +478,7 @@ int vow_submit_many(vow_executor *on, vow_task_fn *fn, const vow_value *ctxs, si
  * @param ctx  consumed: dropped after fn returned, or instead of it
  * @return     0; VOW_E_NOMEM, VOW_E_CLOSED or VOW_E_LIMIT: fn will not run
  * @contract   any thread; never blocks (a bounded executor may); at most one
- *             allocation, of which a pool's share up to four kilobytes; may run @p fn
+ *             allocation, up to four kilobytes, which others share; may run @p fn
  *             before it returns if @p on is inline
  */
 int vow_post(vow_executor *on, vow_fn *fn, vow_value ctx) VOW_MUST_USE;

@@ -2,7 +2,7 @@
 /*
  * base/bundle.h - blocks that one thread makes in a row, and others give back.
  *
- * What is posted to a pool may wait in a line of a million, and is as cold as that by the
+ * What is posted may wait in a line of a million, and is as cold as that by the
  * time it runs. A free block of a cache (base/mem.h) is no warmer, and the next one is
  * anywhere: its line is waited for when it is taken, when the line is turned round, when
  * the task runs, and once more when it is free. The blocks of a bundle are given out in the
@@ -15,6 +15,10 @@
  * those itself, and takes them off `left` at once when it comes to another bundle, exits, or
  * calls vow_trim. Of a bundle whose blocks it has counted but not taken off, `left` is
  * not 0: it cannot go meanwhile.
+ *
+ * Whoever gives a block back writes to it, for the sake of its line alone: one that another
+ * processor wrote last comes with the right to write, to the thread that fills it next. For one
+ * that both have only read that has to be asked for, and waited for at the next atomic step.
  *
  * So a thread keeps at most two bundles, and a block that is not given back keeps one.
  *
@@ -78,6 +82,7 @@ vowi_bundle_free(struct vowi_thread *t, void *block, unsigned index)
     void *first = (char *)block - index * (size_t)VOWI_BUNDLED_SIZE;
     struct vowi_bundle *b = vowi_container_of(first, struct vowi_bundle, block);
 
+    *(void **)block = NULL; /* see above */
     if (vowi_unlikely(b != t->bundle_ending))
         vowi_bundle_turn(t, b);
     t->bundle_ended++;

@@ -512,17 +512,14 @@ struct errand {
 static_assert(sizeof(struct errand) <= VOWI_BUNDLED_SIZE, "a block of a bundle");
 static_assert(VOWI_BUNDLE < UCHAR_MAX, "an index is a byte");
 
-/*
- * Errands for a pool come from bundles. Others take a block each: a loop, which writes the
- * link to the next one into the last, while it may be reading that, and so shares its line.
- */
+/* From a bundle, but for what runs at once, which takes the same block again and again. */
 static inline struct errand *
-errand_new(struct vowi_thread *t, const vow_executor *on)
+errand_new(struct vowi_thread *t, vow_executor *on)
 {
     struct errand *e = NULL;
     unsigned index = 0;
 
-    if (VOWI_BUNDLES && on != NULL && vowi_executor_op(on, help) != NULL)
+    if (VOWI_BUNDLES && unless_inline(on) != NULL)
         e = vowi_bundle_alloc(t, &index);
     if (vowi_likely(e != NULL))
         index++;
