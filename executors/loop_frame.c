@@ -42,6 +42,7 @@ vow_loop_request_frame(vow_loop *l, vow_frame_fn *fn, vow_value ctx)
     rc = why_refuse(l);
     if (rc == 0) {
         vowi_list_push(&l->frames, &r->link);
+        vowi_loop_set_timed_locked(l, true);
         sooner = vowi_loop_is_sooner_locked(l, l->next_frame);
     }
     vowi_lock_release(&l->lock);
@@ -121,12 +122,13 @@ take_request(struct vow_loop *l)
     return r;
 }
 
-/* relaxed: a hint that there is none; whoever requests one wakes the loop. */
 void
 vowi_loop_run_frame(struct vow_loop *l)
 {
     struct request *r;
 
+    if (!vowi_loop_is_timed(l))
+        return;
     begin_frame(l);
     while ((r = take_request(l)) != NULL) {
         call(r, l->frame_time);

@@ -155,6 +155,7 @@ struct vow_loop {
     _Atomic(struct vowi_thread *) runner; /* who is in; written under lock */
     _Atomic(uint32_t) handles;            /* vow_loop_ref */
     _Atomic(unsigned) woken; /* run a turn now; bits of enum vowi_loop_wake */
+    atomic_bool timed;       /* a timer or a frame may be due some time; under lock */
     atomic_bool stopping;    /* vow_loop_stop */
     _Atomic(uint64_t) wakes; /* writes to wake_fd */
 
@@ -187,7 +188,7 @@ struct vow_loop {
     unsigned entered;                /* how deep the runner is in */
     unsigned busy;                   /* threads that close it */
     bool inbox_closed;               /* for good, whatever tail says for a moment */
-    vow_ns sleep_until;              /* a timer that is due earlier has to wake it */
+    vow_ns sleep_until; /* what is due earlier has to wake it; the owner's to write */
 
     struct vowi_wheel timers;
     vow_timer due; /* the head of a list: those of this turn */
@@ -333,6 +334,22 @@ vow_ns vowi_loop_next_timer_locked(const struct vow_loop *l);
 void vowi_loop_fire_due(struct vow_loop *l);
 void vowi_loop_close_timers(struct vow_loop *l);
 void vowi_loop_revoke(vow_executor *self, vow_executor *on);
+
+/* Whether it is worth a look what is due. relaxed: it is no more only while nothing is armed
+ * or requested and sleep_until says never, so whoever arms something after that wakes the
+ * loop, which then sees it [woken]. */
+static inline bool
+vowi_loop_is_timed(const struct vow_loop *l)
+{
+    return vowi_load_relaxed(&l->timed);
+}
+
+/* relaxed: see its reader. */
+static inline void
+vowi_loop_set_timed_locked(struct vow_loop *l, bool timed)
+{
+    vowi_store_relaxed(&l->timed, timed);
+}
 
 /* ---- loop_fd.c ------------------------------------------------------------------- */
 

@@ -42,15 +42,19 @@ next_time_locked(const struct vow_loop *l)
     return timer < frame ? timer : frame;
 }
 
-/* How long nothing is due; and from now on what is due earlier wakes the loop. */
+/* How long nothing is due; and from now on what is due earlier wakes the loop. If it was
+ * never before, whatever has come since wakes it as well, so there is no need to look. */
 static vow_ns
 time_left(struct vow_loop *l)
 {
     vow_ns next, left;
 
+    if (!vowi_loop_is_timed(l) && l->sleep_until == VOW_FOREVER)
+        return VOW_FOREVER;
     vowi_lock_acquire(&l->lock);
     next = vowi_wheel_ahead(&l->timers) ? INT64_MIN : next_time_locked(l);
     l->sleep_until = next;
+    vowi_loop_set_timed_locked(l, next != VOW_FOREVER);
     vowi_lock_release(&l->lock);
     if (next == VOW_FOREVER)
         return VOW_FOREVER;

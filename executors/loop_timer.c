@@ -28,6 +28,7 @@ vowi_loop_arm(vow_executor *self, vow_timer *timer)
         if (timer->home != self) /* else others may read it just now */
             timer->home = self;
         vowi_wheel_add(&l->timers, timer);
+        vowi_loop_set_timed_locked(l, true);
         sooner = vowi_loop_is_sooner_locked(l, timer->when);
     }
     vowi_lock_release(&l->lock);
@@ -147,7 +148,7 @@ vowi_loop_fire_due(struct vow_loop *l)
     struct vowi_firing f;
     vow_timer *timer;
 
-    if (!collect_due(l))
+    if (!vowi_loop_is_timed(l) || !collect_due(l))
         return;
     while ((timer = take_listed(l, &f, &l->due)) != NULL) {
         run_timer(&f, timer, 0);
