@@ -5,6 +5,7 @@
  */
 #include "base/time.h"
 #include "pool_internal.h"
+#include "sync/doze.h"
 #include "timekeeper.h"
 
 #define LONG_SEARCH_EVERY 32
@@ -208,7 +209,7 @@ sleep_or_keep_time(struct vowi_pool *p, struct vowi_worker *w)
 static bool
 sleep_for_work(struct vowi_pool *p, struct vowi_worker *w)
 {
-    bool exits;
+    bool exits, rests;
 
     vowi_lock_acquire(&p->lock);
     count_asleep_locked(p, w, w->searching);
@@ -219,8 +220,11 @@ sleep_for_work(struct vowi_pool *p, struct vowi_worker *w)
         return true;
     }
     w->searching = false;
+    rests = p->awake == p->blocked;
     vowi_pool_end_if_done_locked(p);
     vowi_lock_release(&p->lock);
+    if (rests && vowi_doze_until() != 0)
+        vowi_doze_end(); /* there is a CPU for it, and nothing more to wait for */
     if (!sleep_or_keep_time(p, w))
         return !is_left_behind(w);
     w->woken = true;
@@ -317,6 +321,7 @@ vowi_worker_next_task(struct vowi_pool *p, struct vowi_worker *w)
 {
     vow_task *task = vowi_worker_pick(p, w);
 
+    vowi_doze_look();
     vowi_assert(!w->searching); /* it has ended its search with what it found */
     return vowi_likely(task != NULL) ? task : search_or_sleep(p, w);
 }

@@ -781,6 +781,7 @@ reader_for(vow_ns time)
     t->awake = 0;
     t->vigil = 0;
     t->judged = false;
+    t->tended = false;
     return t;
 }
 
@@ -840,6 +841,7 @@ VOW_CASE(nap_that_was_worth_it_makes_the_next_one_longer)
     t->found = 0;
     assert_false(vowi_nap(t, s));
     assert_false(t->judged);
+    assert_in_range(t->awake, 1, 16); /* which happens */
     t->awake = 0;
     assert_false(vowi_nap(t, s)); /* from the beginning */
     assert_int_equal(t->nap, last);
@@ -868,6 +870,32 @@ VOW_CASE(nap_lasts_no_longer_than_a_part_of_the_time_read_for)
     assert_in_range(longest_nap(s, vow_ms(32)), vow_us(500), vow_us(1000));
     assert_int_equal(longest_nap(s, vow_ms(10000)), vow_us(1000));
     read_no_more(vowi_self());
+    pair_free(&x);
+}
+
+/* What a worker has ended it will end again, and if not it is over all the same. */
+VOW_CASE(nap_that_no_worker_ends_is_over_later)
+{
+    struct vowi_thread *t = reader_for(vow_ms(8));
+    struct pair x = pair_new();
+    struct vow_state *s = vowi_promise_state(x.promise);
+    vow_ns start = vowi_monotonic_now();
+
+    t->tended = true;
+    assert_false(vowi_nap(t, s));
+    assert_false(t->tended);
+    assert_true(vowi_monotonic_now() - start >=
+                vow_ms(1)); /* an eighth of what it has read */
+    t->tended = true;
+    t->since = vowi_monotonic_now() - vow_ms(100000);
+    start = vowi_monotonic_now();
+    t->found = 1000000;
+    assert_false(vowi_nap(t, s));
+    assert_true(vowi_monotonic_now() - start >= vow_ms(8));
+    t = reader_for(0);
+    t->tended = true;
+    assert_false(vowi_nap(t, s)); /* not before its time either */
+    read_no_more(t);
     pair_free(&x);
 }
 
@@ -964,6 +992,7 @@ main(void)
         vow_test(nap_that_found_too_little_is_the_last_for_long),
         vow_test(nap_that_was_worth_it_makes_the_next_one_longer),
         vow_test(nap_lasts_no_longer_than_a_part_of_the_time_read_for),
+        vow_test(nap_that_no_worker_ends_is_over_later),
         vow_test(wait_that_was_late_keeps_the_next_ones_from_yielding),
         vow_test(wait_of_a_thread_that_does_more_than_read_is_no_nap),
     };

@@ -78,6 +78,8 @@ in_child(void)
 
     let_go(true);
     vowi_globals.forks++;
+    vowi_store_relaxed(&vowi_globals.doze_until, 0); /* whoever it was is not here */
+    vowi_store_relaxed(&vowi_globals.dozer, NULL);
     vowi_self()->parker.ready =
         false; /* whoever woke it last may not have let go of it */
     if (core != NULL)

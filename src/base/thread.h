@@ -16,6 +16,7 @@
 #include <vow/executor.h>
 
 #include "base/atomic.h"
+#include "base/check.h"
 
 /* Blocks that travel together between a thread and the depot. */
 #ifndef VOWI_BATCH
@@ -29,6 +30,7 @@
 struct vowi_node;
 struct vowi_frame;
 struct vowi_bundle;
+struct vowi_dozer;
 struct vowi_worker;
 struct vowi_stay;
 struct vow_future;
@@ -101,6 +103,8 @@ struct vowi_thread {
     unsigned crowded; /* in so many waits to come it does not yield */
     unsigned crowd;   /* how many these were after the last yield that was late */
     bool napped;      /* in the one that ends */
+    bool tended;      /* a worker has ended the last nap */
+    bool grown;       /* the one before it was worth it */
     bool judged;      /* the last nap is to be, by what was found settled after it */
     unsigned found;   /* settled, without a wait, since the last nap */
     unsigned awake;   /* in so many waits to come it does not nap */
@@ -240,6 +244,11 @@ struct vowi_globals {
     pthread_key_t key;
     bool has_key;
     struct vowi_thread *threads; /* guarded by VOWI_GLOBAL_THREADS */
+
+    /* sync/doze.c: until when somebody dozes, or 0, which pools read for each task; and
+     * who does. */
+    _Alignas(VOWI_CACHE_LINE) _Atomic(vow_ns) doze_until;
+    _Atomic(struct vowi_dozer *) dozer;
 
     /* base/fork.c */
     pthread_mutex_t locks[VOWI_GLOBAL_LOCKS];

@@ -17,7 +17,8 @@
  * costs the one who settles it no wake. Every few waits it sleeps as others do, which
  * tells how short they are. Whether a nap was worth it shows in what was found settled
  * after it. Then the next one is twice as long, up to a small share of the time for which
- * the thread has read, which is what it can be late by. Who asks for one thing, waits for
+ * the thread has read, which is what it can be late by. Workers of a pool end it, between
+ * two tasks when it is time, or when their pool has nothing left to do (sync/doze.h). Who asks for one thing, waits for
  * it and asks for the next looks like a reader, finds nothing, and does not nap for long.
  */
 #include "core/linger.h"
@@ -25,25 +26,28 @@
 #include <sched.h>
 
 #include "base/time.h"
-#include "sync/park.h"
+#include "sync/doze.h"
 
 enum {
-    FIRST = 1000,       /* ns looked for without proof that it is worth it */
-    SHORT = 60000,      /* ns of a wait that was worth looking for, had it begun later */
-    LATE = 10000,       /* ns after which a yield was somebody else's turn; */
-    TOO_LATE = 100000,  /* such ns even if it has settled what is waited for */
-    CROWDED = 8,        /* waits that do not yield after a late one, at least */
-    CROWDED_MAX = 1024, /* and at most */
-    CHECKS = 16,        /* looks in a round */
-    BRIEF = 200,        /* ns that one takes, as far as anybody learns from it */
-    READS = 8,          /* waits after which a thread only reads */
-    MEASURED = 32,      /* of so many waits one is no nap, and is measured */
-    NAP = 8,            /* waits that a nap is as long as, at first */
-    NAP_MAX = 200000,   /* ns that it may last in any case; */
-    NAP_SHARE = 64,     /* and such a part of the time that the thread has read, */
-    NAP_MOST = 1000000, /* but no more ns */
-    AWAKE = 64,         /* waits without a nap after one in vain, at least */
-    AWAKE_MAX = 1024    /* and at most */
+    FIRST = 1000,        /* ns looked for without proof that it is worth it */
+    SHORT = 60000,       /* ns of a wait that was worth looking for, had it begun later */
+    LATE = 10000,        /* ns after which a yield was somebody else's turn; */
+    TOO_LATE = 100000,   /* such ns even if it has settled what is waited for */
+    CROWDED = 8,         /* waits that do not yield after a late one, at least */
+    CROWDED_MAX = 1024,  /* and at most */
+    CHECKS = 16,         /* looks in a round */
+    BRIEF = 200,         /* ns that one takes, as far as anybody learns from it */
+    READS = 8,           /* waits after which a thread only reads */
+    MEASURED = 32,       /* of so many waits one is no nap, and is measured */
+    NAP = 8,             /* waits that a nap is as long as, at first */
+    NAP_MAX = 200000,    /* ns that it may last in any case; */
+    NAP_SHARE = 64,      /* and such a part of the time that the thread has read, */
+    NAP_MOST = 1000000,  /* but no more ns */
+    LATE_SHARE = 8,      /* if others are to end it: such a part, */
+    LATE_MOST = 8000000, /* and no more ns, until it ends by itself */
+    AWAKE = 64,          /* waits without a nap after one in vain, at least, */
+    AWAKE_ONCE = 8,      /* or only so many if the nap before was worth it; */
+    AWAKE_MAX = 1024     /* and at most */
 };
 
 /* Twice as long as the last time, but neither less nor more than so much. */
@@ -139,8 +143,8 @@ was_worth_it(struct vowi_thread *t)
         t->vigil = 0;
         return true;
     }
+    t->vigil = (unsigned)twice(t->vigil, t->grown ? AWAKE_ONCE : AWAKE, AWAKE_MAX);
     t->nap = 0;
-    t->vigil = (unsigned)twice(t->vigil, AWAKE, AWAKE_MAX);
     t->awake = t->vigil;
     return false;
 }
@@ -168,19 +172,35 @@ nap_limit(const struct vowi_thread *t, vow_ns now)
     return share < NAP_MOST ? share : NAP_MOST;
 }
 
+/*
+ * When it ends by itself. That is much later than it should if a worker has ended the last
+ * one, since then a worker will most likely end this one, and what ends it is no timer.
+ */
+static vow_ns
+latest(const struct vowi_thread *t, vow_ns now)
+{
+    vow_ns late = (now - t->since) / LATE_SHARE;
+
+    if (late > LATE_MOST)
+        late = LATE_MOST;
+    if (!t->tended || late < t->nap)
+        late = t->nap + t->nap / 4;
+    return vowi_time_add(now, late);
+}
+
 bool
 vowi_nap(struct vowi_thread *t, struct vow_state *s)
 {
-    bool woken = false; /* by nobody: the node is not there */
     vow_ns now;
 
     if (!may_nap(t))
         return false;
     now = vowi_monotonic_now();
+    t->grown = t->nap > 0;
     t->nap = twice(t->nap, NAP * t->wait, nap_limit(t, now));
     t->judged = true;
     t->found = 0;
-    vowi_park(&t->parker, &woken, vowi_time_add(now, t->nap));
+    t->tended = vowi_doze(vowi_time_add(now, t->nap), latest(t, now));
     t->napped = true;
     return vowi_settled(s);
 }
@@ -207,6 +227,7 @@ vowi_linger_learn(struct vowi_thread *t, vow_ns start)
     if (t->reads++ == 0) {
         t->since = start;
         t->nap = 0;
+        t->tended = false;
     }
 }
 

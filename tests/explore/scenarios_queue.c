@@ -6,7 +6,9 @@
 
 #include "../../executors/pool_internal.h"
 #include "base/mem.h"
+#include "base/time.h"
 #include "explore.h"
+#include "sync/doze.h"
 
 /* ---- the deque -------------------------------------------------------------------------- */
 
@@ -453,6 +455,40 @@ SCENARIO(gate_open_pass, 0,
     vowi_gate_shut(gate);
     run_threads(opens_gate, passes_gate);
     outcome("%d %s", seen, slept ? "slept" : "open");
+}
+
+static void
+dozes(void)
+{
+    slept = vowi_doze(1, vowi_monotonic_now() + 1);
+}
+
+static void
+ends_doze(void)
+{
+    if (vowi_doze_until() != 0)
+        vowi_doze_end();
+}
+
+SCENARIO(doze_end, 0, "a thread that dozes is woken as its time is over",
+         EXPECTED("over", "nobody saw it in time"), EXPECTED("ended", "it was woken"))
+{
+    run_threads(dozes, ends_doze);
+    require(vowi_globals.dozer == NULL && vowi_doze_until() == 0);
+    outcome("%s", slept ? "ended" : "over");
+}
+
+static void
+dozes_too(void)
+{
+    (void)vowi_doze(1, vowi_monotonic_now() + 1);
+}
+
+SCENARIO(doze_doze, 0, "two threads doze, and one who looks wakes the first",
+         EXPECTED("done", "each goes on, woken or by itself"))
+{
+    run_threads(dozes, dozes_too, ends_doze);
+    outcome("done");
 }
 
 SCENARIO(park_post, 0, "a worker parks while a task is posted",
