@@ -104,7 +104,7 @@ taken_by_thread_locked(vow_ns now)
     return timers.kept_until > late ? timers.kept_until - 1 : late;
 }
 
-/* When the thread has to come. */
+/* When the thread has to come. While a keeper is late it does not look again and again. */
 static vow_ns
 next_for_thread_locked(void)
 {
@@ -113,7 +113,9 @@ next_for_thread_locked(void)
 
     if (!is_kept_locked(now) || next < timers.kept_until)
         return next;
-    return (timers.kept_until > now ? timers.kept_until : now) + GRACE;
+    if (!timers.kept)
+        return now + GRACE;
+    return vowi_time_add(timers.kept_until > now ? timers.kept_until : next, GRACE);
 }
 
 /* Takes what is due, linked by the tasks: several only if their executor takes lists. */
@@ -254,13 +256,21 @@ vowi_timer_thread_stop(void)
 
 /* ---- arming -------------------------------------------------------------- */
 
+/* A keeper comes for it; or if that is late the thread does, for what it leaves to one. */
+static bool
+is_left_to_keeper_locked(vow_ns when)
+{
+    return timers.kept && when >= timers.kept_until &&
+           vowi_load_relaxed(&timers.sleeps_until) <= vowi_time_add(when, GRACE);
+}
+
 /* Returns whether the thread has to be woken. */
 static bool
 add_locked(vow_timer *timer)
 {
     vowi_wheel_add(&timers.wheel, timer);
     if (timer->when >= vowi_load_relaxed(&timers.sleeps_until) ||
-        (timers.kept && timer->when >= timers.kept_until))
+        is_left_to_keeper_locked(timer->when))
         return false;
     set_sleeps_until_locked(timer->when); /* later ones need not wake it again */
     return true;

@@ -1127,6 +1127,29 @@ VOW_CASE(timer_thread_leaves_a_keeper_what_is_due_when_that_wakes)
     run_posted(&a);
 }
 
+/* And is woken for what comes, since nobody else may be. */
+VOW_CASE(timer_thread_sleeps_while_a_keeper_is_late_for_nothing)
+{
+    struct alarm held = alarm_new(), a = alarm_new(), b = alarm_new();
+
+    atomic_store(&posted, 0);
+    keep_timer_thread(&held);
+    assert_int_equal(vow_timer_arm(&noting, &a.timer, vow_now() + 900000), 0);
+    assert_int_not_equal(vowi_timekeeper_begin(), VOW_FOREVER);
+    assert_int_equal(vow_timer_disarm(&a.timer), VOW_REMOVED);
+    while (vow_now() <= a.timer.when)
+        sched_yield();
+    atomic_store(&thread_sleeps, 0);
+    atomic_store(&keeper.go_on, true);
+    await_flag(&thread_sleeps, 1);
+    assert_int_equal(atomic_load(&sleeps_until), VOW_FOREVER);
+    assert_int_equal(vow_timer_arm(&noting, &b.timer, vow_now()), 0);
+    await_flag(&posted, 1);
+    fire_all_due(0);
+    run_kept(&held, 1);
+    run_posted(&b);
+}
+
 VOW_CASE(timer_thread_comes_for_what_is_due_before_a_keeper_wakes)
 {
     bool slept = false;
@@ -2186,6 +2209,7 @@ main(void)
         vow_test(keeper_of_a_crowd_does_not_sleep_and_takes_nothing_too_early),
         vow_test(keeper_leaves_the_rest_of_a_crowd_to_the_timer_thread),
         vow_test(timer_thread_leaves_a_keeper_what_is_due_when_that_wakes),
+        vow_test(timer_thread_sleeps_while_a_keeper_is_late_for_nothing),
         vow_test(timer_thread_comes_for_what_is_due_before_a_keeper_wakes),
         vow_test(worker_that_keeps_time_fires_for_other_executors_as_well),
         vow_test(timer_thread_that_stops_starts_again_with_what_is_armed),
