@@ -49,8 +49,8 @@ time_left(struct vow_loop *l)
 {
     vow_ns next, left;
 
-    if (!vowi_loop_is_timed(l) && l->sleep_until == VOW_FOREVER)
-        return VOW_FOREVER;
+    if (!vowi_loop_is_timed(l))
+        return VOW_FOREVER; /* as sleep_until has said since then */
     vowi_lock_acquire(&l->lock);
     next = vowi_wheel_ahead(&l->timers) ? INT64_MIN : next_time_locked(l);
     l->sleep_until = next;
