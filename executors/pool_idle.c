@@ -16,20 +16,34 @@ wants_wake(uint32_t idle)
     return (idle & VOWI_ASLEEP_MASK) != 0 && idle < VOWI_SEARCHING;
 }
 
-/* The last asleep is the warmest. Whoever wakes it counts it as searching. */
+/* Counts one that sleeps as searching, though it may be nowhere yet, unless somebody
+ * searches. relaxed: vowi_pool_wake has read it in order [idle], and this reads nothing
+ * older; and who sees a search relies on its end, which is ordered [idle] */
+static bool
+count_woken_locked(struct vowi_pool *p, uint32_t nowhere)
+{
+    uint32_t idle = vowi_load_relaxed(&p->idle);
+
+    while (wants_wake(idle) && p->asleep != NULL)
+        if (vowi_cas_relaxed(&p->idle, &idle,
+                             idle + nowhere + VOWI_SEARCHING - VOWI_ASLEEP))
+            return true;
+    return false;
+}
+
+/* The last asleep is the warmest. */
 static void
 wake_sleeper(struct vowi_pool *p)
 {
     struct vowi_worker *w = NULL;
+    int cpu = vowi_pool_waker_cpu();
 
     vowi_lock_acquire(&p->lock);
-    /* relaxed: vowi_pool_wake has read it in order [idle], and this reads nothing older */
-    if (wants_wake(vowi_load_relaxed(&p->idle)) && p->asleep != NULL) {
+    if (count_woken_locked(p, cpu >= 0 ? VOWI_NOWHERE : 0)) {
         w = p->asleep;
         p->asleep = w->next_asleep;
         p->awake++;
-        /* relaxed: who sees a search relies on its end, which is ordered [idle] */
-        vowi_add_relaxed(&p->idle, VOWI_SEARCHING - VOWI_ASLEEP);
+        w->waker_cpu = cpu;
     }
     vowi_lock_release(&p->lock);
     if (w == NULL)
@@ -43,6 +57,17 @@ vowi_pool_wake(struct vowi_pool *p)
 {
     if (wants_wake(vowi_load_seq_cst(&p->idle))) /* [idle] */
         wake_sleeper(p);
+}
+
+void
+vowi_pool_wake_outside(struct vowi_pool *p)
+{
+    uint32_t idle = vowi_load_seq_cst(&p->idle); /* [idle] */
+
+    if (wants_wake(idle))
+        wake_sleeper(p);
+    else if (vowi_unlikely((idle & VOWI_NOWHERE) != 0))
+        vowi_pool_let_search();
 }
 
 static void
@@ -101,7 +126,7 @@ vowi_worker_stop_searching(struct vowi_pool *p, struct vowi_worker *w)
 static void
 start_searching(struct vowi_pool *p, struct vowi_worker *w)
 {
-    /* relaxed: as in wake_sleeper */
+    /* relaxed: as in count_woken_locked */
     uint32_t idle = vowi_load_relaxed(&p->idle);
 
     if (idle < VOWI_SEARCHING)
@@ -126,7 +151,7 @@ count_awake_locked(struct vowi_pool *p, struct vowi_worker **at, bool searching)
 {
     *at = (*at)->next_asleep;
     p->awake++;
-    /* relaxed: as in wake_sleeper; who counts it as asleep takes the lock, and looks */
+    /* relaxed: as in count_woken_locked; who counts it as asleep takes the lock, and looks */
     vowi_add_relaxed(&p->idle, (searching ? VOWI_SEARCHING : 0) - VOWI_ASLEEP);
 }
 
@@ -145,7 +170,7 @@ wakes_itself(struct vowi_pool *p, struct vowi_worker *w)
         at = &(*at)->next_asleep;
     asleep = *at != NULL;
     if (asleep) {
-        /* relaxed: as in wake_sleeper */
+        /* relaxed: as in count_woken_locked */
         w->searching = vowi_load_relaxed(&p->idle) < VOWI_SEARCHING;
         count_awake_locked(p, at, w->searching);
     }
@@ -231,8 +256,11 @@ sleep_for_work(struct vowi_pool *p, struct vowi_worker *w)
     vowi_lock_acquire(&p->lock);
     exits = p->exiting;
     vowi_lock_release(&p->lock);
-    w->searching = !exits;
-    return !exits;
+    if (exits)
+        return false;
+    vowi_worker_note_wake(p, w);
+    w->searching = true;
+    return true;
 }
 
 /*
@@ -310,6 +338,8 @@ search_or_sleep(struct vowi_pool *p, struct vowi_worker *w)
             vowi_count(&w->wakes_for_nothing);
         if (gives_back(p, w) && (task = vowi_worker_pick(p, w)) != NULL)
             return task;
+        if (vowi_worker_gives_way(p, w) && (task = vowi_worker_pick(p, w)) != NULL)
+            continue;
         if (!vowi_worker_rest(p, w) || !sleep_for_work(p, w))
             return NULL;
         task = vowi_worker_pick(p, w);

@@ -13,7 +13,9 @@
  * sleeper if there is one and nobody searches. Who goes to sleep counts itself
  * asleep, then looks at all queues again. All four are seq_cst, so one of the two
  * sees the other [idle]. Who searches and finds something leaves the search before
- * it looks whether there is more, and then wakes the next.
+ * it looks whether there is more, and then wakes the next. While the one that searches is
+ * nowhere, for it was woken and has not come to a CPU yet, or has yielded, whoever posts
+ * much lets it run (pool_rush.c).
  *
  * Closing. Two bits of the inbox say closed and ended, so that a post from outside is
  * either in before them or refused. Workers go to sleep as always; the last one awake,
@@ -60,6 +62,7 @@
 #define VOWI_ASLEEP      UINT32_C(1)
 #define VOWI_SEARCHING   (UINT32_C(1) << 16)
 #define VOWI_ASLEEP_MASK (VOWI_SEARCHING - 1)
+#define VOWI_NOWHERE     (UINT32_C(1) << 31) /* who searches may not be on a CPU; a hint */
 
 #define VOWI_LEVELS 5 /* of an enum vow_priority, which is their index */
 
@@ -109,6 +112,12 @@ struct vowi_worker {
     pthread_t thread;
     bool has_predecessor; /* a thread that ended in a task, to be joined */
     pthread_t predecessor;
+
+    /* pool_rush.c */
+    vow_ns woken_at; /* the last time */
+    unsigned rush;   /* wakes in a row, each soon after the last, by who has this CPU */
+    uint64_t gave_way_at; /* how many tasks it had run when it gave way the last time */
+    int waker_cpu; /* written under the pool's lock before the gate is opened [gate] */
 
     struct vowi_gate gate; /* shut when it is counted asleep, opened by who wakes it */
 };
@@ -245,6 +254,9 @@ void vowi_cpus_apply(const struct vowi_pool *p);
 /* Wakes a sleeper unless somebody searches. After making a task visible. */
 void vowi_pool_wake(struct vowi_pool *p);
 
+/* The same, by who posts from outside. */
+void vowi_pool_wake_outside(struct vowi_pool *p);
+
 /* Lets all threads exit if the pool is closing and nothing is left. */
 void vowi_pool_end_if_done_locked(struct vowi_pool *p);
 
@@ -253,6 +265,22 @@ void vowi_worker_stop_searching(struct vowi_pool *p, struct vowi_worker *w);
 
 /* The next task, for as long as it takes; NULL: exit. */
 vow_task *vowi_worker_next_task(struct vowi_pool *p, struct vowi_worker *w);
+
+/* ---- pool_rush.c -------------------------------------------------------------------- */
+
+/* The CPU of who is about to wake a worker, which is nowhere until it is on one; less than
+ * 0: it does not count as nowhere, since it is no time to yield. */
+int vowi_pool_waker_cpu(void);
+
+/* This worker has been woken. */
+void vowi_worker_note_wake(struct vowi_pool *p, struct vowi_worker *w);
+
+/* A worker whose search found nothing gives way to who posts, if it is time for that.
+ * Returns whether it did: then there may be something. It searches still. */
+bool vowi_worker_gives_way(struct vowi_pool *p, struct vowi_worker *w);
+
+/* By who has posted from outside while the one that searches is nowhere. */
+void vowi_pool_let_search(void);
 
 /* ---- pool_wait.c --------------------------------------------------------------------- */
 

@@ -181,13 +181,17 @@ vowi_pool_post(vow_executor *self, vow_task *task)
 {
     struct vowi_pool *p = pool_of(self);
     struct vowi_worker *w;
+    int rc;
 
     if (vowi_unlikely(task->priority != VOW_NORMAL || p->limit != 0))
         return post_by_level(p, task);
     w = vowi_pool_worker(p);
     if (w != NULL)
         return post_own(p, w, task);
-    return wake_if_posted(p, push_inbox(p, task, task, refusal(task)));
+    rc = push_inbox(p, task, task, refusal(task));
+    if (rc == 0)
+        vowi_pool_wake_outside(p);
+    return rc;
 }
 
 /* The inbox wants the newest first. Returns the newest of a list. */

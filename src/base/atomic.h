@@ -54,6 +54,8 @@ extern _Thread_local unsigned long vowi_rmw_count;
     VOWI_RMW(atomic_fetch_or_explicit((p), (v), memory_order_acq_rel))
 #define vowi_or_seq_cst(p, v)                                                            \
     VOWI_RMW(atomic_fetch_or_explicit((p), (v), memory_order_seq_cst))
+#define vowi_and_relaxed(p, v)                                                           \
+    VOWI_RMW(atomic_fetch_and_explicit((p), (v), memory_order_relaxed))
 #define vowi_and_seq_cst(p, v)                                                           \
     VOWI_RMW(atomic_fetch_and_explicit((p), (v), memory_order_seq_cst))
 #define vowi_and_release(p, v)                                                           \

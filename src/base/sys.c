@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -74,6 +75,12 @@ vowi_sys_monotonic(void)
     if (clock_gettime(CLOCK_MONOTONIC, &t) != 0)
         vowi_fatal("the monotonic clock cannot be read");
     return t;
+}
+
+int
+vowi_sys_cpu(void)
+{
+    return sched_getcpu();
 }
 
 void

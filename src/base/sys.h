@@ -67,6 +67,9 @@ struct timespec vowi_sys_monotonic(void);
  * for several at once. If it does not, they end later. */
 void vowi_sys_sleep_exactly(void);
 
+/* The CPU on which this thread runs, a moment ago; less than 0: not known. */
+int vowi_sys_cpu(void);
+
 /* Sleeps for less than a second, or not at all: for who waits for a thread that was
  * preempted at a bad moment. */
 void vowi_sys_nap(long ns);

@@ -123,6 +123,12 @@ struct vowi_thread {
     vow_executor *ending; /* the pool whose last thread this is, on its way out */
     bool returning; /* set by core: the task's function has returned, one step to post */
 
+    /* executors/pool_rush.c: when this thread let a search run, as many posts before, and
+     * how many there will be from now on before it does again. */
+    vow_ns let_at;
+    unsigned piece;
+    unsigned until_let;
+
     /* combine/range_here.c: of a function 13 bits of its address, and in the last three how
      * many of its last loops were brief. It fits in where nothing else was. */
     uint16_t brief[VOWI_BRIEF];
@@ -234,6 +240,8 @@ struct vowi_globals {
 
     /* base/time.c */
     _Atomic(vow_clock *) clock;
+
+    _Atomic(vow_ns) yields_from; /* sync/yield.c: vowi_yield is left out before then */
 
     /* base/thread.c: core's way of giving back prepaid holds, and of running what waits
      * on a thread's trampoline; and whether somebody may wait for a task. */

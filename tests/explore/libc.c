@@ -157,6 +157,13 @@ model_prctl(int option, unsigned long arg)
     return 0;
 }
 
+int model_sched_getcpu(void);
+int
+model_sched_getcpu(void)
+{
+    return 0;
+}
+
 int
 model_pthread_setname_np(pthread_t t, const char *name)
 {

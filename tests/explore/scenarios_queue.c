@@ -536,6 +536,52 @@ SCENARIO(two_park_two_levels, 0, "the same, and one of the tasks is urgent",
     outcome("both");
 }
 
+/* A worker that gives way before it sleeps. */
+static void
+rushes(unsigned i)
+{
+    workers[i].rush = 1000;
+    workers[i].gave_way_at = 1;
+}
+
+SCENARIO(rush_post, 0, "a worker gives way, then parks, while a task is posted",
+         EXPECTED("picked", "it is woken, or sees the task"))
+{
+    make_workers(1);
+    rushes(0);
+    run_threads(waits_0, injects_0);
+    require(picked[0] == &tasks[0] && vowi_load_relaxed(&bare.idle) == 0);
+    end_workers(1);
+    outcome("picked");
+}
+
+SCENARIO(rush_two_posts, 0, "a worker gives way, another parks; two tasks are posted",
+         EXPECTED("both",
+                  "each search ends once, and no task waits while a worker sleeps"))
+{
+    make_workers(2);
+    rushes(0);
+    run_threads(waits_0, waits_1, injects_0_1);
+    require(picked[0] != NULL && picked[1] != NULL && picked[0] != picked[1]);
+    require(vowi_load_relaxed(&bare.idle) == 0);
+    end_workers(2);
+    outcome("both");
+}
+
+SCENARIO(two_rush_two_posts, 0, "the same, and the other gives way as well",
+         EXPECTED("both",
+                  "each search ends once, and no task waits while a worker sleeps"))
+{
+    make_workers(2);
+    rushes(1);
+    rushes(0);
+    run_threads(waits_0, waits_1, injects_0_1);
+    require(picked[0] != NULL && picked[1] != NULL && picked[0] != picked[1]);
+    require(vowi_load_relaxed(&bare.idle) == 0);
+    end_workers(2);
+    outcome("both");
+}
+
 static void
 takes_a_batch(void)
 {
@@ -578,6 +624,16 @@ SCENARIO(park_close, 0, "a worker parks while the pool closes",
          EXPECTED("ended", "it is let go"))
 {
     make_workers(1);
+    run_threads(works_to_the_end, shuts);
+    end_workers(1);
+    outcome("ended");
+}
+
+SCENARIO(rush_close, 0, "a worker gives way, then parks, while the pool closes",
+         EXPECTED("ended", "it is let go"))
+{
+    make_workers(1);
+    rushes(0);
     run_threads(works_to_the_end, shuts);
     end_workers(1);
     outcome("ended");
