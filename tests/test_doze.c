@@ -10,6 +10,25 @@
 #include <vow/vow.h>
 
 #include "sync/doze.h"
+#include "sync/gate.h"
+
+/* A doze is ended as it sees that its time is over. */
+static bool ends_late;
+
+bool __real_vowi_gate_pass_until(struct vowi_gate *g, vow_ns until);
+bool __wrap_vowi_gate_pass_until(struct vowi_gate *g, vow_ns until);
+
+bool
+__wrap_vowi_gate_pass_until(struct vowi_gate *g, vow_ns until)
+{
+    bool passed = __real_vowi_gate_pass_until(g, until);
+
+    if (ends_late) {
+        assert_false(passed);
+        vowi_doze_end();
+    }
+    return passed;
+}
 
 /* A thread that dozes, with no end of its own. */
 struct sleeper {
@@ -89,6 +108,16 @@ VOW_CASE(doze_of_another_thread_meanwhile_ends_by_itself)
     assert_false(atomic_load(&s.awake));
     vowi_doze_end();
     join(&s);
+}
+
+/* Whoever has taken it off opens its gate, which is waited for. */
+VOW_CASE(doze_that_is_ended_after_its_time_was_ended)
+{
+    ends_late = true;
+    assert_true(vowi_doze(1, 1));
+    ends_late = false;
+    assert_true(vowi_doze_until() == 0);
+    assert_null(vowi_load_relaxed(&vowi_globals.dozer));
 }
 
 static void *
@@ -192,6 +221,7 @@ main(void)
         vow_test(doze_that_nobody_ends_lasts_until_the_latest_time),
         vow_test(doze_is_ended_by_who_looks_when_it_is_time),
         vow_test(doze_of_another_thread_meanwhile_ends_by_itself),
+        vow_test(doze_that_is_ended_after_its_time_was_ended),
         vow_test(doze_that_is_ended_as_its_time_is_over_is_over),
         vow_test(doze_is_ended_by_a_worker_between_two_tasks),
         vow_test(doze_is_ended_when_a_pool_has_nothing_left_to_do),

@@ -512,14 +512,25 @@ struct errand {
 static_assert(sizeof(struct errand) <= VOWI_BUNDLED_SIZE, "a block of a bundle");
 static_assert(VOWI_BUNDLE < UCHAR_MAX, "an index is a byte");
 
-/* From a bundle, but for what runs at once, which takes the same block again and again. */
+/*
+ * Whether what is posted to it comes from bundles. What runs at once takes the same block
+ * again and again. And who keeps its own time is a loop, or like one: its poster writes the
+ * link to the next into the last while the loop may be reading that, and so shares its line.
+ */
+static inline bool
+has_bundles(vow_executor *on)
+{
+    on = unless_inline(on);
+    return VOWI_BUNDLES && on != NULL && vowi_executor_op(on, arm) == NULL;
+}
+
 static inline struct errand *
 errand_new(struct vowi_thread *t, vow_executor *on)
 {
     struct errand *e = NULL;
     unsigned index = 0;
 
-    if (VOWI_BUNDLES && unless_inline(on) != NULL)
+    if (has_bundles(on))
         e = vowi_bundle_alloc(t, &index);
     if (vowi_likely(e != NULL))
         index++;
