@@ -1055,7 +1055,7 @@ settle_both(void *marks)
 {
     char *m = marks;
 
-    vow_unref(vow_then(vow_resolved(VOW_NIL), NULL, note_step, vow_ptr(&m[0])));
+    settle_inline(&m[0]);
     vow_unref(vow_then(vow_resolved(VOW_NIL), on, note_step, vow_ptr(&m[1])));
 }
 

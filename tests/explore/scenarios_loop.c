@@ -691,18 +691,31 @@ runs_a_turn_and_stops_the_watch(void)
     require(vow_watch_stop(watch) == 0);
 }
 
-SCENARIO(loop_watch_close, 0, "a watch is called and stopped while the loop is closed",
-         EXPECTED("called 1", "before"), EXPECTED("called 0", "after"))
+/* The loop, whose runner runs this, is closed while a descriptor that is ready is watched. */
+static void
+close_while_watched(vow_watch_fn *fn, void (*runner)(void))
 {
     make();
     fd = eventfd(1, EFD_NONBLOCK);
-    watch = vow_watch_start(loop, fd, VOW_FD_READ, read_once, vow_own(&drops, drop_ctx));
+    watch = vow_watch_start(loop, fd, VOW_FD_READ, fn, vow_own(&drops, drop_ctx));
     require(watch != NULL);
-    run_threads(runs_a_turn_and_stops_the_watch, cancels);
+    run_threads(runner, cancels);
+}
+
+static void
+end_watched(void)
+{
     vow_unref(closing);
     end();
     close(fd);
     require(drops == 1);
+}
+
+SCENARIO(loop_watch_close, 0, "a watch is called and stopped while the loop is closed",
+         EXPECTED("called 1", "before"), EXPECTED("called 0", "after"))
+{
+    close_while_watched(read_once, runs_a_turn_and_stops_the_watch);
+    end_watched();
     outcome("called %d", a.ran);
 }
 
@@ -725,15 +738,8 @@ runs_and_stops_the_watch(void)
 SCENARIO(loop_watch_run_close, 0, "a loop that sleeps with a watch is closed",
          EXPECTED("0 called 1", "before"), EXPECTED("0 called 0", "after"))
 {
-    make();
-    fd = eventfd(1, EFD_NONBLOCK);
-    watch = vow_watch_start(loop, fd, VOW_FD_READ, reads_it, vow_own(&drops, drop_ctx));
-    require(watch != NULL);
-    run_threads(runs_and_stops_the_watch, cancels);
+    close_while_watched(reads_it, runs_and_stops_the_watch);
     require(vow_future_status(closing) == VOW_FULFILLED);
-    vow_unref(closing);
-    end();
-    close(fd);
-    require(drops == 1);
+    end_watched();
     outcome("%d called %d", rc, a.ran);
 }

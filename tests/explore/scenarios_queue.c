@@ -515,12 +515,19 @@ SCENARIO(last_parks_post, 0, "the last of two workers parks while a task is post
     outcome("picked");
 }
 
+/* Two workers find nothing, and two tasks are posted: each picks one. */
+static void
+both_pick(void)
+{
+    run_threads(waits_0, waits_1, injects_0_1);
+    require(picked[0] != NULL && picked[1] != NULL && picked[0] != picked[1]);
+}
+
 SCENARIO(two_park_two_posts, 0, "two workers park while two tasks are posted",
          EXPECTED("both", "no task waits while a worker sleeps"))
 {
     make_workers(2);
-    run_threads(waits_0, waits_1, injects_0_1);
-    require(picked[0] != NULL && picked[1] != NULL && picked[0] != picked[1]);
+    both_pick();
     end_workers(2);
     outcome("both");
 }
@@ -530,8 +537,7 @@ SCENARIO(two_park_two_levels, 0, "the same, and one of the tasks is urgent",
 {
     make_workers(2);
     tasks[1].priority = VOW_HIGH;
-    run_threads(waits_0, waits_1, injects_0_1);
-    require(picked[0] != NULL && picked[1] != NULL && picked[0] != picked[1]);
+    both_pick();
     end_workers(2);
     outcome("both");
 }
@@ -561,8 +567,7 @@ SCENARIO(rush_two_posts, 0, "a worker gives way, another parks; two tasks are po
 {
     make_workers(2);
     rushes(0);
-    run_threads(waits_0, waits_1, injects_0_1);
-    require(picked[0] != NULL && picked[1] != NULL && picked[0] != picked[1]);
+    both_pick();
     require(vowi_load_relaxed(&bare.idle) == 0);
     end_workers(2);
     outcome("both");
@@ -575,8 +580,7 @@ SCENARIO(two_rush_two_posts, 0, "the same, and the other gives way as well",
     make_workers(2);
     rushes(1);
     rushes(0);
-    run_threads(waits_0, waits_1, injects_0_1);
-    require(picked[0] != NULL && picked[1] != NULL && picked[0] != picked[1]);
+    both_pick();
     require(vowi_load_relaxed(&bare.idle) == 0);
     end_workers(2);
     outcome("both");
