@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A contest: programs that serve rounds of one workload, and take turns."""
+import math
 import os
 import select
 import signal
@@ -10,6 +11,8 @@ from . import samples
 
 ROUND_SECONDS = 30  # one that takes longer hangs
 LEAST_ROUNDS = 3  # also when the time of a contest is over, unless it was from the start
+QUIET_WITHIN = 2  # seconds for those who wait for their turn to have started
+QUIET_CORES = 0.1  # what all of them may use when they have
 
 
 class Failed(Exception):
@@ -108,6 +111,10 @@ class Contestant:
         wall = time.monotonic() - wall
         return answer, (cpu_seconds(process.pid) - cpu) / wall
 
+    def cpu(self):
+        """Returns the CPU time that its processes have used."""
+        return sum(cpu_seconds(process.pid) for process in self.processes)
+
     def begin(self):
         """Asks for a round that shall be looked at meanwhile."""
         self._ask()
@@ -144,6 +151,7 @@ class Contest:
                 self._watch()
                 return self.results
             self._drop_slower_variants()
+            self._wait_for_quiet()
             for number in range(self.workload.rounds):
                 if number >= self.least and time.monotonic() > self.end or \
                         number > 0 and self.over():
@@ -175,9 +183,22 @@ class Contest:
         if self.workload.fresh:
             return
         contestant.start()
-        for _ in range(0 if self.workload.idle else contestant.warmups):
-            if time.monotonic() < self.end:
+        for number in range(0 if self.workload.idle else contestant.warmups):
+            if number == 0 or time.monotonic() < self.end:
                 self.warm[contestant], _ = contestant.round()
+
+    def _wait_for_quiet(self):
+        """Who starts, compiles or collects garbage still would disturb the first rounds."""
+        start = then = time.monotonic()
+        used, cores = self._cpu(), math.inf
+        while cores > QUIET_CORES and then < start + QUIET_WITHIN:
+            time.sleep(0.1)
+            before, used = used, self._cpu()
+            since, then = then, time.monotonic()
+            cores = (used - before) / (then - since)
+
+    def _cpu(self):
+        return sum(contestant.cpu() for contestant in self.contestants)
 
     def _take_turn(self, contestant):
         if self.workload.fresh:

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Tests what the scoreboard computes: test_scoreboard.py PERF_DIR"""
+import itertools
 import json
 import pathlib
 import sys
 import tempfile
 import unittest
+import unittest.mock
 
 PERF = sys.argv.pop(1) if len(sys.argv) > 1 else str(pathlib.Path(__file__).parents[2] / "perf")
 sys.path[:0] = [PERF, PERF + "/lines"]
@@ -257,9 +259,25 @@ class ContestTest(unittest.TestCase):
         self.assertEqual(results, {("a", ""): {"post": ("ns/task", [2, 3, 4])},
                                    ("b", ""): {"post": ("ns/task", [2, 3, 4])}})
 
-    def test_no_time_is_one_round(self):
-        results = self.hold(contest.Contestant("a", COUNTS), seconds=0)
-        self.assertEqual(results["a", ""]["post"][1], [1])
+    def test_no_time_is_one_round_after_a_warm_up(self):
+        results = self.hold(contest.Contestant("a", COUNTS, warmups=3), seconds=0)
+        self.assertEqual(results["a", ""]["post"][1], [2])
+
+    def test_nobody_is_starting_when_rounds_begin(self):
+        a = contest.Contestant("a", COUNTS)
+        looks = iter([10, 20, 30, 30])  # seconds of CPU time
+        a.cpu = lambda: next(looks)
+        with unittest.mock.patch.object(contest, "QUIET_WITHIN", 60):
+            self.hold(a)
+        self.assertEqual(list(looks), [])
+
+    def test_who_never_rests_is_not_waited_for(self):
+        a = contest.Contestant("a", COUNTS)
+        looks = itertools.count(0, 10)
+        a.cpu = lambda: next(looks)
+        with unittest.mock.patch.object(contest, "QUIET_WITHIN", 0):
+            results = self.hold(a)
+        self.assertEqual(results["a", ""]["post"][1], [2, 3, 4])
 
     def test_too_little_time_is_three_rounds(self):
         results = self.hold(contest.Contestant("a", COUNTS), seconds=1e-9,
