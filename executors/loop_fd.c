@@ -12,8 +12,11 @@
  * watches a descriptor is told one by one, from a list.
  *
  * A closed descriptor leaves the epoll by itself, which nobody tells us: changing it
- * then fails with ENOENT, and it is added again. An event that was fetched before
- * carries the generation of then, and is ignored.
+ * then fails with ENOENT, and it is added again. So the epoll is told of whoever comes,
+ * also if it knows all that this one wants: those who were there may have waited for a
+ * descriptor that had the number before, as one does that is cancelled and whose step
+ * closed it. An event that was fetched before carries the generation of then, and is
+ * ignored.
  */
 #include <errno.h>
 #include <string.h>
@@ -114,24 +117,31 @@ forget_fd(struct vow_loop *l, int fd)
     return rc;
 }
 
-int
-vowi_loop_update_fd_locked(struct vow_loop *l, int fd)
+static int
+tell_locked(struct vow_loop *l, int fd, uint32_t want)
 {
     struct vowi_fd *entry = &l->fds[fd];
-    uint32_t want;
-    int rc;
+    int rc = tell_epoll(l, fd, want);
 
-    if (!wanted(entry, &want))
-        return forget_fd(l, fd);
-    if (entry->known && !entry->spent && entry->told == want)
-        return 0;
-    rc = tell_epoll(l, fd, want);
     if (rc == 0) {
         entry->known = true;
         entry->spent = false;
         entry->told = want;
     }
     return rc;
+}
+
+int
+vowi_loop_update_fd_locked(struct vow_loop *l, int fd)
+{
+    struct vowi_fd *entry = &l->fds[fd];
+    uint32_t want;
+
+    if (!wanted(entry, &want))
+        return forget_fd(l, fd);
+    if (entry->known && !entry->spent && entry->told == want)
+        return 0;
+    return tell_locked(l, fd, want);
 }
 
 /* ---- attaching --------------------------------------------------------------------------- */
@@ -231,6 +241,7 @@ unlink_locked(struct vow_loop *l, struct vowi_fd_watch *w)
 int
 vowi_loop_attach(struct vow_loop *l, struct vowi_fd_watch *w)
 {
+    uint32_t want;
     int rc = reserve(l, w->fd);
 
     if (rc != 0)
@@ -240,7 +251,8 @@ vowi_loop_attach(struct vow_loop *l, struct vowi_fd_watch *w)
         rc = VOW_E_CLOSED;
     } else {
         link_locked(l, w);
-        rc = vowi_loop_update_fd_locked(l, w->fd);
+        wanted(&l->fds[w->fd], &want);
+        rc = tell_locked(l, w->fd, want);
         if (rc != 0)
             unlink_locked(l, w);
     }

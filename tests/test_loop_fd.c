@@ -633,6 +633,45 @@ VOW_CASE(a_number_that_was_reopened_before_stopping_is_watched_afresh)
     close(other_ends[1]);
 }
 
+static vow_future *anew;
+
+static void
+close_and_wait_anew(void *old)
+{
+    int number = *(int *)old;
+
+    close(ends[0]);
+    close(ends[1]);
+    assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
+    assert_int_equal(ends[0], number);
+    anew = vow_loop_ready(loop, ends[0], VOW_FD_READ);
+}
+
+static vow_result
+never_reads(vow_value in, void *ctx)
+{
+    (void)in;
+    (void)ctx;
+    fail();
+    return vow_ok(VOW_NIL);
+}
+
+/* Its context goes before the source is asked to stop. */
+VOW_CASE(a_number_that_a_cancelled_step_closes_is_watched_afresh)
+{
+    int number = ends[0];
+    vow_future *f = vow_loop_ready(loop, ends[0], VOW_FD_READ);
+
+    f = vow_then(f, NULL, never_reads, vow_own(&number, close_and_wait_anew));
+    vow_future_cancel(f, NULL);
+    assert_int_equal(code_of(f), VOW_E_CANCELLED);
+    vow_unref(f);
+    put(ends[1]);
+    run_all();
+    assert_int_equal(vow_future_status(anew), VOW_FULFILLED);
+    vow_unref(anew);
+}
+
 VOW_CASE(closing_before_stopping_does_no_harm)
 {
     vow_watch *w = start(ends[0], VOW_FD_READ, take_byte, VOW_NIL);
@@ -873,6 +912,7 @@ main(void)
         pipe_test(a_number_that_was_closed_is_watched_afresh),
         pipe_test(what_lives_on_under_another_number_is_watched_again),
         pipe_test(a_number_that_was_reopened_before_stopping_is_watched_afresh),
+        pipe_test(a_number_that_a_cancelled_step_closes_is_watched_afresh),
         pipe_test(closing_before_stopping_does_no_harm),
         pipe_test(another_thread_may_not_touch_a_watch),
         pipe_test(a_watch_without_memory_is_null_with_enomem),

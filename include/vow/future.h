@@ -35,7 +35,9 @@
  *
  * Contexts are pointers (vow_ptr, vow_own) or VOW_NIL. They are dropped after
  * their function returned and before its future settles, or instead of it: what
- * must happen belongs in a context's drop.
+ * must happen belongs in a context's drop. A step that is cancelled drops its own
+ * at once, while one before it may still run. So what several steps of a chain use
+ * is counted, and each of them has a reference as its context.
  */
 #ifndef VOW_FUTURE_H
 #define VOW_FUTURE_H
@@ -392,8 +394,10 @@ vow_future *vow_handle(vow_future *f, vow_executor *on, vow_handle_fn *fn, vow_v
 
 /**
  * Runs @p fn on @p on once @p f has settled, and returns a future that settles as
- * @p f did. If the executor refuses the step @p fn does not run: what must happen
- * belongs in the context's drop.
+ * @p f did. If the executor refuses the step, or the future returned is cancelled
+ * before that, @p fn does not run: what must happen belongs in the context's drop.
+ * A cancel does not wait until @p f has settled: the steps before it may still use
+ * what they share with this one.
  *
  * @param f    consumed
  * @param on   shared until the step has run; NULL is inline

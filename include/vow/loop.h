@@ -218,7 +218,7 @@ enum vow_fd_event {
  * for the same events or others. Cancelling the future stops it at once.
  *
  * @param l       borrowed; NULL reads as no memory
- * @param fd      open until the future has settled
+ * @param fd      open until the future has settled, or what hangs on it was cancelled
  * @param events  bits of enum vow_fd_event; of READ, WRITE, PRIORITY at least one
  * @return        owned; the value is what is ready, bits, as i64. Rejected with
  *                EPERM off the owner's thread, and for a file that is always ready
