@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "base/error.h"
 #include "base/mem.h"
 #include "loop_internal.h"
 #include "sync/refs.h"
@@ -69,7 +70,7 @@ fire(struct vowi_fd_watch *w, unsigned events)
 static void
 settle_closed(void *record)
 {
-    settle(record, vow_err(vow_error_of(VOW_E_CLOSED)));
+    settle(record, vow_err(vowi_error_of_end(VOWI_END_OF_WATCH)));
 }
 
 static vow_value

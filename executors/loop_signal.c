@@ -16,6 +16,7 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include "base/error.h"
 #include "base/mem.h"
 #include "loop_internal.h"
 #include "sync/refs.h"
@@ -188,7 +189,7 @@ vowi_loop_close_signals(struct vow_loop *l)
             w = take_first_locked(&l->signals);
         vowi_lock_release(&l->lock);
         if (w != NULL)
-            settle(w, vow_err(vow_error_of(VOW_E_CLOSED)));
+            settle(w, vow_err(vowi_error_of_end(VOWI_END_OF_WATCH)));
     } while (w != NULL);
 }
 

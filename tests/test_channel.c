@@ -159,6 +159,7 @@ VOW_CASE(channel_closed_rejects_receivers_that_wait)
     vow_future *f = vow_channel_receive(c), *g = vow_channel_receive(c);
 
     vow_channel_unref(c); /* the last handle closes it */
+    assert_string_equal(vow_error_message(vow_peek(f).error), "the channel is closed");
     assert_failed(f, VOW_E_CLOSED);
     assert_failed(g, VOW_E_CLOSED);
 }
@@ -262,16 +263,16 @@ VOW_CASE(channel_try_never_waits)
     vow_channel_unref(c);
 }
 
-VOW_CASE(channel_null_is_closed)
+VOW_CASE(channel_null_has_run_out_of_memory)
 {
     struct drop d = {0};
     vow_value v;
 
-    assert_failed(vow_channel_send(NULL, drop_value(&d)), VOW_E_CLOSED);
+    assert_failed(vow_channel_send(NULL, drop_value(&d)), VOW_E_NOMEM);
     assert_int_equal(drop_count(&d), 1);
-    assert_failed(vow_channel_receive(NULL), VOW_E_CLOSED);
-    assert_int_equal(vow_channel_try_send(NULL, VOW_NIL), VOW_E_CLOSED);
-    assert_int_equal(vow_channel_try_receive(NULL, &v), VOW_E_CLOSED);
+    assert_failed(vow_channel_receive(NULL), VOW_E_NOMEM);
+    assert_int_equal(vow_channel_try_send(NULL, VOW_NIL), VOW_E_NOMEM);
+    assert_int_equal(vow_channel_try_receive(NULL, &v), VOW_E_NOMEM);
     assert_false(vow_channel_close(NULL));
     assert_int_equal(vow_channel_count(NULL), 0);
     assert_null(vow_channel_ref(NULL));
@@ -652,7 +653,7 @@ main(void)
         vow_test(channel_send_cancelled_drops_its_value),
         vow_test(channel_receive_cancelled_after_it_got_a_value_has_it),
         vow_test(channel_try_never_waits),
-        vow_test(channel_null_is_closed),
+        vow_test(channel_null_has_run_out_of_memory),
         vow_test(channel_without_memory_loses_nothing),
         vow_test(select_does_the_first_that_can_be_done),
         vow_test(select_waits_for_the_first_and_does_no_other),

@@ -7,6 +7,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -403,6 +404,52 @@ VOW_CASE(cancellation_is_never_reported)
     assert_int_equal(reports.count, 0);
 }
 
+static void
+ignore_view(vow_view in, void *ctx)
+{
+    (void)in;
+    (void)ctx;
+}
+
+static vow_result
+take_turn(void *ctx)
+{
+    (void)ctx;
+    return vow_ok(VOW_NIL);
+}
+
+VOW_CASE(wait_that_a_close_has_ended_is_not_reported)
+{
+    vow_loop *l = vow_loop_new(NULL);
+    vow_executor *on = vow_loop_executor(l);
+    vow_future *f = vow_loop_signal(l, SIGUSR2);
+    int ends[2];
+
+    assert_int_equal(pipe(ends), 0);
+    vow_detach(vow_then(f, on, return_in, VOW_NIL));
+    assert_true(vow_on_settled(vow_loop_ready(l, ends[0], VOW_FD_READ), on, ignore_view,
+                               VOW_NIL));
+    vow_detach(vow_submit_every(on, vow_seconds(1), VOW_MISSED_SKIP, take_turn, VOW_NIL));
+    vow_loop_unref(l);
+    close(ends[0]);
+    close(ends[1]);
+
+    assert_int_equal(reports.count, 0);
+}
+
+VOW_CASE(periodic_work_that_was_refused_is_reported)
+{
+    vow_manual *m = vow_manual_new();
+    vow_executor *on = vow_manual_executor(m);
+
+    vow_unref(vow_executor_close(on, VOW_DRAIN));
+    vow_detach(vow_submit_every(on, 1, VOW_MISSED_SKIP, take_turn, VOW_NIL));
+    vow_manual_unref(m);
+
+    assert_int_equal(reports.count, 1);
+    assert_int_equal(reports.code, VOW_E_CLOSED);
+}
+
 VOW_CASE(broken_after_cancel_is_not_reported)
 {
     vow_promise *p = vow_promise_new();
@@ -648,6 +695,8 @@ main(int argc, char **argv)
         unhandled_test(error_of_a_dropped_follow_counts_as_handled),
         unhandled_test(error_passed_on_by_a_refused_step_is_reported_once),
         unhandled_test(cancellation_is_never_reported),
+        unhandled_test(wait_that_a_close_has_ended_is_not_reported),
+        unhandled_test(periodic_work_that_was_refused_is_reported),
         unhandled_test(broken_after_cancel_is_not_reported),
         unhandled_test(broken_promise_that_nobody_reads_is_reported),
         unhandled_test(promise_whose_future_was_never_asked_for_is_not_reported),

@@ -18,6 +18,9 @@
  *
  * Closing says that nothing more is sent: sends that wait are rejected with VOW_E_CLOSED,
  * what is in the channel is still received, and then receives are rejected likewise.
+ *
+ * NULL is a channel for which there was no memory. It is not closed: who receives from it
+ * gets VOW_E_NOMEM, and so does not take it for one that has given all it had.
  */
 #ifndef VOW_CHANNEL_H
 #define VOW_CHANNEL_H
@@ -61,7 +64,7 @@ void vow_channel_unref(vow_channel *c);
 /**
  * Sends a value.
  *
- * @param c   borrowed; NULL is closed
+ * @param c   borrowed; NULL is one for which there was no memory
  * @param v   consumed: received, or dropped if the future is rejected
  * @return    owned; fulfilled with VOW_NIL when the channel, or a receiver, has the value;
  *            rejected with VOW_E_CLOSED; NULL if memory ran out, and then it was not sent
@@ -73,7 +76,7 @@ vow_future *vow_channel_send(vow_channel *c, vow_value v) VOW_MUST_USE;
 /**
  * Receives a value.
  *
- * @param c   borrowed; NULL is closed
+ * @param c   borrowed; NULL is one for which there was no memory
  * @return    owned; fulfilled with the value; rejected with VOW_E_CLOSED when the channel
  *            is closed and empty; NULL if memory ran out
  * @contract  any thread; never blocks; allocates; runs inline steps of a sender
@@ -83,9 +86,10 @@ vow_future *vow_channel_receive(vow_channel *c) VOW_MUST_USE;
 /**
  * Sends a value if nobody has to wait for it.
  *
- * @param c   borrowed; NULL is closed
+ * @param c   borrowed; may be NULL
  * @param v   consumed if 0 is returned; else still the caller's
- * @return    0; VOW_E_LIMIT: there is no room and no receiver; VOW_E_CLOSED
+ * @return    0; VOW_E_LIMIT: there is no room and no receiver; VOW_E_CLOSED;
+ *            VOW_E_NOMEM: @p c is NULL
  * @contract  any thread; never blocks; no memory; runs inline steps of a receiver
  */
 int vow_channel_try_send(vow_channel *c, vow_value v) VOW_MUST_USE;
@@ -93,9 +97,10 @@ int vow_channel_try_send(vow_channel *c, vow_value v) VOW_MUST_USE;
 /**
  * Receives a value if there is one.
  *
- * @param c    borrowed; NULL is closed
+ * @param c    borrowed; may be NULL
  * @param out  out; owned; VOW_NIL unless 0 is returned
- * @return     0; VOW_E_EMPTY: there is none, and no sender; VOW_E_CLOSED: nor will there be
+ * @return     0; VOW_E_EMPTY: there is none, and no sender; VOW_E_CLOSED: nor will there
+ *             be; VOW_E_NOMEM: @p c is NULL
  * @contract   any thread; never blocks; no memory; runs inline steps of a sender
  */
 int vow_channel_try_receive(vow_channel *c, vow_value *out) VOW_MUST_USE;

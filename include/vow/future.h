@@ -472,7 +472,9 @@ typedef void vow_unhandled_fn(const vow_unhandled *u, void *ctx);
  * Sets what happens to a rejection whose last future goes without anybody having
  * read it. Default: a line on stderr, a few a second, with a total at exit;
  * VOW_UNHANDLED=ignore, log or abort in the environment says otherwise.
- * Cancellations are never reported.
+ * Cancellations are never reported; nor is VOW_E_CLOSED where a close has merely ended
+ * a wait, as it ends each: for a descriptor or a signal (vow/loop.h), or for the next
+ * turn of vow_submit_every.
  *
  * @param hook  called on the thread where the last reference went, with no lock
  *              held; NULL: the default

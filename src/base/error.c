@@ -53,6 +53,13 @@ static const vow_error waits[] = {
 #undef WAIT
 };
 
+static const vow_error ends[] = {
+#define END(what, text)                                                                  \
+    {.code = VOW_E_CLOSED, .message = (text), .retry_after = NO_HINT},
+    VOWI_ENDS(END)
+#undef END
+};
+
 /* Of each built-in error, a cancellation with it as its reason. */
 static const vow_error cancelled_by[] = {
 #define CANCELLED_BY(name, number, text)                                                 \
@@ -101,6 +108,18 @@ const vow_error *
 vowi_error_of_wait(enum vowi_wait_place place)
 {
     return &waits[place];
+}
+
+vow_error *
+vowi_error_of_end(enum vowi_end what)
+{
+    return writable(&ends[what]);
+}
+
+bool
+vowi_error_is_end_of_wait(const vow_error *e)
+{
+    return e == &ends[VOWI_END_OF_WATCH] || e == &ends[VOWI_END_OF_EVERY];
 }
 
 vow_error *

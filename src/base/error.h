@@ -37,6 +37,38 @@ enum vowi_wait_place {
  */
 const vow_error *vowi_error_of_wait(enum vowi_wait_place place);
 
+/** What it is that has been closed. Of the first two nothing is lost but the waiting. */
+#define VOWI_ENDS(X)                                                                     \
+    X(WATCH, "the loop was closed while this waited at it")                              \
+    X(EVERY, "the executor was closed, and so this is not done again")                   \
+    X(CHANNEL, "the channel is closed")
+
+/** What has been closed. */
+enum vowi_end {
+#define VOWI_END(name, message) VOWI_END_OF_##name,
+    VOWI_ENDS(VOWI_END)
+#undef VOWI_END
+};
+
+/**
+ * Returns VOW_E_CLOSED with the message of what has been closed.
+ *
+ * @param what  what has been closed
+ * @return      owned, though its count never changes
+ * @contract    any thread; never blocks; no memory
+ */
+vow_error *vowi_error_of_end(enum vowi_end what);
+
+/**
+ * Returns whether an error says no more than that a wait was ended by a close, as every
+ * wait for what may never come ends.
+ *
+ * @param e   borrowed
+ * @return    true: nobody has to look at it
+ * @contract  any thread; never blocks; no memory
+ */
+bool vowi_error_is_end_of_wait(const vow_error *e);
+
 /* No hint whether to try again. */
 #define VOWI_NO_HINT ((vow_ns)-1)
 

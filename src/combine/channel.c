@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/error.h"
 #include "base/mem.h"
 #include "base/thread.h"
 #include "core/call.h"
@@ -362,7 +363,9 @@ step_send(vow_channel *c, vow_value v, struct vowi_party *party)
 int
 vow_channel_try_send(vow_channel *c, vow_value v)
 {
-    switch (c != NULL ? step_send(c, v, NULL) : VOWI_CHANNEL_CLOSED) {
+    if (c == NULL)
+        return VOW_E_NOMEM;
+    switch (step_send(c, v, NULL)) {
     case VOWI_CHANNEL_DONE:
         return 0;
     case VOWI_CHANNEL_WAITS:
@@ -377,7 +380,7 @@ static vow_future *
 refused(vow_value v)
 {
     vow_value_drop(v);
-    return vow_rejected(vow_error_of(VOW_E_CLOSED));
+    return vow_rejected(vowi_error_of_end(VOWI_END_OF_CHANNEL));
 }
 
 static vow_future *
@@ -400,7 +403,7 @@ send_waiting(vow_channel *c, vow_value v)
         finish(w, vow_ok(VOW_NIL));
         break;
     case VOWI_CHANNEL_CLOSED:
-        finish(w, vow_err(vow_error_of(VOW_E_CLOSED)));
+        finish(w, vow_err(vowi_error_of_end(VOWI_END_OF_CHANNEL)));
         break;
     }
     return f;
@@ -410,11 +413,8 @@ send_waiting(vow_channel *c, vow_value v)
 vow_future *
 vow_channel_send(vow_channel *c, vow_value v)
 {
-    vow_future *sent;
+    vow_future *sent = c != NULL ? vow_resolved(VOW_NIL) : NULL;
 
-    if (c == NULL)
-        return refused(v);
-    sent = vow_resolved(VOW_NIL);
     if (sent == NULL) {
         vow_value_drop(v);
         return NULL;
@@ -453,7 +453,9 @@ int
 vow_channel_try_receive(vow_channel *c, vow_value *out)
 {
     *out = VOW_NIL;
-    switch (c != NULL ? step_receive(c, out, NULL) : VOWI_CHANNEL_CLOSED) {
+    if (c == NULL)
+        return VOW_E_NOMEM;
+    switch (step_receive(c, out, NULL)) {
     case VOWI_CHANNEL_DONE:
         return 0;
     case VOWI_CHANNEL_WAITS:
@@ -481,7 +483,7 @@ receive_waiting(vow_channel *c)
         finish(w, vow_ok(v));
         break;
     case VOWI_CHANNEL_CLOSED:
-        finish(w, vow_err(vow_error_of(VOW_E_CLOSED)));
+        finish(w, vow_err(vowi_error_of_end(VOWI_END_OF_CHANNEL)));
         break;
     }
     return f;
@@ -497,7 +499,7 @@ vow_channel_receive(vow_channel *c)
     enum vowi_channel_step step;
 
     if (c == NULL)
-        return vow_rejected(vow_error_of(VOW_E_CLOSED));
+        return NULL;
     p = vow_promise_new();
     if (p == NULL)
         return NULL;
@@ -510,7 +512,7 @@ vow_channel_receive(vow_channel *c)
     if (step == VOWI_CHANNEL_DONE)
         vow_promise_fulfill(p, v);
     else
-        vow_promise_reject(p, vow_error_of(VOW_E_CLOSED));
+        vow_promise_reject(p, vowi_error_of_end(VOWI_END_OF_CHANNEL));
     vow_promise_unref(p);
     return f;
 }
@@ -639,7 +641,7 @@ vow_channel_close(vow_channel *c)
     c->closed = true;
     vowi_channel_unlock(c);
     while (first && (p = claim_any(c)) != NULL)
-        p->serve(p, VOW_NIL, vow_error_of(VOW_E_CLOSED));
+        p->serve(p, VOW_NIL, vowi_error_of_end(VOWI_END_OF_CHANNEL));
     vowi_channel_memory_unref(c);
     vowi_settling_end(outermost);
     return first;

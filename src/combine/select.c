@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/error.h"
 #include "base/mem.h"
 #include "combine/channel.h"
 
@@ -307,7 +308,7 @@ start(struct choice *x)
     vowi_errand_run(&errand);
     if (done < n)
         conclude(x, done, out,
-                 step == VOWI_CHANNEL_CLOSED ? vow_error_of(VOW_E_CLOSED) : NULL);
+                 step == VOWI_CHANNEL_CLOSED ? vowi_error_of_end(VOWI_END_OF_CHANNEL) : NULL);
 }
 
 vow_future *

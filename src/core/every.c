@@ -24,6 +24,7 @@
 #include <vow/future.h>
 
 #include "base/atomic.h"
+#include "base/error.h"
 #include "base/mem.h"
 #include "base/time.h"
 #include "core/executor.h"
@@ -72,6 +73,14 @@ end(struct every *e, vow_error *error)
     vow_promise_reject(p, error);
     vow_promise_unref(p);
     every_unref(e);
+}
+
+/* Its executor has taken it, and does so no more. */
+static void
+end_refused(struct every *e, int why)
+{
+    end(e,
+        why == VOW_E_CLOSED ? vowi_error_of_end(VOWI_END_OF_EVERY) : vowi_refusal(why));
 }
 
 static bool
@@ -132,7 +141,7 @@ arm_next(struct every *e)
     vowi_add_relaxed(&e->refs, 1); /* relaxed: the turn has one. For after the arm */
     why = vowi_timer_start(&e->timer, next_due(e), false);
     if (why != 0)
-        end(e, vowi_refusal(why));
+        end_refused(e, why);
     else if (is_stopped(e) && vow_timer_disarm(&e->timer) == VOW_REMOVED)
         end(e, vow_error_ref(e->reason));
     every_unref(e);
@@ -236,7 +245,7 @@ run_every(vow_task *task, int why)
     bool outermost = vowi_enter(t);
 
     if (why != 0)
-        end(e, vowi_refusal(why));
+        end_refused(e, why);
     else if (is_stopped(e))
         end(e, vow_error_ref(e->reason));
     else
@@ -279,6 +288,8 @@ settle_down(struct every *e, vow_executor *on)
 
     if (e->period <= 0)
         return VOW_E_INVALID;
+    if (vow_executor_is_closed(on))
+        return VOW_E_CLOSED;
     e->timer.when = vowi_timer_now(on);
     why = vowi_timer_place(on, &e->timer);
     if (why == 0) {

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "base/sys.h"
 #include "base/thread.h"
 #include "base/warn.h"
@@ -103,14 +104,15 @@ describe_site(char *text, size_t size, const void *site)
                  at - (uintptr_t)info.dli_fbase);
 }
 
-/* A promise that breaks after it was asked to stop did as it was told. */
+/* A promise that breaks after it was asked to stop did as it was told. And what waits for
+ * a signal, say, waits until its loop is closed: that is no news. */
 static bool
 is_expected(struct vow_state *s, const vow_error *error)
 {
     int code = vow_error_code(error);
 
     /* relaxed: a flag by itself */
-    return code == VOW_E_CANCELLED ||
+    return code == VOW_E_CANCELLED || vowi_error_is_end_of_wait(error) ||
            (code == VOW_E_BROKEN && (vowi_load_relaxed(&s->refs) & VOWI_STOPPING));
 }
 
