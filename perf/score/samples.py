@@ -66,3 +66,11 @@ def best_of(samples):
 def apart(one, other):
     """Returns whether no sample of one lies among the samples of the other."""
     return one.least > other.most or other.least > one.most
+
+
+def even(ours, theirs):
+    """Returns whether neither is better in more than four of five rounds. Those of the same
+    number were neighbours in time, on a machine that may be another one a minute later."""
+    ratios = [slowness(a, b, ours.unit) for a, b in zip(ours.values, theirs.values)]
+    most = max(sum(ratio < 1 for ratio in ratios), sum(ratio > 1 for ratio in ratios))
+    return 5 * most <= 4 * len(ratios)

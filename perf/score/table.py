@@ -33,9 +33,14 @@ def row_of(results, figure, condition):
             if (one.figure, one.condition) == (figure, condition)}
 
 
+def rival_of(row):
+    """Returns the best of the others, or None."""
+    return samples.best_of(one for one in row.values() if one.library != OURS)
+
+
 def ratio_of(row):
     """Returns how much slower vow is than the best of the others, or None."""
-    best = samples.best_of(one for one in row.values() if one.library != OURS)
+    best = rival_of(row)
     if best is None or OURS not in row:
         return None
     return samples.slowness(row[OURS].median, best.median, best.unit)

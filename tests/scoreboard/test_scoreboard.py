@@ -33,6 +33,17 @@ class SamplesTest(unittest.TestCase):
         one = of("vow", 3, 1, 2)
         self.assertEqual((one.median, one.least, one.most), (2, 1, 3))
 
+    def test_even_by_neighbours_in_time(self):
+        def even(ours, theirs, unit="ns/task"):
+            return samples.even(of("vow", *ours, unit=unit), of("java", *theirs, unit=unit))
+        slower_and_slower = [10, 20, 30, 40, 50]
+        self.assertFalse(even(slower_and_slower, [11, 21, 31, 41, 51]))
+        self.assertFalse(even([11, 21, 31, 41, 51], slower_and_slower))
+        self.assertTrue(even(slower_and_slower, [11, 21, 31, 41, 49]))
+        self.assertTrue(even(slower_and_slower, [11, 21, 31, 41, 49], unit="x"))
+        self.assertFalse(even([1, 2, 3, 4, 5, 6], [2, 3, 4, 5, 6, 5]))
+        self.assertTrue(even([0, 0], [0, 0]))
+
     def test_json_and_back(self):
         one = of("vow", 3, 1, 2, condition="4 threads")
         self.assertEqual(Samples.from_json(one.to_json()), one)
@@ -128,8 +139,8 @@ class TallyTest(unittest.TestCase):
 
     def test_rows_are_counted(self):
         counted = tally.count(self.RESULTS)
-        self.assertEqual((counted.leads, counted.rows, counted.c_leads, counted.c_rows),
-                         (2, 3, 2, 2))
+        self.assertEqual((counted.all.leads, counted.all.rows), (2, 3))
+        self.assertEqual((counted.of_c.leads, counted.of_c.rows), (2, 2))
         self.assertEqual((counted.met, counted.goals), (1, 2))
 
     def test_json(self):
@@ -138,9 +149,16 @@ class TallyTest(unittest.TestCase):
 
     def test_text(self):
         self.assertEqual(tally.as_lines(tally.count(self.RESULTS)), [
-            "vow leads every library in 2 of 3 rows; behind in: fib 1.25",
-            "vow leads every library in C in 2 of 2 rows",
+            "vow leads every library in 2 of 3 rows, 1 of them even; behind in: fib 1.25",
+            "vow leads every library in C in 2 of 2 rows, 1 of them even",
             "vow meets 1 of 2 goals; missed: fib 50.0 for 35.0"])
+
+    def test_what_is_even(self):
+        results = [of("vow", 1, 2, 3), of("java", 2, 1, 4),
+                   of("vow", 4, 4, 4, figure="fib"), of("java", 3, 5, 3, figure="fib")]
+        self.assertEqual(tally.as_lines(tally.count(results))[0],
+                         "vow leads every library in 1 of 2 rows, 1 of them even; "
+                         "behind in: fib 1.33 (even)")
 
     def test_nothing(self):
         self.assertEqual(tally.as_lines(tally.count([])), [
