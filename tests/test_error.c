@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "coverage.h"
 #include "drops.h"
+#include "prints.h"
 
 enum { OURS = VOW_E_USER + 7 };
 
@@ -646,20 +647,6 @@ VOW_CASE(value_drop_runs_the_drop_once_and_only_if_there_is_one)
 }
 
 /* ---- printing one -------------------------------------------------------- */
-
-static void
-assert_prints(const vow_error *e, const char *expected)
-{
-    char *text = NULL;
-    size_t size = 0;
-    FILE *stream = open_memstream(&text, &size);
-
-    assert_non_null(stream);
-    vow_error_print(e, stream);
-    fclose(stream);
-    assert_string_equal(text, expected);
-    free(text);
-}
 
 VOW_CASE(print_of_a_chain_is_one_line_for_each)
 {

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "support/drops.h"
+#include "support/prints.h"
 
 enum { MOST = 16 };
 
@@ -367,6 +368,49 @@ VOW_CASE(all_errors_are_kept)
     assert_int_equal(vow_error_count(e), 8);
     for (size_t i = 0; i < 8; i++)
         assert_int_equal(vow_error_code(vow_error_at(e, i)), i % 2 == 0 ? EIO : EPERM);
+    vow_unref(f);
+    end();
+}
+
+static vow_result
+nobody_there(void *ctx)
+{
+    (void)ctx;
+    return vow_err(vow_error_new_at("there:7", EIO, "nobody"));
+}
+
+static vow_result
+group_inside(void *ctx)
+{
+    vow_group *g = vow_group_new(NULL);
+
+    (void)ctx;
+    vow_group_post(g, on, nobody_there, VOW_NIL);
+    return vow_follow(vow_group_join(g));
+}
+
+VOW_CASE(print_of_a_join_names_each_error_once)
+{
+    static const char head[] = "error 5 at there:7: nobody [input 0] [input 0]\n";
+    static const char other[] = "  and error 5 at there:7: nobody\n";
+    vow_group *g = vow_group_new(&VOW_GROUP_OPTIONS(.flags = VOW_KEEP_OTHERS));
+    char expected[16 * sizeof other + sizeof head + 40];
+    vow_future *f;
+    int used;
+
+    begin();
+    vow_group_post(g, on, group_inside, VOW_NIL);
+    vow_manual_run(manual);
+    for (int i = 0; i < 18; i++)
+        vow_group_post(g, on, nobody_there, VOW_NIL);
+    f = vow_group_join(g);
+    vow_manual_run(manual);
+    used = snprintf(expected, sizeof expected, "%s", head);
+    for (int i = 1; i < 16; i++)
+        used += snprintf(expected + used, sizeof expected - (size_t)used, "%s", other);
+    snprintf(expected + used, sizeof expected - (size_t)used,
+             "  and what became of 3 more\n");
+    assert_prints(vow_get(f).error, expected);
     vow_unref(f);
     end();
 }
@@ -1386,6 +1430,7 @@ main(void)
         vow_test(join_waits_for_those_that_were_cancelled),
         vow_test(child_that_runs_sees_the_cancel),
         vow_test(all_errors_are_kept),
+        vow_test(print_of_a_join_names_each_error_once),
         vow_test(error_outlives_its_group),
         vow_test(null_future_is_a_child_that_failed),
         vow_test(closed_executor_fails_the_child),

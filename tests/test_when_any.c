@@ -9,6 +9,7 @@
 
 #include "support/drops.h"
 #include "support/inputs.h"
+#include "support/prints.h"
 
 /* A cancel hook that does nothing: the promise stays pending. */
 static struct inputs *hooked;
@@ -279,6 +280,19 @@ VOW_CASE(some_fails_as_soon_as_it_must)
     inputs_free(&in);
     vow_unref(f);
     assert_int_equal(drops_of(&in), 2);
+}
+
+VOW_CASE(print_of_failures_alone_lists_them)
+{
+    vow_future *f =
+        vow_some(2, VOW_FUTURES(vow_rejected(vow_error_new_at("a:1", 5, "one")),
+                                vow_resolved(VOW_NIL),
+                                vow_rejected(vow_error_new_at("a:2", 6, "two"))));
+
+    assert_prints(vow_get(f).error, "error 4107: several operations failed\n"
+                                    "  input 0: error 5 at a:1: one\n"
+                                    "  input 2: error 6 at a:2: two\n");
+    vow_unref(f);
 }
 
 VOW_CASE(some_counts_a_null_among_the_failures)
@@ -908,6 +922,7 @@ main(void)
         vow_test(order_of_settling_decides_also_inside_a_step),
         vow_test(some_has_the_first_ones_in_the_order_they_came),
         vow_test(some_fails_as_soon_as_it_must),
+        vow_test(print_of_failures_alone_lists_them),
         vow_test(some_counts_a_null_among_the_failures),
         vow_test(some_that_is_decided_from_the_start_leaves_all),
         vow_test(some_without_memory_lets_go_of_its_inputs),

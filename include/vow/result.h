@@ -383,7 +383,9 @@ vow_error *vow_error_attach(vow_error *e, vow_value payload) VOW_MUST_USE;
 vow_value vow_error_payload(const vow_error *e);
 
 /**
- * Prints an error and its causes, one line each.
+ * Prints an error and its causes, one line each; and one for each of the others that it
+ * stands for (vow_error_at), up to sixteen. What says the same as its cause, and only
+ * which input that was, shares the line of that.
  *
  * @param e       borrowed; may be NULL
  * @param stream  borrowed for the call

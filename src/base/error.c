@@ -30,6 +30,9 @@
 
 #define NO_HINT VOWI_NO_HINT
 
+/* Of the errors that one stands for. */
+#define MOST_PRINTED 16
+
 struct vowi_note {
     struct vowi_note *next; /* older */
     size_t size;            /* of the whole block */
@@ -54,8 +57,7 @@ static const vow_error waits[] = {
 };
 
 static const vow_error ends[] = {
-#define END(what, text)                                                                  \
-    {.code = VOW_E_CLOSED, .message = (text), .retry_after = NO_HINT},
+#define END(what, text) {.code = VOW_E_CLOSED, .message = (text), .retry_after = NO_HINT},
     VOWI_ENDS(END)
 #undef END
 };
@@ -495,6 +497,20 @@ print_text(const char *text, FILE *stream)
     }
 }
 
+/* Says what its cause says, and only adds which part of something that is. */
+static bool
+repeats_its_cause(const vow_error *e)
+{
+    return e->cause != NULL && e->message == e->cause->message;
+}
+
+static void
+print_input(const vow_error *e, FILE *stream)
+{
+    if (e->position != 0)
+        fprintf(stream, " [input %" PRId64 "]", e->position - 1);
+}
+
 static void
 print_one(const vow_error *e, FILE *stream)
 {
@@ -510,11 +526,50 @@ print_one(const vow_error *e, FILE *stream)
         print_text(n->value, stream);
         fputc(']', stream);
     }
-    if (e->position != 0)
-        fprintf(stream, " [input %" PRId64 "]", e->position - 1);
     if (e->retry_after != NO_HINT)
         fprintf(stream, " [retry after %" PRId64 " ns]", e->retry_after);
+}
+
+/* The first lines of those that an error stands for, but for the one that is its cause. */
+static void
+print_others(const vow_error *e, FILE *stream)
+{
+    size_t n = vow_error_count(e);
+
+    for (size_t i = 0; i < n && i < MOST_PRINTED; i++) {
+        const vow_error *other = vow_error_at(e, i);
+
+        if (other == NULL || other == e->cause)
+            continue;
+        if (e->cause != NULL)
+            fputs("  and ", stream);
+        else
+            fprintf(stream, "  input %zu: ", i);
+        print_one(other, stream);
+        print_input(other, stream);
+        fputc('\n', stream);
+    }
+    if (n > MOST_PRINTED)
+        fprintf(stream, "  and what became of %zu more\n", n - MOST_PRINTED);
+}
+
+/* One line for an error and what merely repeats it. Returns the last of these. */
+static const vow_error *
+print_line(const vow_error *e, FILE *stream)
+{
+    const vow_error *says = e;
+
+    while (repeats_its_cause(says))
+        says = says->cause;
+    print_one(says, stream);
+    for (const vow_error *at = e; at != says; at = at->cause)
+        print_input(at, stream);
+    print_input(says, stream);
     fputc('\n', stream);
+    for (const vow_error *at = e; at != says; at = at->cause)
+        print_others(at, stream);
+    print_others(says, stream);
+    return says;
 }
 
 void
@@ -525,9 +580,8 @@ vow_error_print(const vow_error *e, FILE *stream)
     flockfile(stream); /* so that a chain stays together */
     if (e == NULL)
         fputs("no error\n", stream);
-    for (const char *before = ""; e != NULL; e = e->cause) {
+    for (const char *before = ""; e != NULL; e = print_line(e, stream)->cause) {
         fputs(before, stream);
-        print_one(e, stream);
         before = "  because of ";
     }
     funlockfile(stream);

@@ -308,7 +308,8 @@ start(struct choice *x)
     vowi_errand_run(&errand);
     if (done < n)
         conclude(x, done, out,
-                 step == VOWI_CHANNEL_CLOSED ? vowi_error_of_end(VOWI_END_OF_CHANNEL) : NULL);
+                 step == VOWI_CHANNEL_CLOSED ? vowi_error_of_end(VOWI_END_OF_CHANNEL)
+                                             : NULL);
 }
 
 vow_future *
