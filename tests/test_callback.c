@@ -20,6 +20,7 @@ note_warning(int code, const char *message, void *ctx)
 {
     (void)ctx;
     assert_non_null(strstr(message, "called again"));
+    assert_non_null(strstr(message, "test_callback")); /* by which module */
     atomic_store(&warned.code, code);
     atomic_fetch_add(&warned.count, 1);
 }

@@ -10,7 +10,7 @@
 #include "support/drops.h"
 #include "support/pool_fixture.h"
 
-static char text[8192];
+static char text[1 << 15];
 
 static const char *
 dump(vow_executor *on)
@@ -293,7 +293,7 @@ enum { CROWD = 1000 };
 VOW_CASE(dump_names_what_is_queued_in_a_pool_as_far_as_it_fits)
 {
     vow_executor *pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 1, .spares = 1));
-    vow_promise *p = vow_promise_new();
+    vow_promise *p = vow_promise_new_with(&VOW_PROMISE_OPTIONS(.name = "an answer"));
     vow_future *answer = vow_promise_future(p);
     vow_future *waits[2], *f[6], *crowd[CROWD];
 
@@ -307,8 +307,10 @@ VOW_CASE(dump_names_what_is_queued_in_a_pool_as_far_as_it_fits)
     queue_all_sorts(pool, f);
     assert_all_sorts(pool, f);
     for (int i = 0; i < CROWD; i++)
-        crowd[i] = vow_submit_with(pool, &VOW_SUBMIT_OPTIONS(.priority = i % 2 * VOW_LOW),
-                                   wait_for, vow_ptr(answer));
+        crowd[i] = vow_submit_with(
+            pool,
+            &VOW_SUBMIT_OPTIONS(.name = "one of a crowd", .priority = i % 2 * VOW_LOW),
+            wait_for, vow_ptr(answer));
     assert_int_equal(strlen(dump(pool)), 4095);
     vow_promise_fulfill(p, VOW_NIL);
     vow_promise_unref(p);
@@ -368,6 +370,52 @@ VOW_CASE(dump_of_a_manual_executor_goes_as_far_as_it_fits)
     vow_manual_unref(m);
 }
 
+static vow_future *
+named(vow_executor *on, const char *name)
+{
+    return vow_submit_with(on, &VOW_SUBMIT_OPTIONS(.name = name), no_work, VOW_NIL);
+}
+
+VOW_CASE(dump_says_where_a_future_was_made)
+{
+    vow_manual *m = vow_manual_new();
+    vow_future *f = named(vow_manual_executor(m), "a cake made at noon");
+    vow_future *g = vow_submit(vow_manual_executor(m), no_work, VOW_NIL);
+    const char *made = "queued: a future made at ";
+
+    dump(vow_manual_executor(m));
+    assert_non_null(strstr(text, "queued: a cake made at noon\n"));
+    assert_non_null(strstr(text, made));
+    assert_non_null(strstr(strstr(text, made), "test_dump")); /* its module */
+    vow_unref(f);
+    vow_unref(g);
+    vow_manual_unref(m);
+}
+
+VOW_CASE(dump_of_futures_without_a_name_goes_as_far_as_it_fits)
+{
+    vow_manual *m = vow_manual_new();
+    vow_future *crowd[CROWD];
+    int n;
+
+    for (int i = 0; i < CROWD; i++)
+        crowd[i] = vow_submit(vow_manual_executor(m), no_work, VOW_NIL);
+    dump(vow_manual_executor(m));
+    n = times("queued: a future made at ");
+    assert_in_range(n, 100, CROWD - 1);
+    assert_in_range(times("test_dump"), n - 1, n); /* but for the last, perhaps */
+    for (int i = 0; i < CROWD; i++)
+        vow_unref(crowd[i]);
+    vow_manual_unref(m);
+}
+
+static void
+assert_does_not_fit(vow_executor *on, FILE *full)
+{
+    assert_int_equal(vow_executor_dump(on, full), ENOSPC);
+    clearerr(full);
+}
+
 VOW_CASE(dump_that_cannot_be_written_says_so)
 {
     vow_manual *m = vow_manual_new();
@@ -375,7 +423,9 @@ VOW_CASE(dump_that_cannot_be_written_says_so)
 
     if (full != NULL) {
         setvbuf(full, NULL, _IONBF, 0);
-        assert_int_equal(vow_executor_dump(vow_manual_executor(m), full), ENOSPC);
+        assert_does_not_fit(vow_manual_executor(m), full);
+        vow_unref(vow_submit(vow_manual_executor(m), no_work, VOW_NIL));
+        assert_does_not_fit(vow_manual_executor(m), full);
         fclose(full);
     }
     vow_manual_unref(m);
@@ -416,6 +466,8 @@ main(void)
         vow_test(dump_names_what_is_queued_in_a_pool_as_far_as_it_fits),
         vow_test(dump_of_what_a_worker_found_and_left_goes_as_far_as_it_fits),
         vow_test(dump_of_a_manual_executor_goes_as_far_as_it_fits),
+        vow_test(dump_says_where_a_future_was_made),
+        vow_test(dump_of_futures_without_a_name_goes_as_far_as_it_fits),
         vow_test(dump_that_cannot_be_written_says_so),
         vow_test(dump_of_inline_is_invalid),
         vow_test(dump_of_a_static_executor_says_that_it_is_open),

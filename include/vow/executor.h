@@ -303,11 +303,11 @@ int vow_executor_join(vow_executor *on);
 
 /**
  * Writes what an executor is doing: whether it is open, and each task of it that sleeps
- * for a future without a deadline, by its name or the address that made it, with what it
- * waits for; then what is queued, where that can be read while it is: in a manual executor
- * and in the shared queues of a pool, not in the deques of its workers. No more than fits
- * into a page. What runs without sleeping in the library is not seen. For finding out why
- * a close does not end.
+ * for a future without a deadline, by its name or where it was made, with what it waits
+ * for; then what is queued, where that can be read while it is: in a manual executor
+ * and in the shared queues of a pool, not in the deques of its workers. Of that so much
+ * as fits into a page. What runs without sleeping in the library is not seen. For finding
+ * out why a close does not end.
  *
  * @param on   borrowed
  * @param out  borrowed for the call

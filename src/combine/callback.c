@@ -21,6 +21,7 @@
 
 #include "base/list.h"
 #include "base/mem.h"
+#include "base/site.h"
 #include "base/thread.h"
 #include "base/warn.h"
 #include "queue/keys.h"
@@ -193,12 +194,15 @@ static struct ticket *
 called(const void *user, const void *from)
 {
     struct ticket *t = user != NULL ? take_out(user) : NULL;
+    char site[256];
 
-    if (t == NULL && user != NULL)
+    if (t == NULL && user != NULL) {
+        vowi_site_text(site, sizeof site, from);
         vowi_warn(VOW_E_INVALID,
-                  "callback %zu was called again, or after it was let go of, from %p: "
+                  "callback %zu was called again, or after it was let go of, from %s: "
                   "ignored",
-                  (size_t)(uintptr_t)user, from);
+                  (size_t)(uintptr_t)user, site);
+    }
     return t;
 }
 

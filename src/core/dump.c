@@ -11,7 +11,9 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "base/site.h"
 #include "base/sys.h"
 #include "core/block.h"
 #include "core/deadlock.h"
@@ -20,11 +22,17 @@
 #include "core/frame.h"
 #include "core/wait.h"
 
-#define ROOM 4096
+#define ROOM  4096
+#define SITE  '\001' /* stands for a place in the text, which is found out later */
+#define SITES (ROOM / sizeof MADE_AT)
+
+#define MADE_AT "a future made at "
 
 /* Text under the lock, written out after it. What does not fit is left out. */
 struct text {
     size_t used;
+    size_t site_count;
+    const void *sites[SITES];
     char of[ROOM];
 };
 
@@ -48,11 +56,15 @@ static void
 add_future(struct text *t, struct vow_state *s)
 {
     const char *name = vow_future_name(vowi_future(s));
+    size_t before = t->used;
 
-    if (name != NULL)
+    if (name != NULL) {
         add(t, "%s", name);
-    else
-        add(t, "a future made at %p", vow_ptr(vow_future_site(vowi_future(s))).as.ptr);
+        return;
+    }
+    add(t, MADE_AT "%c", SITE);
+    if (t->used == before + sizeof MADE_AT) /* it fitted */
+        t->sites[t->site_count++] = vow_future_site(vowi_future(s));
 }
 
 /* Whoever waits, from the outermost task of its thread on. */
@@ -94,10 +106,27 @@ add_queued(const vow_task *task, void *text)
     return t->used < ROOM - 1;
 }
 
+/* The places are found out now that no lock is held. */
+static int
+write_out(const struct text *t, FILE *out)
+{
+    const char *from = t->of, *at;
+    char site[256];
+
+    for (size_t i = 0; i < t->site_count; i++) {
+        at = strchr(from, SITE);
+        vowi_site_text(site, sizeof site, t->sites[i]);
+        if (fprintf(out, "%.*s%s", (int)(at - from), from, site) < 0)
+            return errno;
+        from = at + 1;
+    }
+    return fputs(from, out) < 0 ? errno : 0;
+}
+
 int
 vow_executor_dump(vow_executor *on, FILE *out)
 {
-    struct text t = {0, {0}};
+    struct text t = {.used = 0};
     int cancel, rc;
 
     if (on == NULL || on == vow_inline())
@@ -108,7 +137,7 @@ vow_executor_dump(vow_executor *on, FILE *out)
     if (vowi_executor_op(on, queued) != NULL)
         on->ops->queued(on, add_queued, &t);
     cancel = vowi_sys_cancel_off();
-    rc = fputs(t.of, out) < 0 ? errno : 0;
+    rc = write_out(&t, out);
     vowi_sys_cancel_back(cancel);
     return rc;
 }

@@ -7,13 +7,13 @@
  */
 #include "core/unhandled.h"
 
-#include <dlfcn.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "base/site.h"
 #include "base/sys.h"
 #include "base/thread.h"
 #include "base/warn.h"
@@ -87,23 +87,6 @@ report_by_default(const vow_unhandled *u)
 
 /* ---- reporting ------------------------------------------------------------------------------ */
 
-/* A code address as module(symbol+offset) or module+offset, for people and addr2line. */
-static void
-describe_site(char *text, size_t size, const void *site)
-{
-    Dl_info info;
-    uintptr_t at = (uintptr_t)site;
-
-    if (dladdr(site, &info) == 0 || info.dli_fname == NULL)
-        snprintf(text, size, "0x%" PRIxPTR, at);
-    else if (info.dli_sname != NULL)
-        snprintf(text, size, "%s(%s+0x%" PRIxPTR ")", info.dli_fname, info.dli_sname,
-                 at - (uintptr_t)info.dli_saddr);
-    else
-        snprintf(text, size, "%s+0x%" PRIxPTR, info.dli_fname,
-                 at - (uintptr_t)info.dli_fbase);
-}
-
 /* A promise that breaks after it was asked to stop did as it was told. And what waits for
  * a signal, say, waits until its loop is closed: that is no news. */
 static bool
@@ -126,7 +109,7 @@ vowi_report_unhandled(struct vow_state *s)
 
     if (is_expected(s, u.error))
         return;
-    describe_site(site, sizeof site, vow_future_site(vowi_future(s)));
+    vowi_site_text(site, sizeof site, vow_future_site(vowi_future(s)));
     vowi_global_lock(VOWI_GLOBAL_UNHANDLED);
     hook = unhandled.hook;
     ctx = unhandled.ctx;
