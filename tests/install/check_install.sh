@@ -33,6 +33,7 @@ fi
 "$cmake" --build "$work/consumer" >"$work/build.log"
 run 'find_package, static' "$work/consumer/with_static"
 run 'find_package, shared' "$work/consumer/with_shared"
+run 'find_package, plugin' "$work/consumer/host" "$work/consumer/libplugin.so"
 
 library=$(find "$work/second" -name libvow.so -exec dirname {} \;)
 PKG_CONFIG_PATH=$library/pkgconfig
@@ -48,3 +49,7 @@ rm "$library"/libvow.so*
 "$cc" -std=c11 "$here/consumer/consumer.c" $(pkg-config --cflags --libs --static vow) \
     -o "$work/by_pkg_config_static"
 run 'pkg-config, static' "$work/by_pkg_config_static"
+# shellcheck disable=SC2046
+"$cc" -std=c11 -shared -fPIC "$here/consumer/plugin.c" \
+    $(pkg-config --cflags --libs --static vow) -o "$work/by_pkg_config_plugin.so"
+run 'pkg-config, plugin' "$work/consumer/host" "$work/by_pkg_config_plugin.so"
