@@ -14,11 +14,13 @@
  *
  * What counts. A call that was cancelled, one whose function never ran, and one that
  * failed for a reason of this process (VOW_E_CANCELLED, _LIMIT, _OPEN, _CLOSED, _NOMEM,
- * _FORKED) counts as neither success nor failure, unless is_failure says that it does. Each admission is stamped with the epoch of the
- * breaker, which every change of state moves on: what a call of an earlier epoch
- * reports shows in the metrics and decides nothing. A probe that does not end within
- * probe_timeout is a failure, dated at that moment, and its place is free again; so
- * no call, whatever becomes of it, keeps a breaker half open for ever.
+ * _FORKED) counts as neither success nor failure, unless is_failure says that it does.
+ *
+ * Each admission is stamped with the epoch of the breaker, which every change of state
+ * moves on: what a call of an earlier epoch reports shows in the metrics and decides
+ * nothing. A probe that does not end within probe_timeout is a failure, dated at that
+ * moment, and its place is free again; so no call, whatever becomes of it, keeps a
+ * breaker half open for ever.
  *
  * There is no timer: a breaker that is due to be half open is so at the next call.
  */

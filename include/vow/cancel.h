@@ -257,7 +257,13 @@ vow_result vow_check_cancelled(void);
 /**
  * Returns the token of the task or step that runs on this thread, which fires when
  * vow_cancelled becomes true: for linking, for registering on, and for handing on to
- * what is called. It is made by the first call in a task.
+ * what is called. It is made by the first call in a task. As each function that returns a
+ * token this one gives a reference, to be let go of:
+ *
+ *     vow_token *token = vow_token_current();
+ *     vow_future *f = vow_with_token(vow_sleep(NULL, pause), token);
+ *
+ *     vow_token_unref(token);
  *
  * @return    owned; NULL, which never fires, outside a task and without memory
  * @contract  any thread; never blocks; may allocate; may run a clock's now()
