@@ -45,6 +45,28 @@
 #endif
 /** @endcond */
 
+/** @cond the headers' own */
+/* What VOW_POOL_OPTIONS and its kin make: a struct with its size, whose address may be
+ * taken until the end of the expression. In C++ the fields are named from C++20 on. */
+#ifdef __cplusplus
+/** Returns options with their size, as an lvalue. */
+template <class T>
+static inline const T &
+vow_sized(T &&options)
+{
+    options.size = sizeof(T);
+    return options;
+}
+#define VOW_SIZED(type, ...) vow_sized<type>(type{__VA_ARGS__})
+#else
+#define VOW_SIZED(type, ...)                                                             \
+    (type)                                                                               \
+    {                                                                                    \
+        .size = sizeof(type), __VA_ARGS__                                                \
+    }
+#endif
+/** @endcond */
+
 /** "file:line" of the place where it is written, a string that lives for ever. */
 #define VOW_HERE __FILE__ ":" VOW_STRING(__LINE__)
 /** @cond the headers' own */

@@ -60,11 +60,7 @@ typedef struct vow_map_options {
 } vow_map_options;
 
 /** Options for vow_map and its kin: &VOW_MAP_OPTIONS(.limit = 8). */
-#define VOW_MAP_OPTIONS(...)                                                             \
-    (vow_map_options)                                                                    \
-    {                                                                                    \
-        .size = sizeof(vow_map_options), __VA_ARGS__                                     \
-    }
+#define VOW_MAP_OPTIONS(...) VOW_SIZED(vow_map_options, __VA_ARGS__)
 
 /**
  * Runs each item through @p fn on @p on, a few at a time.

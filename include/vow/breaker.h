@@ -97,11 +97,7 @@ typedef struct vow_breaker_options {
 } vow_breaker_options;
 
 /** Options for vow_breaker_new: &VOW_BREAKER_OPTIONS(.failure_rate = 0.3). */
-#define VOW_BREAKER_OPTIONS(...)                                                         \
-    (vow_breaker_options)                                                                \
-    {                                                                                    \
-        .size = sizeof(vow_breaker_options), __VA_ARGS__                                 \
-    }
+#define VOW_BREAKER_OPTIONS(...) VOW_SIZED(vow_breaker_options, __VA_ARGS__)
 
 /**
  * Makes a breaker, closed.

@@ -39,11 +39,7 @@ typedef struct vow_bulkhead_options {
 } vow_bulkhead_options;
 
 /** Options for vow_bulkhead_new: &VOW_BULKHEAD_OPTIONS(.limit = 8). */
-#define VOW_BULKHEAD_OPTIONS(...)                                                        \
-    (vow_bulkhead_options)                                                               \
-    {                                                                                    \
-        .size = sizeof(vow_bulkhead_options), __VA_ARGS__                                \
-    }
+#define VOW_BULKHEAD_OPTIONS(...) VOW_SIZED(vow_bulkhead_options, __VA_ARGS__)
 
 /**
  * Makes a bulkhead.

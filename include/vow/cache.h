@@ -82,11 +82,7 @@ typedef struct vow_cache_options {
 } vow_cache_options;
 
 /** Options for vow_cache_new: &VOW_CACHE_OPTIONS(.ttl = vow_seconds(60)). */
-#define VOW_CACHE_OPTIONS(...)                                                           \
-    (vow_cache_options)                                                                  \
-    {                                                                                    \
-        .size = sizeof(vow_cache_options), __VA_ARGS__                                   \
-    }
+#define VOW_CACHE_OPTIONS(...) VOW_SIZED(vow_cache_options, __VA_ARGS__)
 
 /**
  * Makes a cache.

@@ -35,11 +35,7 @@ typedef struct vow_chaos_options {
 } vow_chaos_options;
 
 /** Options for vow_chaos_new: &VOW_CHAOS_OPTIONS(.error_rate = 0.1). */
-#define VOW_CHAOS_OPTIONS(...)                                                           \
-    (vow_chaos_options)                                                                  \
-    {                                                                                    \
-        .size = sizeof(vow_chaos_options), __VA_ARGS__                                   \
-    }
+#define VOW_CHAOS_OPTIONS(...) VOW_SIZED(vow_chaos_options, __VA_ARGS__)
 
 /**
  * Makes chaos, none by default.

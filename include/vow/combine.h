@@ -66,11 +66,7 @@ typedef struct vow_combine_options {
 } vow_combine_options;
 
 /** Options for vow_when_all_with and its kin: &VOW_COMBINE_OPTIONS(.flags = VOW_WAIT). */
-#define VOW_COMBINE_OPTIONS(...)                                                         \
-    (vow_combine_options)                                                                \
-    {                                                                                    \
-        .size = sizeof(vow_combine_options), __VA_ARGS__                                 \
-    }
+#define VOW_COMBINE_OPTIONS(...) VOW_SIZED(vow_combine_options, __VA_ARGS__)
 
 /**
  * Spells the two arguments "array, number" for a list of futures, each of which is

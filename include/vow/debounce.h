@@ -52,11 +52,7 @@ typedef struct vow_pace_options {
 } vow_pace_options;
 
 /** Options for vow_debounce_new, vow_throttle_new: &VOW_PACE_OPTIONS(.wait = vow_ms(50)). */
-#define VOW_PACE_OPTIONS(...)                                                            \
-    (vow_pace_options)                                                                   \
-    {                                                                                    \
-        .size = sizeof(vow_pace_options), __VA_ARGS__                                    \
-    }
+#define VOW_PACE_OPTIONS(...) VOW_SIZED(vow_pace_options, __VA_ARGS__)
 
 /**
  * Makes a debounce.

@@ -416,11 +416,7 @@ enum vow_promise_flag {
 };
 
 /** Options for vow_submit_with: &VOW_SUBMIT_OPTIONS(.name = "resize"). */
-#define VOW_SUBMIT_OPTIONS(...)                                                          \
-    (vow_submit_options)                                                                 \
-    {                                                                                    \
-        .size = sizeof(vow_submit_options), __VA_ARGS__                                  \
-    }
+#define VOW_SUBMIT_OPTIONS(...) VOW_SIZED(vow_submit_options, __VA_ARGS__)
 
 /**
  * Runs @p fn on @p on and returns a future for its outcome.

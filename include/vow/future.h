@@ -69,11 +69,7 @@ typedef struct vow_promise_options {
 } vow_promise_options;
 
 /** Options for vow_promise_new_with: &VOW_PROMISE_OPTIONS(.name = "reply"). */
-#define VOW_PROMISE_OPTIONS(...)                                                         \
-    (vow_promise_options)                                                                \
-    {                                                                                    \
-        .size = sizeof(vow_promise_options), __VA_ARGS__                                 \
-    }
+#define VOW_PROMISE_OPTIONS(...) VOW_SIZED(vow_promise_options, __VA_ARGS__)
 
 /**
  * Makes a promise.

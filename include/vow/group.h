@@ -71,11 +71,7 @@ typedef struct vow_group_options {
 } vow_group_options;
 
 /** Options for vow_group_new: &VOW_GROUP_OPTIONS(.limit = 8). */
-#define VOW_GROUP_OPTIONS(...)                                                           \
-    (vow_group_options)                                                                  \
-    {                                                                                    \
-        .size = sizeof(vow_group_options), __VA_ARGS__                                   \
-    }
+#define VOW_GROUP_OPTIONS(...) VOW_SIZED(vow_group_options, __VA_ARGS__)
 
 /**
  * Opens a group.

@@ -88,11 +88,7 @@ typedef struct vow_hedge_options {
 } vow_hedge_options;
 
 /** Options for vow_hedge: &VOW_HEDGE_OPTIONS(.delay = vow_ms(50)). */
-#define VOW_HEDGE_OPTIONS(...)                                                           \
-    (vow_hedge_options)                                                                  \
-    {                                                                                    \
-        .size = sizeof(vow_hedge_options), __VA_ARGS__                                   \
-    }
+#define VOW_HEDGE_OPTIONS(...) VOW_SIZED(vow_hedge_options, __VA_ARGS__)
 
 /**
  * Runs @p fn on @p on, and again if it takes long or fails; the first that works wins.

@@ -72,11 +72,7 @@ typedef struct vow_loop_options {
 } vow_loop_options;
 
 /** Options for vow_loop_new: &VOW_LOOP_OPTIONS(.frame_rate = 120). */
-#define VOW_LOOP_OPTIONS(...)                                                            \
-    (vow_loop_options)                                                                   \
-    {                                                                                    \
-        .size = sizeof(vow_loop_options), __VA_ARGS__                                    \
-    }
+#define VOW_LOOP_OPTIONS(...) VOW_SIZED(vow_loop_options, __VA_ARGS__)
 
 /**
  * Makes a loop. On a clock that is not the real one it looks at that clock again

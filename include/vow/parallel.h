@@ -63,11 +63,7 @@ typedef struct vow_range_options {
 } vow_range_options;
 
 /** Options for vow_parallel_for and its kin: &VOW_RANGE_OPTIONS(.grain = 1000). */
-#define VOW_RANGE_OPTIONS(...)                                                           \
-    (vow_range_options)                                                                  \
-    {                                                                                    \
-        .size = sizeof(vow_range_options), __VA_ARGS__                                   \
-    }
+#define VOW_RANGE_OPTIONS(...) VOW_SIZED(vow_range_options, __VA_ARGS__)
 
 /**
  * Does what is to be done for the indices from @p first up to, not including, @p end.

@@ -100,11 +100,7 @@ typedef struct vow_feed {
 } vow_feed;
 
 /** A feed for vow_pipeline_new: &VOW_FEED(.items = photos, .n = 10). */
-#define VOW_FEED(...)                                                                    \
-    (vow_feed)                                                                           \
-    {                                                                                    \
-        .size = sizeof(vow_feed), __VA_ARGS__                                            \
-    }
+#define VOW_FEED(...) VOW_SIZED(vow_feed, __VA_ARGS__)
 
 /** An item that a stage failed for. */
 typedef struct vow_failed_item {
@@ -148,11 +144,7 @@ typedef struct vow_pipeline_options {
 } vow_pipeline_options;
 
 /** Options for vow_pipeline_new: &VOW_PIPELINE_OPTIONS(.sink = print). */
-#define VOW_PIPELINE_OPTIONS(...)                                                        \
-    (vow_pipeline_options)                                                               \
-    {                                                                                    \
-        .size = sizeof(vow_pipeline_options), __VA_ARGS__                                \
-    }
+#define VOW_PIPELINE_OPTIONS(...) VOW_SIZED(vow_pipeline_options, __VA_ARGS__)
 
 /**
  * Starts a pipeline.

@@ -101,11 +101,7 @@ typedef struct vow_pool_options {
 } vow_pool_options;
 
 /** Options for vow_pool_new: &VOW_POOL_OPTIONS(.threads = 4). */
-#define VOW_POOL_OPTIONS(...)                                                            \
-    (vow_pool_options)                                                                   \
-    {                                                                                    \
-        .size = sizeof(vow_pool_options), __VA_ARGS__                                    \
-    }
+#define VOW_POOL_OPTIONS(...) VOW_SIZED(vow_pool_options, __VA_ARGS__)
 
 /**
  * Makes a pool and starts its threads. If only some can be started it works with

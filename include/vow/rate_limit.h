@@ -48,11 +48,7 @@ typedef struct vow_rate_limit_options {
 } vow_rate_limit_options;
 
 /** Options for vow_rate_limit_new: &VOW_RATE_LIMIT_OPTIONS(.calls = 100). */
-#define VOW_RATE_LIMIT_OPTIONS(...)                                                      \
-    (vow_rate_limit_options)                                                             \
-    {                                                                                    \
-        .size = sizeof(vow_rate_limit_options), __VA_ARGS__                              \
-    }
+#define VOW_RATE_LIMIT_OPTIONS(...) VOW_SIZED(vow_rate_limit_options, __VA_ARGS__)
 
 /**
  * Makes a rate limit that has seen no call yet.

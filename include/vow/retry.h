@@ -69,11 +69,7 @@ typedef struct vow_budget_options {
 } vow_budget_options;
 
 /** Options for vow_budget_new: &VOW_BUDGET_OPTIONS(.ratio = 0.2). */
-#define VOW_BUDGET_OPTIONS(...)                                                          \
-    (vow_budget_options)                                                                 \
-    {                                                                                    \
-        .size = sizeof(vow_budget_options), __VA_ARGS__                                  \
-    }
+#define VOW_BUDGET_OPTIONS(...) VOW_SIZED(vow_budget_options, __VA_ARGS__)
 
 /**
  * Makes a budget, full.
@@ -159,11 +155,7 @@ typedef struct vow_retry_options {
 } vow_retry_options;
 
 /** Options for vow_retry: &VOW_RETRY_OPTIONS(.max_attempts = 5). */
-#define VOW_RETRY_OPTIONS(...)                                                           \
-    (vow_retry_options)                                                                  \
-    {                                                                                    \
-        .size = sizeof(vow_retry_options), __VA_ARGS__                                   \
-    }
+#define VOW_RETRY_OPTIONS(...) VOW_SIZED(vow_retry_options, __VA_ARGS__)
 
 /**
  * Runs @p fn on @p on until it works, or there is no sense or no leave to go on.

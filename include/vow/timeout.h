@@ -30,11 +30,7 @@ typedef struct vow_timeout_options {
 } vow_timeout_options;
 
 /** Options for vow_timeout_with: &VOW_TIMEOUT_OPTIONS(.name = "the price service"). */
-#define VOW_TIMEOUT_OPTIONS(...)                                                         \
-    (vow_timeout_options)                                                                \
-    {                                                                                    \
-        .size = sizeof(vow_timeout_options), __VA_ARGS__                                 \
-    }
+#define VOW_TIMEOUT_OPTIONS(...) VOW_SIZED(vow_timeout_options, __VA_ARGS__)
 
 /**
  * Gives a future up after a time, on the clock in force here (vow_now).

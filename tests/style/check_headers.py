@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Compiles each public header alone and twice over, as C and as C++.
+"""Compiles each public header alone and twice over, as C and as C++, with its options.
 
     check_headers.py [--self-test] CC CXX INCLUDE_DIR...
 
@@ -8,6 +8,7 @@ CXX may be empty: then there is no C++ compiler, and C is all that is checked. T
 directory holds the headers vow/*.h; the others are only searched.
 """
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -23,16 +24,27 @@ def languages(cc, cxx):
         yield [cxx, "-std=c++17", "-x", "c++"]
 
 
+def options_of(header):
+    """Returns a function that takes the address of what each macro for options makes."""
+    names = re.findall(r"^#define (VOW_\w+)\(\.\.\.\) VOW_SIZED\(", header, re.MULTILINE)
+    taken = "".join(f"take(&{name}());" for name in names)
+    return (f"static void take(const void *p) {{ (void)p; }}\n"
+            f"void use(void);\nvoid use(void) {{ {taken} }}\n" if names else "")
+
+
 def check(cc, cxx, directories):
     """Returns what the compilers say against the headers."""
     found, search = [], [f"-I{directory}" for directory in directories]
-    names = sorted(path.name for directory in directories
-                   for path in pathlib.Path(directory, "vow").glob("*.h"))
-    if not names:
+    paths = sorted((path for directory in directories
+                    for path in pathlib.Path(directory, "vow").glob("*.h")),
+                   key=lambda path: path.name)
+    if not paths:
         found.append(f"no header in {directories}")
-    for name in names:
+    for path in paths:
+        name = path.name
+        options = options_of(path.read_text(encoding="utf-8"))
         for compiler in languages(cc, cxx):
-            source = f"#include <vow/{name}>\n" * 2 + "extern int not_empty;\n"
+            source = f"#include <vow/{name}>\n" * 2 + "extern int not_empty;\n" + options
             run = subprocess.run([*compiler, *WARNINGS, *search, "-fsyntax-only", "-"],
                                  input=source, capture_output=True, text=True, check=False)
             if run.returncode != 0:
@@ -49,6 +61,9 @@ BAD = [  # a header, in how many languages of (C11, C23, C++17) it fails
     (GUARDED.format("int vow_x(int class);"), 1),
     (GUARDED.format("static inline int *vow_x(void *p) { return p; }"), 1),
     (GUARDED.format("int vow_x();"), 2),
+    (GUARDED.format("#include <stddef.h>\nstruct vow_o { size_t size; };\n"
+                    "#define VOW_SIZED(type, ...) (type){.size = sizeof(type), __VA_ARGS__}\n"
+                    "#define VOW_O(...) VOW_SIZED(struct vow_o, __VA_ARGS__)"), 1),
 ]
 
 
