@@ -33,6 +33,7 @@
 #include "base/sys.h"
 #include "base/thread.h"
 #include "base/time.h"
+#include "base/warn.h"
 #include "queue/wheel.h"
 #include "sync/lock.h"
 #include "timekeeper.h"
@@ -181,11 +182,44 @@ begin(void)
     vow_executor_enter(vowi_timer_thread());
 }
 
+static void
+end_locked(void)
+{
+    timers.runs = false;
+    set_sleeps_until_locked(VOW_FOREVER);
+    pthread_cond_broadcast(&timers.cond);
+}
+
+static int start_locked(void);
+
+/* pthread_exit in an executor's post: another thread carries on, from the next arm on if
+ * none can be had now. In a child there is none until then. */
+static void
+thread_exits(void *forks)
+{
+    const unsigned *before = forks;
+    int rc = 0;
+
+    vowi_thread_idle(vowi_self());
+    vowi_lock_acquire(&timers.lock);
+    if (*before == vowi_globals.forks) {
+        end_locked();
+        if (!timers.stops)
+            rc = start_locked();
+    }
+    vowi_lock_release(&timers.lock);
+    if (rc != 0)
+        vowi_warn(rc, "the timer thread ended in an executor and could not be replaced");
+}
+
 static void *
 thread_main(void *unused)
 {
+    unsigned forks = vowi_globals.forks;
+
     (void)unused;
     begin();
+    pthread_cleanup_push(thread_exits, &forks);
     vowi_lock_acquire(&timers.lock);
     while (!timers.stops) {
         bool fired = fire_due_locked();
@@ -193,10 +227,9 @@ thread_main(void *unused)
         if (!prepare_locked() && !fired)
             sleep_locked(next_for_thread_locked());
     }
-    timers.runs = false;
-    set_sleeps_until_locked(VOW_FOREVER);
-    pthread_cond_broadcast(&timers.cond);
+    end_locked();
     vowi_lock_release(&timers.lock);
+    pthread_cleanup_pop(0);
     return NULL;
 }
 
@@ -350,6 +383,14 @@ vowi_timekeeper_take(size_t fired, size_t *n)
 }
 
 void
+vowi_timekeeper_exits(void)
+{
+    vowi_lock_acquire(&timers.lock);
+    end_firing_locked();
+    vowi_lock_release(&timers.lock);
+}
+
+void
 vowi_timekeeper_end(void)
 {
     vowi_lock_acquire(&timers.lock);
@@ -379,48 +420,44 @@ unlist(struct closing *c)
     return timer;
 }
 
-/* Returns whether the thread has to be woken. */
-static bool
-arm_again_locked(struct closing *c)
-{
-    bool wake = false;
-    vow_timer *timer;
-
-    while ((timer = vowi_wheel_unlist(&timers.wheel, &c->list)) != NULL)
-        wake = add_locked(timer) || wake;
-    return wake;
-}
-
-/* All of them have ended, or its thread exits inside one. */
+/* A run may end the thread: the others end all the same. */
 static void
-end_closing(void *closing)
+end_listed(void *closing)
 {
     struct closing *c = closing;
-    bool wake;
+    vow_timer *timer;
 
+    pthread_cleanup_push(end_listed, c);
+    while ((timer = unlist(c)) != NULL)
+        vow_timer_fire(timer, VOW_E_CLOSED);
+    pthread_cleanup_pop(0);
     vowi_lock_acquire(&timers.lock);
-    wake = arm_again_locked(c);
     vowi_list_remove(&c->link);
-    release_and_wake(wake);
+    vowi_lock_release(&timers.lock);
 }
 
 static void
 end_those_of(vow_executor *self, vow_executor *on)
 {
     struct closing c;
-    vow_timer *timer;
 
     (void)self;
     vowi_lock_acquire(&timers.lock);
     list_those_of_locked(&c, on);
     vowi_lock_release(&timers.lock);
-    pthread_cleanup_push(end_closing, &c);
-    while ((timer = unlist(&c)) != NULL)
-        vow_timer_fire(timer, VOW_E_CLOSED);
-    pthread_cleanup_pop(1);
+    end_listed(&c);
 }
 
 /* ---- fork ------------------------------------------------------------------ */
+
+static void
+arm_again_locked(struct closing *c)
+{
+    vow_timer *timer;
+
+    while ((timer = vowi_wheel_unlist(&timers.wheel, &c->list)) != NULL)
+        (void)add_locked(timer);
+}
 
 /* One that this thread is about goes on with an empty list. */
 static void
@@ -429,7 +466,7 @@ forget_closing_locked(void)
     struct vowi_link *link;
 
     while ((link = vowi_list_pop(&timers.closing)) != NULL) {
-        (void)arm_again_locked(vowi_container_of(link, struct closing, link));
+        arm_again_locked(vowi_container_of(link, struct closing, link));
         link->next = link->prev = link;
     }
 }

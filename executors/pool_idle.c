@@ -185,6 +185,13 @@ is_left_behind(const struct vowi_worker *w)
     return vowi_self()->worker != w;
 }
 
+static void
+thread_exits(void *worker)
+{
+    if (!is_left_behind(worker))
+        vowi_timekeeper_exits();
+}
+
 /* As the timer thread does; and as a searcher, since it then takes what it has posted here.
  * But a post to another executor, or its end, can run a user's code. */
 static void
@@ -198,7 +205,9 @@ fire_due(struct vowi_pool *p, struct vowi_worker *w)
     while (!is_left_behind(w) && (first = vowi_timekeeper_take(fired, &n)) != NULL) {
         if (first->on != &p->executor && w->searching)
             vowi_worker_stop_searching(p, w);
+        pthread_cleanup_push(thread_exits, w);
         vowi_timers_fire(first, n);
+        pthread_cleanup_pop(0);
         fired += n;
     }
     vow_executor_enter(before);

@@ -18,6 +18,9 @@ vow_ns vowi_timekeeper_begin(void);
  * be called again with how many it has fired, until that returns NULL. */
 vow_timer *vowi_timekeeper_take(size_t fired, size_t *n);
 
+/* The keeper's thread exits in what it has taken. */
+void vowi_timekeeper_exits(void);
+
 /* The keeper is awake for another reason. */
 void vowi_timekeeper_end(void);
 

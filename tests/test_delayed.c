@@ -701,6 +701,77 @@ VOW_CASE(timer_thread_that_stops_starts_again_with_what_is_armed)
     pool_free(pool);
 }
 
+/* ---- a post that ends the timer thread ------------------------------------ */
+
+static struct {
+    bool stops;   /* first somebody waits for the end of the thread */
+    pthread_t by; /* who that is */
+    atomic_int warned;
+} exits;
+
+static int
+exit_in_post(vow_executor *self, vow_task *task)
+{
+    (void)self;
+    (void)task;
+    if (exits.stops)
+        exits.by = stopper_start();
+    else
+        no_thread = EAGAIN;
+    pthread_exit(NULL);
+}
+
+static const vow_executor_ops exits_in_post = {
+    .size = sizeof exits_in_post, .name = "exits", .post = exit_in_post};
+static vow_executor exiting = {&exits_in_post, NULL}; /* looked at to the last */
+
+static void
+note_no_thread(int code, const char *message, void *ctx)
+{
+    (void)message;
+    (void)ctx;
+    assert_int_equal(code, EAGAIN);
+    atomic_store(&exits.warned, 1);
+}
+
+static void
+run_task(struct alarm *a)
+{
+    a->timer.task.run(&a->timer.task, 0);
+    assert_int_equal(a->ran, 1);
+}
+
+VOW_CASE(timer_thread_that_exits_and_cannot_be_had_anew_is_there_at_the_next_arm)
+{
+    struct alarm a = alarm_new(), b = alarm_new();
+    vow_executor *pool;
+
+    vow_on_warning(note_no_thread, NULL);
+    exits.stops = false;
+    assert_int_equal(vow_timer_arm(&exiting, &a.timer, vow_now()), 0);
+    await_flag(&exits.warned, 1);
+    no_thread = 0;
+    vow_on_warning(NULL, NULL);
+    pool = pool_new(1); /* not before: a worker of its own might have fired that */
+    assert_int_equal(vow_timer_arm(pool, &b.timer, vow_now()), 0);
+    await_ran(&b);
+    run_task(&a);
+    pool_free(pool);
+}
+
+VOW_CASE(timer_thread_that_exits_when_it_has_to_stop_has_stopped)
+{
+    struct alarm a = alarm_new();
+
+    exits.stops = true;
+    atomic_store(&has_stopped, 0);
+    assert_int_equal(vow_timer_arm(&exiting, &a.timer, vow_now()), 0);
+    while (atomic_load(&has_stopped) == 0)
+        sched_yield();
+    pthread_join(exits.by, NULL);
+    run_task(&a);
+}
+
 /* ---- keepers: threads that fire timers in its place ---------------------- */
 
 static atomic_int posted;
@@ -2200,6 +2271,8 @@ main(void)
         vow_test(timer_of_the_timer_thread_itself_runs_there),
         vow_test(close_ends_what_the_timer_thread_has),
         vow_test(timer_thread_that_cannot_start_is_an_error_and_is_tried_again),
+        vow_test(timer_thread_that_exits_and_cannot_be_had_anew_is_there_at_the_next_arm),
+        vow_test(timer_thread_that_exits_when_it_has_to_stop_has_stopped),
         vow_test(keeper_fires_what_is_due_in_the_timer_thread_s_place),
         vow_test(timer_that_is_due_later_is_left_to_the_timer_thread),
         vow_test(stop_of_the_timer_thread_waits_for_a_keeper_that_fires),

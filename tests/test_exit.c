@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pthread_exit in user code that has no result: a hook, a watch, an errand; and in a
- * task that its waiter runs in its place. What would have followed still happens.
+ * pthread_exit in user code that has no result: a hook, a watch, an errand, a timer; in a
+ * task that its waiter runs in its place; and in what a close ends. What would have
+ * followed still happens.
  */
 #include "support/vow_test.h"
 
 #include <errno.h>
 
+#include "base/time.h"
 #include "support/drops.h"
 
 static void
@@ -174,6 +176,252 @@ VOW_CASE(exit_in_a_task_run_by_its_waiter_breaks_both_and_spares_others)
     vow_executor_unref(at.pool);
 }
 
+/* ---- timers of an executor that closes ---------------------------------------------------------- */
+
+/* It runs what is posted to it at once. */
+struct quick {
+    vow_executor executor; /* first */
+    int destroyed;
+};
+
+static int
+run_at_once(vow_executor *self, vow_task *task)
+{
+    (void)self;
+    task->run(task, 0);
+    return 0;
+}
+
+static void
+note_destroyed(vow_executor *self)
+{
+    ((struct quick *)(void *)self)->destroyed++;
+}
+
+static const vow_executor_ops quick_ops = {.size = sizeof(vow_executor_ops),
+                                           .name = "quick",
+                                           .post = run_at_once,
+                                           .destroy = note_destroyed};
+
+static void
+quick_init(struct quick *q)
+{
+    *q = (struct quick){.destroyed = 0};
+    assert_int_equal(vow_executor_init(&q->executor, &quick_ops), 0);
+}
+
+struct bell {
+    vow_timer timer; /* first */
+    bool exits;
+    atomic_int rang;
+    int why;
+};
+
+static void
+ring(vow_task *task, int why)
+{
+    struct bell *b = (struct bell *)(void *)task;
+
+    b->why = why;
+    atomic_fetch_add(&b->rang, 1);
+    if (b->exits)
+        pthread_exit(NULL);
+}
+
+static void
+await_bell(struct bell *b)
+{
+    while (atomic_load(&b->rang) == 0)
+        sched_yield();
+}
+
+/* Two of three end the thread. */
+static void
+arm_three(struct bell *bells, vow_executor *on, vow_ns when)
+{
+    for (int i = 0; i < 3; i++) {
+        bells[i] = (struct bell){.timer.task.run = ring, .exits = i != 1};
+        assert_int_equal(vow_timer_arm(on, &bells[i].timer, when), 0);
+    }
+}
+
+static void
+assert_rang_once(struct bell *bells, int why)
+{
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(atomic_load(&bells[i].rang), 1);
+        assert_int_equal(bells[i].why, why);
+        assert_int_equal(vow_timer_disarm(&bells[i].timer), VOW_RAN);
+    }
+}
+
+static void *
+close_it(void *on)
+{
+    return vow_executor_close(on, VOW_CANCEL_QUEUED);
+}
+
+/* What this thread counts of it in advance goes with it. */
+static void *
+arm_and_give_up(void *bells)
+{
+    struct bell *three = bells;
+    vow_executor *on = three[0].timer.on;
+
+    arm_three(three, on, vow_now() + vow_seconds(900));
+    vow_executor_unref(on);
+    return NULL;
+}
+
+VOW_CASE(exit_in_a_timer_that_a_close_ends_leaves_the_close_to_be_finished)
+{
+    struct quick q;
+    struct bell bells[3];
+    vow_future *closed;
+
+    quick_init(&q);
+    arm_three(bells, &q.executor, vow_now() + vow_seconds(900));
+    on_a_thread(close_it, &q.executor);
+    assert_rang_once(bells, VOW_E_CLOSED);
+    closed = vow_executor_close(&q.executor, VOW_DRAIN);
+    assert_int_equal(vow_future_status(closed), VOW_FULFILLED);
+    vow_unref(closed);
+    vow_executor_unref(&q.executor);
+    assert_int_equal(q.destroyed, 1);
+}
+
+VOW_CASE(exit_in_a_timer_that_the_last_unref_ends_destroys_the_executor)
+{
+    struct quick q;
+    struct bell bells[3] = {{.timer.on = &q.executor}};
+
+    quick_init(&q);
+    on_a_thread(arm_and_give_up, bells);
+    assert_rang_once(bells, VOW_E_CLOSED);
+    assert_int_equal(q.destroyed, 1);
+}
+
+/* ---- the thread that fires timers ------------------------------------------------------------- */
+
+/* Keeps the timer thread until it is told to go on. */
+static struct {
+    atomic_int entered, open;
+} held;
+
+static int
+post_and_hold(vow_executor *self, vow_task *task)
+{
+    (void)self;
+    (void)task;
+    atomic_store(&held.entered, 1);
+    while (atomic_load(&held.open) == 0)
+        sched_yield();
+    return 0;
+}
+
+static const vow_executor_ops holding_ops = {
+    .size = sizeof(vow_executor_ops), .name = "holding", .post = post_and_hold};
+static vow_executor holding = {&holding_ops, NULL};
+
+static void
+hold_timer_thread(vow_timer *timer)
+{
+    atomic_store(&held.entered, 0);
+    atomic_store(&held.open, 0);
+    assert_int_equal(vow_timer_arm(&holding, timer, vow_now()), 0);
+    while (atomic_load(&held.entered) == 0)
+        sched_yield();
+}
+
+static void
+release_timer_thread(vow_timer *timer)
+{
+    atomic_store(&held.open, 1);
+    while (vow_timer_disarm(timer) != VOW_RUNNING) /* it is in its queue for ever */
+        sched_yield();
+}
+
+VOW_CASE(exit_of_the_timer_thread_in_a_post_leaves_the_timers_to_another)
+{
+    vow_timer first = {.task.run = ring};
+    struct quick q;
+    struct bell bells[3];
+
+    quick_init(&q);
+    hold_timer_thread(&first);
+    arm_three(bells, &q.executor, vow_now());
+    release_timer_thread(&first);
+    for (int i = 0; i < 3; i++)
+        await_bell(&bells[i]);
+    vowi_timer_thread_stop();
+    assert_rang_once(bells, 0);
+    vow_executor_unref(&q.executor);
+    assert_int_equal(q.destroyed, 1);
+}
+
+static int
+refuse_list(vow_executor *self, vow_task *first, size_t n)
+{
+    (void)self;
+    (void)first;
+    assert_int_equal(n, 3);
+    return VOW_E_LIMIT;
+}
+
+/* They are due together, and it takes lists. */
+VOW_CASE(exit_of_the_timer_thread_among_several_posts_leaves_none)
+{
+    vow_executor_ops ops = quick_ops;
+    vow_timer first = {.task.run = ring};
+    struct quick q = {.destroyed = 0};
+    struct bell bells[3];
+
+    ops.post_many = refuse_list;
+    assert_int_equal(vow_executor_init(&q.executor, &ops), 0);
+    hold_timer_thread(&first);
+    arm_three(bells, &q.executor, vow_now());
+    release_timer_thread(&first);
+    for (int i = 0; i < 3; i++)
+        await_bell(&bells[i]);
+    vowi_timer_thread_stop();
+    assert_rang_once(bells, 0);
+    vow_executor_unref(&q.executor);
+    assert_int_equal(q.destroyed, 1);
+}
+
+static struct bell worker_bells[3];
+
+static void
+arm_on(void *on)
+{
+    arm_three(worker_bells, on, vow_now());
+}
+
+/* While the timer thread is held, the worker that armed them fires them. */
+VOW_CASE(exit_of_a_worker_that_fires_timers_leaves_the_pool_whole)
+{
+    vow_timer first = {.task.run = ring};
+    vow_executor *pool;
+    struct quick q;
+
+    quick_init(&q);
+    hold_timer_thread(&first);
+    pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 1));
+    assert_non_null(pool);
+    assert_int_equal(vow_post(pool, arm_on, vow_ptr(&q.executor)), 0);
+    for (int i = 0; i < 3; i++)
+        while (atomic_load(&worker_bells[i].rang) == 0)
+            sched_yield();
+    vow_unref(vow_executor_close(pool, VOW_DRAIN));
+    assert_int_equal(vow_executor_join(pool), 0);
+    vow_executor_unref(pool);
+    release_timer_thread(&first);
+    vowi_timer_thread_stop();
+    assert_rang_once(worker_bells, 0);
+    vow_executor_unref(&q.executor);
+    assert_int_equal(q.destroyed, 1);
+}
+
 int
 main(void)
 {
@@ -182,6 +430,11 @@ main(void)
         vow_test(exit_in_a_watch_drops_its_context_and_the_steps_after_it_run),
         vow_test(exit_in_an_errand_drops_its_context),
         vow_test(exit_in_a_task_run_by_its_waiter_breaks_both_and_spares_others),
+        vow_test(exit_in_a_timer_that_a_close_ends_leaves_the_close_to_be_finished),
+        vow_test(exit_in_a_timer_that_the_last_unref_ends_destroys_the_executor),
+        vow_test(exit_of_the_timer_thread_in_a_post_leaves_the_timers_to_another),
+        vow_test(exit_of_the_timer_thread_among_several_posts_leaves_none),
+        vow_test(exit_of_a_worker_that_fires_timers_leaves_the_pool_whole),
     };
 
     return vow_test_run(cases);

@@ -208,7 +208,7 @@ struct timer {
     vow_timer timer;
     atomic_int entered, open;
     int why;
-    bool forks, exits;
+    bool forks;
     struct timer *meanwhile; /* run elsewhere, before the fork */
     pthread_t thread;
     pid_t pid;
@@ -237,8 +237,6 @@ wait_or_fork(vow_task *task, int why)
 
     t->why = why;
     atomic_store(&t->entered, 1);
-    if (t->exits)
-        pthread_exit(NULL);
     if (t->meanwhile != NULL)
         begin_elsewhere(t->meanwhile);
     if (t->forks)
@@ -386,30 +384,6 @@ VOW_CASE(close_that_forks_ends_no_more_timers_in_the_child)
     assert_int_equal(b.why, VOW_E_CLOSED);
     vow_executor_finished(&own);
     vow_executor_unref(&own);
-}
-
-/* In a child, since what that was about stays so for ever. */
-VOW_CASE(thread_that_ends_inside_a_close_leaves_the_timers_armed)
-{
-    pid_t pid;
-
-    if (in_child(&pid)) {
-        vow_executor own;
-        struct timer a = {.exits = true}, b = {.why = -1};
-        pthread_t thread;
-
-        require(vow_executor_init(&own, &running_ops) == 0);
-        arm_late(&own, &a);
-        arm_late(&own, &b);
-        require(pthread_create(&thread, NULL, close_it, &own) == 0);
-        pthread_join(thread, NULL);
-        require(a.why == VOW_E_CLOSED && b.why == -1);
-        require(!is_listed(&b));
-        dirty_all_stacks();
-        require(vow_timer_disarm(&b.timer) == VOW_REMOVED);
-        leave(0);
-    }
-    assert_child_was_fine(pid);
 }
 
 /* ---- a manual executor ------------------------------------------------------------------------ */
@@ -592,7 +566,6 @@ main(void)
         vow_test(
             timers_that_a_close_of_the_parent_was_about_to_end_stay_armed_in_the_child),
         vow_test(close_that_forks_ends_no_more_timers_in_the_child),
-        vow_test(thread_that_ends_inside_a_close_leaves_the_timers_armed),
         vow_test(manual_executor_whose_inner_step_forks_ends_after_the_outermost),
         vow_test(manual_executor_whose_timer_forks_knows_in_the_child_that_it_runs),
         vow_test(join_ends_in_the_child_though_another_thread_looked_at_it),

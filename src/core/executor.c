@@ -255,12 +255,54 @@ tell_running(struct home *home)
                       vowi_error_cancelled_by(vow_error_of(VOW_E_CLOSED)));
 }
 
+/* A close on its way. */
+struct closing {
+    vow_executor *on;
+    vow_close_mode mode;
+    bool begun; /* its own close was called */
+};
+
+static void thread_exits_in_close(void *closing);
+
+/* A timer's run may end the thread: then it goes on from there. */
+static void
+finish_close(struct closing *c)
+{
+    vow_executor *on = c->on;
+    struct home *home = on->library;
+
+    pthread_cleanup_push(thread_exits_in_close, c);
+    /* [armed]; acquires nothing: what was armed lies under the lock of its home */
+    if (vowi_or_release(&home->timers, 0) != 0)
+        vowi_timers_revoke(on);
+    if (c->mode == VOW_CANCEL_QUEUED)
+        tell_running(home);
+    c->begun = true;
+    if (on->ops->close != NULL)
+        on->ops->close(on, c->mode);
+    else
+        vow_executor_finished(on);
+    pthread_cleanup_pop(0);
+}
+
+/* Inside its own close, that has seen to the rest: the executor may be gone. */
+static void
+thread_exits_in_close(void *closing)
+{
+    struct closing *c = closing;
+
+    if (!c->begun)
+        finish_close(c);
+    vowi_leave_exiting(vowi_self());
+}
+
 /* Closes it in a mode, if that is stricter than what was asked before. Inline steps on what
  * that settles wait until all of it is: one may wait for another. */
 static void
 close_in(vow_executor *on, struct home *home, vow_close_mode mode)
 {
     struct vowi_thread *t = vowi_self();
+    struct closing c = {.on = on, .mode = mode};
     int now = 1 + (int)mode;
     int before = vowi_load_relaxed(&home->mode); /* relaxed: the CAS orders it */
     bool outermost;
@@ -270,23 +312,26 @@ close_in(vow_executor *on, struct home *home, vow_close_mode mode)
             return;
     } while (!vowi_cas_release(&home->mode, &before, now)); /* [mode] */
     outermost = vowi_enter(t);
-    /* [armed]; acquires nothing: what was armed lies under the lock of its home */
-    if (vowi_or_release(&home->timers, 0) != 0)
-        vowi_timers_revoke(on);
-    if (mode == VOW_CANCEL_QUEUED)
-        tell_running(home);
-    if (on->ops->close != NULL)
-        on->ops->close(on, mode);
-    else
-        vow_executor_finished(on);
+    finish_close(&c);
     vowi_leave(t, outermost);
+}
+
+/* What the handles kept, once they are all gone. */
+static void
+release_for_handles(void *arg)
+{
+    vow_executor *on = arg;
+    struct vowi_thread *t = vowi_self();
+
+    if (t->credit_of == on)
+        release_credit(t);
+    release_holds(on, 1);
 }
 
 void
 vow_executor_unref(vow_executor *on)
 {
     struct home *home = home_of(on);
-    struct vowi_thread *t = vowi_self();
     uint32_t before;
 
     /* relaxed: only whether it is beyond counting */
@@ -297,11 +342,10 @@ vow_executor_unref(vow_executor *on)
         vowi_fatal("an executor was released more often than it was referenced");
     if (before != 1)
         return;
+    pthread_cleanup_push(release_for_handles, on);
     if (!vowi_is_forked(on))
         close_in(on, home, VOW_DRAIN);
-    if (t->credit_of == on)
-        release_credit(t);
-    release_holds(on, 1);
+    pthread_cleanup_pop(1);
 }
 
 /* ---- husks ---------------------------------------------------------------------------------- */
@@ -351,6 +395,12 @@ vow_executor_finished(vow_executor *self)
     release_holds(self, 1);
 }
 
+static void
+nobody_gets(void *closing)
+{
+    vow_unref(closing);
+}
+
 vow_future *
 vow_executor_close(vow_executor *on, vow_close_mode mode)
 {
@@ -362,7 +412,9 @@ vow_executor_close(vow_executor *on, vow_close_mode mode)
     if (vowi_is_forked(on))
         return vow_rejected(vow_error_of(VOW_E_FORKED));
     closing = vow_ref(home->closing); /* what runs now may give up the last handle */
+    pthread_cleanup_push(nobody_gets, closing);
     close_in(on, home, mode);
+    pthread_cleanup_pop(0);
     return closing;
 }
 

@@ -291,48 +291,73 @@ post_away(vow_executor *on, vow_timer *timer)
         refuse(timer, why);
 }
 
+/* Timers of one executor that are given to it. */
+struct departure {
+    vow_executor *on;
+    unsigned n;
+    vow_task *left; /* one by one: those that have not been */
+};
+
+/* They are on their way, or the thread exits in what that runs. */
+static void
+uncount(void *departure)
+{
+    const struct departure *d = departure;
+
+    vowi_executor_uncount_timers(vowi_self(), d->on, d->n);
+}
+
 static void
 fire_away(vow_timer *timer, int why)
 {
-    struct vowi_thread *t = vowi_self();
-    vow_executor *on = timer->on;
+    struct departure d = {.on = timer->on, .n = 1};
 
     make_ready(timer);
+    pthread_cleanup_push(uncount, &d);
     if (why == 0)
-        post_away(on, timer);
+        post_away(d.on, timer);
     else
         refuse(timer, why);
-    vowi_executor_uncount_timers(t, on, 1);
+    pthread_cleanup_pop(1);
 }
 
-/* A list that is refused as a whole may have some in it that are not. */
+/* Those of a list that was refused as a whole: some of them may not be. A post, or the run
+ * of one that is refused, may end the thread. */
 static void
-post_all_away(vow_executor *on, vow_task *task, size_t n)
+post_one_by_one(void *departure)
 {
-    if (on->ops->post_many(on, task, n) == 0)
-        return;
-    while (task != NULL) {
-        vow_task *next = task->next;
+    struct departure *d = departure;
 
-        post_away(on, timer_of(task));
-        task = next;
+    pthread_cleanup_push(post_one_by_one, d);
+    while (d->left != NULL) {
+        vow_task *task = d->left;
+
+        d->left = task->next;
+        post_away(d->on, timer_of(task));
     }
+    pthread_cleanup_pop(0);
+}
+
+static void
+fire_all_away(vow_timer *first, size_t n)
+{
+    struct departure d = {.on = first->on, .n = (unsigned)n, .left = &first->task};
+
+    for (vow_task *task = d.left; task != NULL; task = task->next)
+        make_ready(timer_of(task));
+    pthread_cleanup_push(uncount, &d);
+    if (d.on->ops->post_many(d.on, d.left, n) != 0)
+        post_one_by_one(&d);
+    pthread_cleanup_pop(1);
 }
 
 void
 vowi_timers_fire(vow_timer *first, size_t n)
 {
-    struct vowi_thread *t = vowi_self();
-    vow_executor *on = first->on;
-
-    if (n == 1) {
+    if (n == 1)
         vow_timer_fire(first, 0);
-        return;
-    }
-    for (vow_task *task = &first->task; task != NULL; task = task->next)
-        make_ready(timer_of(task));
-    post_all_away(on, &first->task, n);
-    vowi_executor_uncount_timers(t, on, (unsigned)n);
+    else
+        fire_all_away(first, n);
 }
 
 void
