@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/thread.h"
+#include "core/block.h"
 #include "core/state.h"
 
 /* Nobody refers to it any more. */
@@ -32,12 +33,24 @@ extern const struct vowi_shape {
 } vowi_shapes[];
 
 static inline void
-vowi_free_shape(struct vowi_thread *t, struct vow_state *s, uint64_t refs)
+vowi_free_other_shape(struct vowi_thread *t, struct vow_state *s, uint64_t refs)
 {
     const struct vowi_shape *shape = &vowi_shapes[refs >> VOWI_KIND_BITS & 3];
 
     vowi_assume(!VOW_BLOCK_CACHE || vowi_is_cached(shape->size));
     vowi_free_on(t, (char *)s - shape->before, shape->size);
+}
+
+/* Where a step's block is follows from a branch that is foreseen, and not from what is read
+ * here: the next block that is allocated is likely to be this one, and waits for that. */
+static inline void
+vowi_free_shape(struct vowi_thread *t, struct vow_state *s, uint64_t refs)
+{
+    if (vowi_likely((refs & VOWI_KIND) == VOWI_STEP))
+        vowi_free_on(t, vowi_container_of(s, struct vowi_step, state),
+                     sizeof(struct vowi_step));
+    else
+        vowi_free_other_shape(t, s, refs);
 }
 
 /* Most that are released are the only reference to a value that nobody has to free, in a
