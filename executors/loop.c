@@ -5,6 +5,7 @@
  * The protocol is in loop_internal.h.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -111,11 +112,36 @@ give_up_queues_locked(struct vow_loop *l, struct vowi_tasks *refused)
     vowi_loop_fall_asleep(l);
 }
 
+/* On the stack of who goes out. */
+struct going_out {
+    struct vow_loop *l;
+    struct vowi_tasks refused;
+    unsigned forks; /* as in a close */
+    bool orphaned, closing;
+};
+
+/* What is ended may end the thread: then it goes on from there. */
+static void
+finish_going_out(void *going_out)
+{
+    struct going_out *g = going_out;
+
+    pthread_cleanup_push(finish_going_out, g);
+    vowi_tasks_refuse(&g->refused);
+    if (g->closing)
+        vowi_loop_close_fds(g->l); /* what a close has left to whoever was in */
+    if (g->orphaned)
+        vow_ignore(vow_executor_close(&g->l->executor, VOW_CANCEL_QUEUED));
+    pthread_cleanup_pop(0);
+    if (g->forks == vowi_globals.forks)
+        leave(g->l);
+    vow_executor_unref(&g->l->executor);
+}
+
 void
 vowi_loop_go_out(struct vow_loop *l, vow_executor *before, bool exits)
 {
-    struct vowi_tasks refused = {NULL, NULL};
-    bool orphaned, closing;
+    struct going_out g = {.l = l, .forks = vowi_globals.forks};
 
     vow_executor_enter(before);
     vowi_lock_acquire(&l->lock);
@@ -123,19 +149,13 @@ vowi_loop_go_out(struct vow_loop *l, vow_executor *before, bool exits)
     if (exits)
         l->owner = NULL; /* whoever runs it next owns it */
     if (--l->entered == 0)
-        give_up_queues_locked(l, &refused);
+        give_up_queues_locked(l, &g.refused);
     /* relaxed: whoever gave up the last handle has seen entered under the lock, or sees
      * it at 0 and cancels by itself */
-    orphaned = l->entered == 0 && vowi_load_relaxed(&l->handles) == 0;
-    closing = is_closing(l);
+    g.orphaned = l->entered == 0 && vowi_load_relaxed(&l->handles) == 0;
+    g.closing = is_closing(l);
     vowi_lock_release(&l->lock);
-    vowi_tasks_refuse(&refused);
-    if (closing)
-        vowi_loop_close_fds(l); /* what a close has left to whoever was in */
-    if (orphaned)
-        vow_ignore(vow_executor_close(&l->executor, VOW_CANCEL_QUEUED));
-    leave(l);
-    vow_executor_unref(&l->executor);
+    finish_going_out(&g);
 }
 
 void
@@ -168,19 +188,37 @@ begin_close(struct vow_loop *l, vow_close_mode mode, struct vowi_tasks *refused)
     vowi_lock_release(&l->lock);
 }
 
+/* On the stack of who closes it. */
+struct closing {
+    struct vow_loop *l;
+    struct vowi_tasks refused;
+    unsigned forks; /* before it: in a child nobody is busy with it */
+};
+
+/* What is ended may end the thread: then it goes on from there. */
+static void
+finish_close(void *closing)
+{
+    struct closing *c = closing;
+
+    pthread_cleanup_push(finish_close, c);
+    vowi_tasks_refuse(&c->refused);
+    vowi_loop_close_timers(c->l);
+    vowi_loop_close_fds(c->l);
+    vowi_loop_close_signals(c->l);
+    vowi_loop_close_frames(c->l);
+    pthread_cleanup_pop(0);
+    if (c->forks == vowi_globals.forks)
+        leave(c->l);
+}
+
 static void
 loop_close(vow_executor *self, vow_close_mode mode)
 {
-    struct vow_loop *l = vowi_loop_of(self);
-    struct vowi_tasks refused = {NULL, NULL};
+    struct closing c = {.l = vowi_loop_of(self), .forks = vowi_globals.forks};
 
-    begin_close(l, mode, &refused);
-    vowi_tasks_refuse(&refused);
-    vowi_loop_close_timers(l);
-    vowi_loop_close_fds(l);
-    vowi_loop_close_signals(l);
-    vowi_loop_close_frames(l);
-    leave(l);
+    begin_close(c.l, mode, &c.refused);
+    finish_close(&c);
 }
 
 void

@@ -277,7 +277,8 @@ vowi_tasks_pop(struct vowi_tasks *q)
     return task;
 }
 
-/* Ends all of a list with VOW_E_CLOSED. */
+/* Ends all of a list with VOW_E_CLOSED. In a child of one that forks what is left is the
+ * parent's. */
 void vowi_tasks_refuse(struct vowi_tasks *q);
 
 bool vowi_loop_has_posts(const struct vow_loop *l);

@@ -9,6 +9,8 @@
  * few instructions, unless the poster was preempted in between; then it naps, so that
  * a poster of lower priority gets the processor.
  */
+#include <pthread.h>
+
 #include "loop_internal.h"
 
 /* What tail is when it is no task; their contents mean nothing. */
@@ -55,13 +57,30 @@ append(struct vowi_tasks *q, struct vowi_tasks *more)
     more->first = NULL;
 }
 
+struct refusal {
+    struct vowi_tasks *q;
+    unsigned forks; /* before it */
+};
+
+/* A run may end the thread: the others are refused all the same. */
+static void
+refuse_rest(void *refusal)
+{
+    const struct refusal *r = refusal;
+    vow_task *task;
+
+    pthread_cleanup_push(refuse_rest, refusal);
+    while (r->forks == vowi_globals.forks && (task = vowi_tasks_pop(r->q)) != NULL)
+        task->run(task, VOW_E_CLOSED);
+    pthread_cleanup_pop(0);
+}
+
 void
 vowi_tasks_refuse(struct vowi_tasks *q)
 {
-    vow_task *task;
+    struct refusal r = {q, vowi_globals.forks};
 
-    while ((task = vowi_tasks_pop(q)) != NULL)
-        task->run(task, VOW_E_CLOSED);
+    refuse_rest(&r);
 }
 
 /* ---- posting ------------------------------------------------------------------------- */

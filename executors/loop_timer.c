@@ -162,12 +162,12 @@ vowi_loop_fire_due(struct vow_loop *l)
 /* ---- ending -------------------------------------------------------------------------------- */
 
 static void
-close_listed(struct vow_loop *l, vow_timer *list)
+close_due(struct vow_loop *l)
 {
     struct vowi_firing f;
     vow_timer *timer;
 
-    while ((timer = take_listed(l, &f, list)) != NULL)
+    while ((timer = take_listed(l, &f, &l->due)) != NULL)
         run_timer(&f, timer, VOW_E_CLOSED);
 }
 
@@ -178,7 +178,7 @@ vowi_loop_close_timers(struct vow_loop *l)
     vowi_lock_acquire(&l->lock);
     vowi_wheel_list_due(&l->timers, VOW_FOREVER, &l->due);
     vowi_lock_release(&l->lock);
-    close_listed(l, &l->due);
+    close_due(l);
 }
 
 /* One for another executor, of those that are due. */
@@ -198,18 +198,45 @@ take_due_for(struct vow_loop *l, struct vowi_firing *f, const vow_executor *on)
     return timer;
 }
 
+/* Those for another executor, on the stack of who closes that. */
+struct revoking {
+    struct vow_loop *l;
+    const vow_executor *on;
+    vow_timer list;
+    unsigned forks; /* before it: in a child nothing is armed here */
+};
+
+static vow_timer *
+take_revoked(struct revoking *r, struct vowi_firing *f)
+{
+    vow_timer *timer = NULL;
+
+    if (r->forks == vowi_globals.forks)
+        timer = take_listed(r->l, f, &r->list);
+    return timer != NULL ? timer : take_due_for(r->l, f, r->on);
+}
+
+/* A run may end the thread: the others end all the same. */
+static void
+end_revoked(void *revoking)
+{
+    struct vowi_firing f;
+    vow_timer *timer;
+
+    pthread_cleanup_push(end_revoked, revoking);
+    while ((timer = take_revoked(revoking, &f)) != NULL)
+        run_timer(&f, timer, VOW_E_CLOSED);
+    pthread_cleanup_pop(0);
+}
+
 void
 vowi_loop_revoke(vow_executor *self, vow_executor *on)
 {
     struct vow_loop *l = vowi_loop_of(self);
-    struct vowi_firing f;
-    vow_timer list;
-    vow_timer *timer;
+    struct revoking r = {.l = l, .on = on, .forks = vowi_globals.forks};
 
     vowi_lock_acquire(&l->lock);
-    vowi_wheel_list(&l->timers, on, &list);
+    vowi_wheel_list(&l->timers, on, &r.list);
     vowi_lock_release(&l->lock);
-    close_listed(l, &list);
-    while ((timer = take_due_for(l, &f, on)) != NULL)
-        run_timer(&f, timer, VOW_E_CLOSED);
+    end_revoked(&r);
 }

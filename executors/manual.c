@@ -25,6 +25,8 @@
  */
 #include <vow/manual.h>
 
+#include <pthread.h>
+
 #include <vow/delayed.h>
 #include <vow/future.h>
 
@@ -35,6 +37,7 @@
 #include "base/mem.h"
 #include "base/thread.h"
 #include "base/time.h"
+#include "queue/fifo.h"
 #include "queue/wheel.h"
 #include "sync/lock.h"
 
@@ -65,6 +68,7 @@ struct vowi_stay {
     vow_manual *at;
     const vow_timer *timer; /* that it runs; NULL: none */
     struct vowi_link link;  /* if it runs one */
+    vow_executor *before;   /* current outside, if it is one of ours inside */
 };
 
 static vow_manual *
@@ -89,10 +93,12 @@ stay_locked(vow_manual *m, struct vowi_stay *s, const vow_timer *timer)
     m->busy++;
 }
 
-/* The last touch of a thread that was busy. */
+/* The last touch of a thread that was busy, or exits. */
 static void
-leave(vow_manual *m, struct vowi_stay *s)
+leave(void *stay)
 {
+    struct vowi_stay *s = stay;
+    vow_manual *m = s->at;
     bool finished;
 
     vowi_self()->stay = s->outer;
@@ -110,12 +116,18 @@ leave(vow_manual *m, struct vowi_stay *s)
 }
 
 static void
-run_here(vow_manual *m, vow_task *task)
+go_in(struct vowi_stay *s)
 {
-    vow_executor *before = vow_executor_enter(&m->executor);
+    s->before = vow_executor_enter(&s->at->executor);
+}
 
-    task->run(task, 0);
-    vow_executor_enter(before);
+static void
+go_out(void *stay)
+{
+    const struct vowi_stay *s = stay;
+
+    vow_executor_enter(s->before);
+    leave(stay);
 }
 
 /* ---- tasks --------------------------------------------------------------- */
@@ -197,8 +209,10 @@ vow_manual_step(vow_manual *m)
 
     if (task == NULL)
         return false;
-    run_here(m, task);
-    leave(m, &s);
+    go_in(&s);
+    pthread_cleanup_push(go_out, &s);
+    task->run(task, 0);
+    pthread_cleanup_pop(1);
     return true;
 }
 
@@ -288,15 +302,6 @@ take_timer(vow_manual *m, struct vowi_stay *s, vow_ns due)
     return timer;
 }
 
-static void
-fire_here(vow_manual *m, vow_timer *timer)
-{
-    vow_executor *before = vow_executor_enter(&m->executor);
-
-    vow_timer_fire(timer, 0);
-    vow_executor_enter(before);
-}
-
 static bool
 fire_due(vow_manual *m, vow_ns due)
 {
@@ -306,8 +311,10 @@ fire_due(vow_manual *m, vow_ns due)
     if (timer == NULL)
         return false;
     move_clock(m, timer->when);
-    fire_here(m, timer);
-    leave(m, &s);
+    go_in(&s);
+    pthread_cleanup_push(go_out, &s);
+    vow_timer_fire(timer, 0);
+    pthread_cleanup_pop(1);
     return true;
 }
 
@@ -354,34 +361,60 @@ begin_close(vow_manual *m, struct vowi_stay *s, vow_close_mode mode)
 }
 
 static void
-manual_close(vow_executor *self, vow_close_mode mode)
+end_timer(struct vowi_stay *s, vow_timer *timer)
 {
-    vow_manual *m = manual_of(self);
-    struct vowi_stay closes, s;
-    vow_task *refused = begin_close(m, &closes, mode);
+    pthread_cleanup_push(leave, s);
+    vow_timer_fire(timer, VOW_E_CLOSED);
+    pthread_cleanup_pop(1);
+}
+
+/* What is ended may end the thread: then it goes on from there, and below. */
+struct closing {
+    struct vowi_stay stay;
+    vow_task *refused;
+};
+
+static void
+finish_close(void *closing)
+{
+    struct closing *c = closing;
+    struct vowi_stay s;
     vow_timer *timer;
 
-    while (refused != NULL) {
-        vow_task *next = refused->next;
-
-        refused->run(refused, VOW_E_CLOSED);
-        refused = next;
-    }
-    while ((timer = take_timer(m, &s, VOW_FOREVER)) != NULL) {
-        vow_timer_fire(timer, VOW_E_CLOSED);
-        leave(m, &s);
-    }
-    leave(m, &closes);
+    pthread_cleanup_push(finish_close, c);
+    vowi_end_tasks(&c->refused, VOW_E_CLOSED);
+    while ((timer = take_timer(c->stay.at, &s, VOW_FOREVER)) != NULL)
+        end_timer(&s, timer);
+    pthread_cleanup_pop(0);
+    leave(&c->stay);
 }
+
+static void
+manual_close(vow_executor *self, vow_close_mode mode)
+{
+    struct closing c;
+
+    c.refused = begin_close(manual_of(self), &c.stay, mode);
+    finish_close(&c);
+}
+
+/* Timers of another executor. */
+struct revoking {
+    vow_manual *m;
+    vow_timer list;
+    unsigned forks; /* before it: in a child nothing is armed here */
+};
 
 /* Makes the caller busy if it returns a timer. */
 static vow_timer *
-unlist_timer(vow_manual *m, struct vowi_stay *s, vow_timer *list)
+unlist_timer(struct revoking *r, struct vowi_stay *s)
 {
-    vow_timer *timer;
+    vow_manual *m = r->m;
+    vow_timer *timer = NULL;
 
     vowi_lock_acquire(&m->lock);
-    timer = vowi_wheel_unlist(&m->timers, list);
+    if (r->forks == vowi_globals.forks)
+        timer = vowi_wheel_unlist(&m->timers, &r->list);
     if (timer != NULL)
         stay_locked(m, s, timer);
     vowi_lock_release(&m->lock);
@@ -389,20 +422,27 @@ unlist_timer(vow_manual *m, struct vowi_stay *s, vow_timer *list)
 }
 
 static void
+end_listed(void *revoking)
+{
+    struct vowi_stay s;
+    vow_timer *timer;
+
+    pthread_cleanup_push(end_listed, revoking);
+    while ((timer = unlist_timer(revoking, &s)) != NULL)
+        end_timer(&s, timer);
+    pthread_cleanup_pop(0);
+}
+
+static void
 manual_revoke(vow_executor *self, vow_executor *on)
 {
     vow_manual *m = manual_of(self);
-    struct vowi_stay s;
-    vow_timer list;
-    vow_timer *timer;
+    struct revoking r = {.m = m, .forks = vowi_globals.forks};
 
     vowi_lock_acquire(&m->lock);
-    vowi_wheel_list(&m->timers, on, &list);
+    vowi_wheel_list(&m->timers, on, &r.list);
     vowi_lock_release(&m->lock);
-    while ((timer = unlist_timer(m, &s, &list)) != NULL) {
-        vow_timer_fire(timer, VOW_E_CLOSED);
-        leave(m, &s);
-    }
+    end_listed(&r);
 }
 
 static void

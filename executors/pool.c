@@ -38,34 +38,62 @@ take_any(struct vowi_pool *p)
     return task;
 }
 
+/* In a child of a task that forks what is left is the parent's. */
 void
 vowi_pool_cancel_queued(struct vowi_pool *p)
 {
+    unsigned forks = vowi_globals.forks;
     vow_task *task;
 
-    while ((task = take_any(p)) != NULL)
+    while (forks == vowi_globals.forks && (task = take_any(p)) != NULL)
         task->run(task, VOW_E_CLOSED);
+}
+
+static void
+end_if_done(struct vowi_pool *p)
+{
+    vowi_lock_acquire(&p->lock);
+    p->closing = true;
+    vowi_pool_end_if_done_locked(p);
+    vowi_lock_release(&p->lock);
+}
+
+/* On the stack of who closes it. */
+struct closing {
+    struct vowi_pool *p;
+    unsigned forks; /* before it: in a child it has no threads that could be done */
+};
+
+/* What it ends may end the thread: the others end all the same. */
+static void
+cancel_and_end(void *closing)
+{
+    const struct closing *c = closing;
+
+    pthread_cleanup_push(cancel_and_end, closing);
+    vowi_pool_cancel_queued(c->p);
+    pthread_cleanup_pop(0);
+    if (c->forks == vowi_globals.forks)
+        end_if_done(c->p);
 }
 
 static void
 pool_close(vow_executor *self, vow_close_mode mode)
 {
     struct vowi_pool *p = pool_of(self);
+    struct closing c = {p, vowi_globals.forks};
 
     if (mode == VOW_CANCEL_QUEUED) {
         vowi_store_relaxed(&p->cancelling, true); /* relaxed: it may take a while */
         /* relaxed: it carries on what posts released; who is refused acquires nothing */
         vowi_or_relaxed(&p->inbox, VOWI_INBOX_CLOSED | VOWI_INBOX_ENDED);
         vowi_bound_turn_away(p);
-        vowi_pool_cancel_queued(p);
+        cancel_and_end(&c);
     } else {
         vowi_or_relaxed(&p->inbox, VOWI_INBOX_CLOSED); /* relaxed: likewise */
         vowi_bound_turn_away(p);
+        end_if_done(p);
     }
-    vowi_lock_acquire(&p->lock);
-    p->closing = true;
-    vowi_pool_end_if_done_locked(p);
-    vowi_lock_release(&p->lock);
 }
 
 /* The close future has settled, so that the last thread is on its way out. */

@@ -181,15 +181,6 @@ wait_for_room(struct vowi_pool *p, struct vowi_poster *me)
     return me->rc;
 }
 
-static void
-finish_dropped(struct vowi_fifo *dropped)
-{
-    vow_task *task;
-
-    while ((task = vowi_fifo_pop(dropped)) != NULL)
-        task->run(task, VOW_E_LIMIT);
-}
-
 int
 vowi_bound_post(struct vowi_pool *p, vow_task *first, size_t n)
 {
@@ -201,7 +192,7 @@ vowi_bound_post(struct vowi_pool *p, vow_task *first, size_t n)
         rc = wait_for_room(p, &me);
     if (rc == 0)
         vowi_pool_wake(p);
-    finish_dropped(&dropped);
+    vowi_end_tasks(&dropped.first, VOW_E_LIMIT);
     return rc;
 }
 

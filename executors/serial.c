@@ -35,6 +35,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/thread.h"
+#include "queue/fifo.h"
 #include "sync/lock.h"
 
 /* Tasks that run before it goes to the back of the queue behind it. */
@@ -176,17 +177,35 @@ begin(struct serial *s)
     return runs;
 }
 
-/* Ends all that is queued with a code, as the runner. */
+/* What is queued is ended with a code, as the runner. */
+struct refusal {
+    struct serial *s;
+    int why;
+    unsigned forks; /* before it: in a child of a task that forks nobody is the runner */
+};
+
+/* What it ends may end the thread: the others end all the same. */
+static void
+end_rest(void *refusal)
+{
+    const struct refusal *r = refusal;
+    enum turn turn = REST;
+    vow_task *task;
+
+    pthread_cleanup_push(end_rest, refusal);
+    while (r->forks == vowi_globals.forks && (turn = next_turn(r->s, 1, &task)) == RUN)
+        task->run(task, r->why);
+    pthread_cleanup_pop(0);
+    if (turn == END)
+        vow_executor_finished(&r->s->executor);
+}
+
 static void
 end_queued(struct serial *s, int why)
 {
-    vow_task *task;
-    enum turn turn;
+    struct refusal r = {s, why, vowi_globals.forks};
 
-    while ((turn = next_turn(s, 1, &task)) == RUN)
-        task->run(task, why);
-    if (turn == END)
-        vow_executor_finished(&s->executor);
+    end_rest(&r);
 }
 
 /* Posts the runner, which counts as queued. It is admitted as a step is: what it will run
@@ -385,44 +404,60 @@ serial_post_many(vow_executor *self, vow_task *first, size_t n)
 
 /* ---- its end ------------------------------------------------------------------------------------ */
 
-static void
-refuse(vow_task *task)
-{
-    while (task != NULL) {
-        vow_task *next = task->next;
+/* What a close has taken. */
+struct closing {
+    struct serial *s;
+    vow_task *older, *newer;
+    unsigned forks; /* before it: in a child of a task that forks nobody closes it */
+};
 
-        task->run(task, VOW_E_CLOSED);
-        task = next;
-    }
+static void
+leave_closed(struct serial *s)
+{
+    bool ends;
+
+    vowi_lock_acquire(&s->lock);
+    s->closers--;
+    ends = ends_locked(s);
+    vowi_lock_release(&s->lock);
+    if (ends)
+        vow_executor_finished(&s->executor);
+}
+
+/* What it ends may end the thread: then it goes on from there. */
+static void
+end_taken(void *closing)
+{
+    struct closing *c = closing;
+
+    pthread_cleanup_push(end_taken, c);
+    vowi_end_tasks(&c->older, VOW_E_CLOSED);
+    vowi_end_tasks(&c->newer, VOW_E_CLOSED);
+    pthread_cleanup_pop(0);
+    if (c->forks == vowi_globals.forks)
+        leave_closed(c->s);
 }
 
 static void
 serial_close(vow_executor *self, vow_close_mode mode)
 {
     struct serial *s = serial_of(self);
-    vow_task *first = NULL;
+    struct closing c = {.s = s, .forks = vowi_globals.forks};
     uintptr_t inbox = 0;
-    bool ends;
 
     vowi_lock_acquire(&s->lock);
     s->closers++;
     if (mode == VOW_CANCEL_QUEUED) {
         inbox = vowi_swap_acq_rel(&s->inbox, CLOSED); /* [serial] */
-        first = s->first;
+        c.older = s->first;
         s->first = NULL;
         s->cancelled = true;
     } else {
         vowi_or_release(&s->inbox, CLOSED); /* [serial] */
     }
     vowi_lock_release(&s->lock);
-    refuse(first);
-    refuse(reverse((vow_task *)(inbox & TASKS)));
-    vowi_lock_acquire(&s->lock);
-    s->closers--;
-    ends = ends_locked(s);
-    vowi_lock_release(&s->lock);
-    if (ends)
-        vow_executor_finished(self);
+    c.newer = reverse((vow_task *)(inbox & TASKS));
+    end_taken(&c);
 }
 
 static void

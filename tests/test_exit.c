@@ -258,7 +258,8 @@ assert_rang_once(struct bell *bells, int why)
 static void *
 close_it(void *on)
 {
-    return vow_executor_close(on, VOW_CANCEL_QUEUED);
+    vow_unref(vow_executor_close(on, VOW_CANCEL_QUEUED));
+    return NULL;
 }
 
 /* What this thread counts of it in advance goes with it. */
@@ -390,11 +391,13 @@ VOW_CASE(exit_of_the_timer_thread_among_several_posts_leaves_none)
 }
 
 static struct bell worker_bells[3];
+static atomic_int armed;
 
 static void
 arm_on(void *on)
 {
     arm_three(worker_bells, on, vow_now());
+    atomic_store(&armed, 1);
 }
 
 /* While the timer thread is held, the worker that armed them fires them. */
@@ -409,9 +412,10 @@ VOW_CASE(exit_of_a_worker_that_fires_timers_leaves_the_pool_whole)
     pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 1));
     assert_non_null(pool);
     assert_int_equal(vow_post(pool, arm_on, vow_ptr(&q.executor)), 0);
+    while (atomic_load(&armed) == 0)
+        sched_yield();
     for (int i = 0; i < 3; i++)
-        while (atomic_load(&worker_bells[i].rang) == 0)
-            sched_yield();
+        await_bell(&worker_bells[i]);
     vow_unref(vow_executor_close(pool, VOW_DRAIN));
     assert_int_equal(vow_executor_join(pool), 0);
     vow_executor_unref(pool);
@@ -420,6 +424,294 @@ VOW_CASE(exit_of_a_worker_that_fires_timers_leaves_the_pool_whole)
     assert_rang_once(worker_bells, 0);
     vow_executor_unref(&q.executor);
     assert_int_equal(q.destroyed, 1);
+}
+
+/* ---- what is queued where it closes ---------------------------------------------------------- */
+
+struct errand {
+    vow_task task; /* first */
+    bool exits;
+    atomic_int ran;
+    int why;
+};
+
+static void
+run_errand(vow_task *task, int why)
+{
+    struct errand *e = (struct errand *)(void *)task;
+
+    e->why = why;
+    atomic_fetch_add(&e->ran, 1);
+    if (e->exits)
+        pthread_exit(NULL);
+}
+
+/* Two of three end the thread. */
+static void
+post_three(struct errand *errands, vow_executor *on)
+{
+    for (int i = 0; i < 3; i++) {
+        errands[i] = (struct errand){.task.run = run_errand, .exits = i != 1};
+        assert_int_equal(vow_post_task(on, &errands[i].task), 0);
+    }
+}
+
+static void
+assert_ended_once(struct errand *errands, int n, int why)
+{
+    for (int i = 0; i < n; i++) {
+        assert_int_equal(atomic_load(&errands[i].ran), 1);
+        assert_int_equal(errands[i].why, why);
+    }
+}
+
+static void
+assert_closed(vow_executor *on)
+{
+    vow_future *closed = vow_executor_close(on, VOW_CANCEL_QUEUED);
+
+    assert_int_equal(vow_future_status(closed), VOW_FULFILLED);
+    vow_unref(closed);
+}
+
+/* With what is queued there, and armed. */
+static void
+close_with_three(vow_executor *on)
+{
+    struct errand errands[3];
+    struct bell bells[3];
+    vow_future *f;
+
+    post_three(errands, on);
+    arm_three(bells, on, VOW_FOREVER - 1);
+    f = vow_submit_after(on, vow_seconds(900), seven, VOW_NIL);
+    on_a_thread(close_it, on);
+    assert_ended_once(errands, 3, VOW_E_CLOSED);
+    assert_rang_once(bells, VOW_E_CLOSED);
+    assert_int_equal(code_of(f), VOW_E_CLOSED);
+    assert_closed(on);
+    vow_unref(f);
+}
+
+VOW_CASE(exit_in_what_a_manual_executor_refuses_spares_others)
+{
+    vow_manual *m = vow_manual_new();
+
+    close_with_three(vow_manual_executor(m));
+    vow_manual_unref(m);
+}
+
+VOW_CASE(exit_in_what_a_loop_refuses_spares_others)
+{
+    vow_loop *loop = vow_loop_new(NULL);
+
+    close_with_three(vow_loop_executor(loop));
+    vow_loop_unref(loop);
+}
+
+/* Its timers are those of what is behind it. */
+VOW_CASE(exit_in_what_a_serial_executor_refuses_spares_others)
+{
+    vow_manual *m = vow_manual_new();
+    vow_loop *loop = vow_loop_new(NULL);
+
+    for (int i = 0; i < 2; i++) {
+        vow_executor *s =
+            vow_serial_new(i == 0 ? vow_manual_executor(m) : vow_loop_executor(loop));
+
+        close_with_three(s);
+        vow_executor_unref(s);
+    }
+    vow_manual_unref(m);
+    vow_loop_unref(loop);
+}
+
+/* Some of them are in its list already. */
+VOW_CASE(exit_in_what_a_serial_executor_had_begun_with_spares_others)
+{
+    vow_manual *m = vow_manual_new();
+    vow_executor *s = vow_serial_new(vow_manual_executor(m));
+    enum { ROW = 64 };
+    struct errand row[ROW], errands[6];
+
+    for (int i = 0; i < ROW; i++) {
+        row[i] = (struct errand){.task.run = run_errand};
+        assert_int_equal(vow_post_task(s, &row[i].task), 0);
+    }
+    post_three(errands, s);
+    vow_manual_step(m);
+    post_three(errands + 3, s);
+    on_a_thread(close_it, s);
+    assert_ended_once(row, ROW, 0);
+    assert_ended_once(errands, 6, VOW_E_CLOSED);
+    assert_closed(s);
+    vow_executor_unref(s);
+    vow_manual_unref(m);
+}
+
+VOW_CASE(exit_in_what_is_refused_behind_a_serial_executor_spares_others)
+{
+    vow_manual *m = vow_manual_new();
+    vow_executor *s = vow_serial_new(vow_manual_executor(m));
+    struct errand errands[3];
+
+    post_three(errands, s);
+    on_a_thread(close_it, vow_manual_executor(m));
+    assert_ended_once(errands, 3, VOW_E_CLOSED);
+    assert_closed(vow_manual_executor(m));
+    assert_closed(s);
+    vow_executor_unref(s);
+    vow_manual_unref(m);
+}
+
+static void
+hold_worker(void *entered)
+{
+    atomic_store((atomic_int *)entered, 1);
+    while (atomic_load(&held.open) == 0)
+        sched_yield();
+}
+
+/* Returns with its only thread held. */
+static vow_executor *
+pool_that_is_held(vow_pool_options opt)
+{
+    atomic_int entered = 0;
+    vow_executor *pool;
+
+    opt.threads = 1;
+    atomic_store(&held.open, 0);
+    pool = vow_pool_new(&opt);
+    assert_non_null(pool);
+    assert_int_equal(vow_post(pool, hold_worker, vow_ptr(&entered)), 0);
+    while (atomic_load(&entered) == 0)
+        sched_yield();
+    return pool;
+}
+
+static void
+release_pool(vow_executor *pool)
+{
+    atomic_store(&held.open, 1);
+    vow_unref(vow_executor_close(pool, VOW_DRAIN));
+    assert_int_equal(vow_executor_join(pool), 0);
+    vow_executor_unref(pool);
+}
+
+VOW_CASE(exit_in_what_a_pool_refuses_spares_others)
+{
+    vow_executor *pool = pool_that_is_held(VOW_POOL_OPTIONS());
+    struct errand errands[3];
+
+    post_three(errands, pool);
+    on_a_thread(close_it, pool);
+    assert_ended_once(errands, 3, VOW_E_CLOSED);
+    release_pool(pool);
+}
+
+struct pair {
+    vow_executor *pool;
+    vow_task tasks[2];
+};
+
+static void
+run_nothing(vow_task *task, int why)
+{
+    (void)task;
+    (void)why;
+}
+
+static void *
+post_two(void *pair)
+{
+    struct pair *two = pair;
+
+    two->tasks[0].next = &two->tasks[1];
+    two->pool->ops->post_many(two->pool, two->tasks, 2);
+    return NULL;
+}
+
+VOW_CASE(exit_in_what_a_full_pool_drops_spares_others)
+{
+    struct pair two = {.tasks = {{.run = run_nothing}, {.run = run_nothing}}};
+    struct errand errands[2];
+
+    two.pool = pool_that_is_held(
+        VOW_POOL_OPTIONS(.queue_limit = 2, .when_full = VOW_FULL_DROP_OLDEST));
+    for (int i = 0; i < 2; i++) {
+        errands[i] = (struct errand){.task.run = run_errand, .exits = true};
+        assert_int_equal(vow_post_task(two.pool, &errands[i].task), 0);
+    }
+    on_a_thread(post_two, &two);
+    assert_ended_once(errands, 2, VOW_E_LIMIT);
+    release_pool(two.pool);
+}
+
+/* ---- the thread that steps ---------------------------------------------------------------------- */
+
+static void *
+step(void *m)
+{
+    vow_manual_step(m);
+    return NULL;
+}
+
+static void *
+advance(void *m)
+{
+    vow_manual_advance(m, 5);
+    return NULL;
+}
+
+VOW_CASE(exit_of_the_thread_that_steps_leaves_the_rest_to_another)
+{
+    vow_manual *m = vow_manual_new();
+    vow_executor *on = vow_manual_executor(m);
+    struct errand errands[3];
+    struct bell bells[3];
+
+    post_three(errands, on);
+    arm_three(bells, on, 5);
+    on_a_thread(step, m);
+    on_a_thread(advance, m); /* one more task, */
+    on_a_thread(advance, m); /* a timer, */
+    on_a_thread(advance, m); /* and two more */
+    assert_ended_once(errands, 3, 0);
+    assert_rang_once(bells, 0);
+    assert_closed(on);
+    vow_manual_unref(m);
+}
+
+/* ---- a loop that was cancelled while it ran ----------------------------------------------------- */
+
+static struct errand in_loop[3];
+
+static void
+cancel_loop(void *loop)
+{
+    vow_executor *on = vow_loop_executor(loop);
+
+    post_three(in_loop, on);
+    on_a_thread(close_it, on);
+    pthread_exit(NULL);
+}
+
+static void *
+run_loop(void *loop)
+{
+    vow_loop_run(loop);
+    return NULL;
+}
+
+VOW_CASE(exit_in_what_is_refused_as_a_loop_is_left_spares_others)
+{
+    vow_loop *loop = vow_loop_new(NULL);
+
+    assert_int_equal(vow_post(vow_loop_executor(loop), cancel_loop, vow_ptr(loop)), 0);
+    on_a_thread(run_loop, loop);
+    assert_ended_once(in_loop, 3, VOW_E_CLOSED);
+    assert_closed(vow_loop_executor(loop));
+    vow_loop_unref(loop);
 }
 
 int
@@ -435,6 +727,15 @@ main(void)
         vow_test(exit_of_the_timer_thread_in_a_post_leaves_the_timers_to_another),
         vow_test(exit_of_the_timer_thread_among_several_posts_leaves_none),
         vow_test(exit_of_a_worker_that_fires_timers_leaves_the_pool_whole),
+        vow_test(exit_in_what_a_manual_executor_refuses_spares_others),
+        vow_test(exit_in_what_a_loop_refuses_spares_others),
+        vow_test(exit_in_what_a_serial_executor_refuses_spares_others),
+        vow_test(exit_in_what_a_serial_executor_had_begun_with_spares_others),
+        vow_test(exit_in_what_is_refused_behind_a_serial_executor_spares_others),
+        vow_test(exit_in_what_a_pool_refuses_spares_others),
+        vow_test(exit_in_what_a_full_pool_drops_spares_others),
+        vow_test(exit_of_the_thread_that_steps_leaves_the_rest_to_another),
+        vow_test(exit_in_what_is_refused_as_a_loop_is_left_spares_others),
     };
 
     return vow_test_run(cases);

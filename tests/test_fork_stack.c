@@ -386,6 +386,127 @@ VOW_CASE(close_that_forks_ends_no_more_timers_in_the_child)
     vow_executor_unref(&own);
 }
 
+/* ---- a close whose task forks -------------------------------------------------------------- */
+
+struct queued {
+    vow_task task; /* first */
+    pid_t *pid;    /* it forks; NULL: it does not */
+    int ran;
+};
+
+static void
+run_or_fork(vow_task *task, int why)
+{
+    struct queued *q = (struct queued *)(void *)task;
+
+    q->ran++;
+    if (q->pid != NULL && why == VOW_E_CLOSED)
+        (void)in_child(q->pid);
+}
+
+/* What is left is the parent's. */
+static void
+check_close_that_forks(vow_executor *on)
+{
+    pid_t pid = -1;
+    struct queued q[3] = {{.pid = &pid}};
+    vow_future *closed;
+
+    for (int i = 0; i < 3; i++) {
+        q[i].task.run = run_or_fork;
+        assert_int_equal(vow_post_task(on, &q[i].task), 0);
+    }
+    closed = vow_executor_close(on, VOW_CANCEL_QUEUED);
+    if (pid == 0) {
+        require(q[0].ran == 1 && q[1].ran == 0 && q[2].ran == 0);
+        require(vow_executor_revive(on) == VOW_E_CLOSED);
+        leave(0);
+    }
+    assert_child_was_fine(pid);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(q[i].ran, 1);
+    assert_int_equal(code_of(closed), 0);
+    vow_unref(closed);
+}
+
+VOW_CASE(close_that_forks_ends_no_more_tasks_in_the_child)
+{
+    vow_manual *m = vow_manual_new();
+    vow_manual *behind = vow_manual_new();
+    vow_executor *serial = vow_serial_new(vow_manual_executor(behind));
+    vow_loop *loop = vow_loop_new(NULL);
+
+    check_close_that_forks(vow_manual_executor(m));
+    check_close_that_forks(serial);
+    check_close_that_forks(vow_loop_executor(loop));
+    vow_executor_unref(serial);
+    vow_manual_unref(behind);
+    vow_manual_unref(m);
+    vow_loop_unref(loop);
+}
+
+static void
+await_open(void *open)
+{
+    await_flag((atomic_int *)open, 1);
+}
+
+VOW_CASE(close_of_a_pool_that_forks_ends_no_more_tasks_in_the_child)
+{
+    vow_executor *pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 1));
+    atomic_int open = 0;
+    pid_t pid = -1;
+    struct queued q[3] = {{.pid = &pid}};
+
+    assert_int_equal(vow_post(pool, await_open, vow_ptr(&open)), 0);
+    for (int i = 0; i < 3; i++) {
+        q[i].task.run = run_or_fork;
+        assert_int_equal(vow_post_task(pool, &q[i].task), 0);
+    }
+    vow_unref(vow_executor_close(pool, VOW_CANCEL_QUEUED));
+    if (pid == 0) {
+        require(q[0].ran == 1 && q[1].ran == 0 && q[2].ran == 0);
+        leave(0);
+    }
+    assert_child_was_fine(pid);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(q[i].ran, 1);
+    atomic_store(&open, 1);
+    assert_int_equal(vow_executor_join(pool), 0);
+    vow_executor_unref(pool);
+}
+
+/* A serial executor's timers are those of what is behind it. */
+static void
+check_revoke_that_forks(vow_executor *behind)
+{
+    vow_executor *serial = vow_serial_new(behind);
+    struct timer a = {.forks = true}, b = {.why = -1, .open = 1};
+
+    arm_late(serial, &a);
+    arm_late(serial, &b);
+    close_it(serial);
+    if (a.pid == 0) {
+        require(b.why == -1);
+        require(vow_executor_revive(behind) == 0);
+        leave(0);
+    }
+    assert_child_was_fine(a.pid);
+    assert_int_equal(b.why, VOW_E_CLOSED);
+    vow_executor_unref(serial);
+}
+
+VOW_CASE(close_that_forks_ends_no_more_timers_of_a_clock_in_the_child)
+{
+    vow_manual *m = vow_manual_new();
+    vow_loop *loop = vow_loop_new(NULL);
+
+    check_revoke_that_forks(vow_manual_executor(m));
+    check_revoke_that_forks(vow_loop_executor(loop));
+    vow_manual_unref(m);
+    vow_loop_unref(loop);
+}
+
 /* ---- a manual executor ------------------------------------------------------------------------ */
 
 struct nest {
@@ -566,6 +687,9 @@ main(void)
         vow_test(
             timers_that_a_close_of_the_parent_was_about_to_end_stay_armed_in_the_child),
         vow_test(close_that_forks_ends_no_more_timers_in_the_child),
+        vow_test(close_that_forks_ends_no_more_tasks_in_the_child),
+        vow_test(close_of_a_pool_that_forks_ends_no_more_tasks_in_the_child),
+        vow_test(close_that_forks_ends_no_more_timers_of_a_clock_in_the_child),
         vow_test(manual_executor_whose_inner_step_forks_ends_after_the_outermost),
         vow_test(manual_executor_whose_timer_forks_knows_in_the_child_that_it_runs),
         vow_test(join_ends_in_the_child_though_another_thread_looked_at_it),

@@ -38,4 +38,8 @@ vowi_fifo_pop(struct vowi_fifo *f)
     return task;
 }
 
+/* Ends all of a list with a code. A run may end the thread: the others end all the same. In
+ * a child of one that forks what is left is the parent's. */
+void vowi_end_tasks(vow_task **first, int why);
+
 #endif
