@@ -100,14 +100,15 @@ is_asked_to_stop(vow_promise *p, const vow_error *reason, void *ctx)
 /* ---- making --------------------------------------------------------------------------- */
 
 static vow_promise *
-new_promise(void)
+new_promise(const void *site)
 {
-    return vow_promise_new_with(&VOW_PROMISE_OPTIONS(.flags = VOW_STOP_WHEN_UNWANTED));
+    return vow_promise_new_with(
+        &VOW_PROMISE_OPTIONS(.flags = VOW_STOP_WHEN_UNWANTED, .site = site));
 }
 
 /* With both references; NULL without memory. */
 static struct ready *
-ready_new(struct vow_loop *l, int fd, unsigned events)
+ready_new(struct vow_loop *l, int fd, unsigned events, const void *site)
 {
     static const struct ready empty;
     struct ready *r = vowi_alloc(sizeof *r);
@@ -121,7 +122,7 @@ ready_new(struct vow_loop *l, int fd, unsigned events)
     r->fd.fire = fire;
     r->fd.end_locked = end_locked;
     r->loop = l;
-    r->promise = new_promise();
+    r->promise = new_promise(site);
     vowi_refs_init(&r->refs);
     vowi_refs_take(&r->refs);
     vow_executor_ref(vow_loop_executor(l));
@@ -159,7 +160,7 @@ vow_loop_ready(vow_loop *l, int fd, unsigned events)
         return vow_rejected(vow_error_of(VOW_E_INVALID));
     if (!vowi_loop_may_own(l))
         return vow_rejected(vow_error_new(EPERM, VOWI_LOOP_NOT_OWNER));
-    r = ready_new(l, fd, events);
+    r = ready_new(l, fd, events, __builtin_return_address(0));
     if (r == NULL)
         return NULL;
     f = vow_promise_future(r->promise);

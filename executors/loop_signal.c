@@ -196,7 +196,7 @@ vowi_loop_close_signals(struct vow_loop *l)
 /* ---- making ----------------------------------------------------------------------------- */
 
 static struct waiter *
-waiter_new(struct vow_loop *l, int number)
+waiter_new(struct vow_loop *l, int number, const void *site)
 {
     static const struct waiter empty;
     struct waiter *w = vowi_alloc(sizeof *w);
@@ -206,8 +206,8 @@ waiter_new(struct vow_loop *l, int number)
     *w = empty;
     w->number = number;
     w->loop = l;
-    w->promise =
-        vow_promise_new_with(&VOW_PROMISE_OPTIONS(.flags = VOW_STOP_WHEN_UNWANTED));
+    w->promise = vow_promise_new_with(
+        &VOW_PROMISE_OPTIONS(.flags = VOW_STOP_WHEN_UNWANTED, .site = site));
     vowi_refs_init(&w->refs);
     vowi_refs_take(&w->refs);
     vow_executor_ref(vow_loop_executor(l));
@@ -292,7 +292,7 @@ vow_loop_signal(vow_loop *l, int number)
         return NULL;
     if (!vowi_loop_may_own(l))
         return vow_rejected(vow_error_new(EPERM, VOWI_LOOP_NOT_OWNER));
-    w = waiter_new(l, number);
+    w = waiter_new(l, number, __builtin_return_address(0));
     if (w == NULL)
         return NULL;
     f = vow_promise_future(w->promise);

@@ -133,6 +133,115 @@ fail_task(void *ctx)
     return vow_fail(EDOM, "task");
 }
 
+static vow_result
+take_turn(void *ctx)
+{
+    (void)ctx;
+    return vow_ok(VOW_NIL);
+}
+
+static bool
+take_none(vow_value *item, void *ctx)
+{
+    (void)item;
+    (void)ctx;
+    return false;
+}
+
+static vow_result
+fail_once(void *ctx)
+{
+    (void)ctx;
+    return vow_fail(EIO, "once more");
+}
+
+static vow_result
+fold_none(vow_value left, vow_value right, void *ctx)
+{
+    (void)right;
+    (void)ctx;
+    return vow_ok(left);
+}
+
+enum { MADE = 16 };
+
+/* The futures of what the library makes a promise for, and how many. */
+static size_t
+make_one_of_each(vow_loop *l, vow_channel *c, vow_token *t, vow_pace *pace,
+                 vow_future *fs[MADE])
+{
+    const vow_case cases[] = {VOW_CASE_RECEIVE(c)};
+    const vow_stage stage[] = {VOW_STAGE(.fn = return_in)};
+    vow_executor *on = vow_loop_executor(l);
+    vow_group *g = vow_group_new(NULL);
+    size_t n = 0;
+
+    fs[n++] = vow_submit(on, take_turn, VOW_NIL); /* the first is what it was always */
+    fs[n++] = vow_loop_ready(l, vow_loop_fd(l), VOW_FD_READ);
+    fs[n++] = vow_loop_signal(l, SIGUSR2);
+    fs[n++] = vow_submit_every(on, vow_seconds(1), VOW_MISSED_SKIP, take_turn, VOW_NIL);
+    fs[n++] = vow_channel_receive(c);
+    fs[n++] = vow_select(cases, 1);
+    vow_callback_drop(vow_callback_new(&fs[n++], NULL));
+    fs[n++] = vow_map(on, &VOW_MAP_OPTIONS(.token = t), (vow_value[]){VOW_NIL}, 1,
+                      return_in, VOW_NIL);
+    fs[n++] = vow_map_reduce_from(NULL, NULL, take_none, VOW_NIL, return_in, fold_none,
+                                  VOW_NIL);
+    fs[n++] = vow_retry(on, &VOW_RETRY_OPTIONS(.token = t), fail_once, VOW_NIL);
+    fs[n++] = vow_hedge(on, &VOW_HEDGE_OPTIONS(.token = t), take_turn, VOW_NIL);
+    fs[n++] = vow_pace_call(pace, on, take_turn, VOW_NIL);
+    fs[n++] = vow_pipeline_run(NULL, NULL, stage, 1);
+    fs[n++] = vow_group_join(g);
+    return n;
+}
+
+/* They are near each other: in the function that called for them, not in the library. */
+VOW_CASE(future_names_the_call_of_the_user_that_made_it)
+{
+    vow_manual *m = vow_manual_new();
+    vow_clock *before = vow_clock_use(vow_manual_clock(m));
+    vow_loop *l = vow_loop_new(NULL);
+    vow_channel *c = vow_channel_new(0);
+    vow_source *s = vow_source_new();
+    vow_token *t = vow_source_token(s);
+    vow_pace *pace = vow_debounce_new(NULL);
+    vow_future *fs[MADE];
+    size_t n = make_one_of_each(l, c, t, pace, fs);
+    uintptr_t first = (uintptr_t)vow_future_site(fs[0]);
+
+    for (size_t i = 0; i < n; i++) {
+        uintptr_t site = (uintptr_t)vow_future_site(fs[i]);
+
+        if (fs[i] != NULL && (site < first - 256 || site > first + 8192))
+            fail_msg("the future with number %zu was made elsewhere", i);
+        vow_future_cancel(fs[i], NULL);
+        vow_ignore(fs[i]);
+    }
+    vow_pace_unref(pace);
+    vow_token_unref(t);
+    vow_source_unref(s);
+    vow_channel_unref(c);
+    vow_loop_unref(l);
+    vow_clock_use(before);
+    vow_manual_unref(m);
+}
+
+VOW_CASE(promise_made_for_another_names_that)
+{
+    static const char there;
+    vow_promise *p = vow_promise_new_with(&VOW_PROMISE_OPTIONS(.site = &there));
+    vow_promise *q =
+        vow_promise_new_with(&VOW_PROMISE_OPTIONS(.site = &there, .name = "q"));
+    vow_future *f = vow_promise_future(p), *g = vow_promise_future(q);
+
+    assert_ptr_equal(vow_future_site(f), &there);
+    assert_ptr_equal(vow_future_site(g), &there);
+    vow_ignore(f);
+    vow_ignore(g);
+    vow_promise_unref(p);
+    vow_promise_unref(q);
+}
+
 VOW_CASE(error_of_a_named_task_is_reported_with_that_name)
 {
     vow_unref(
@@ -411,13 +520,6 @@ ignore_view(vow_view in, void *ctx)
     (void)ctx;
 }
 
-static vow_result
-take_turn(void *ctx)
-{
-    (void)ctx;
-    return vow_ok(VOW_NIL);
-}
-
 VOW_CASE(wait_that_a_close_has_ended_is_not_reported)
 {
     vow_loop *l = vow_loop_new(NULL);
@@ -673,6 +775,8 @@ main(int argc, char **argv)
     const struct CMUnitTest cases[] = {
         unhandled_test(error_dropped_unread_is_reported_once),
         unhandled_test(error_is_reported_with_the_name_of_its_future),
+        unhandled_test(future_names_the_call_of_the_user_that_made_it),
+        unhandled_test(promise_made_for_another_names_that),
         unhandled_test(error_of_a_named_task_is_reported_with_that_name),
         unhandled_test(error_is_reported_by_the_last_future_alone),
         unhandled_test(error_is_reported_on_the_thread_that_lets_go),

@@ -66,6 +66,8 @@ typedef struct vow_promise_options {
     size_t size;      /**< of this struct: the macro sets it */
     const char *name; /**< for messages; borrowed for ever */
     unsigned flags;   /**< VOW_STOP_WHEN_UNWANTED or 0 */
+    const void *site; /**< for vow_future_site, of those who make promises for others, by
+                           __builtin_return_address(0), say; NULL: the caller's */
 } vow_promise_options;
 
 /** Options for vow_promise_new_with: &VOW_PROMISE_OPTIONS(.name = "reply"). */

@@ -51,7 +51,8 @@ vow_map(vow_executor *on, const vow_map_options *opt, const vow_value *items, si
                                  .opt = read_options(opt),
                                  .start = start_map,
                                  .fn.then = fn,
-                                 .ctx = ctx};
+                                 .ctx = ctx,
+                                 .site = __builtin_return_address(0)};
     bool enough = vowi_map_copy_items(&plan, items, n);
 
     return vowi_map_start(&plan, enough);
@@ -81,7 +82,8 @@ vow_map_from(vow_executor *on, const vow_map_options *opt, vow_next_fn *next,
                                        .next = next,
                                        .source = source,
                                        .fn.then = fn,
-                                       .ctx = ctx};
+                                       .ctx = ctx,
+                                       .site = __builtin_return_address(0)};
 
     return vowi_map_start(&plan, true);
 }
@@ -112,7 +114,8 @@ vow_filter(vow_executor *on, const vow_map_options *opt, const vow_value *items,
                                  .opt = read_options(opt),
                                  .start = start_filter,
                                  .fn.keep = fn,
-                                 .ctx = ctx};
+                                 .ctx = ctx,
+                                 .site = __builtin_return_address(0)};
     bool enough = vowi_map_copy_items(&plan, items, n);
 
     plan.opt.each = NULL;
@@ -132,8 +135,11 @@ start_call(struct vowi_map_plan *plan, size_t index, size_t place, vow_future **
 vow_future *
 vow_sequence(vow_executor *on, const vow_call *calls, size_t n)
 {
-    struct vowi_map_plan plan = {
-        .on = on, .opt = VOW_MAP_OPTIONS(.limit = 1), .n = n, .start = start_call};
+    struct vowi_map_plan plan = {.on = on,
+                                 .opt = VOW_MAP_OPTIONS(.limit = 1),
+                                 .n = n,
+                                 .start = start_call,
+                                 .site = __builtin_return_address(0)};
 
     if (n != 0 && n < SIZE_MAX / 2 / sizeof *plan.items) {
         plan.items = vowi_alloc(n * sizeof *plan.items);

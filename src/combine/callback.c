@@ -24,6 +24,7 @@
 #include "base/site.h"
 #include "base/thread.h"
 #include "base/warn.h"
+#include "core/caller.h"
 #include "queue/keys.h"
 
 enum { FIRST_SLOTS = 16 };
@@ -177,7 +178,7 @@ vow_callback_of(vow_promise *p, vow_drop_fn *drop)
 void *
 vow_callback_new(vow_future **f, vow_drop_fn *drop)
 {
-    vow_promise *p = vow_promise_new();
+    vow_promise *p = vowi_promise_new_at(__builtin_return_address(0));
     void *user;
 
     *f = vow_promise_future(p);

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "base/thread.h"
 #include "core/call.h"
+#include "core/caller.h"
 
 /* ---- who waits ------------------------------------------------------------------------ */
 
@@ -323,7 +324,7 @@ stop(vow_promise *p, const vow_error *reason, void *waiter)
 
 /* Has no value yet. NULL without memory. */
 static struct waiter *
-waiter_new(vow_channel *c)
+waiter_new(vow_channel *c, const void *site)
 {
     struct waiter *w = vowi_alloc(sizeof *w);
 
@@ -335,7 +336,7 @@ waiter_new(vow_channel *c)
     vowi_refs_take(&c->memory);
     w->c = c;
     w->party.serve = serve;
-    w->promise = vow_promise_new();
+    w->promise = vowi_promise_new_at(site);
     vowi_refs_take(&w->refs);
     if (vow_promise_on_cancel(w->promise, NULL, stop, vow_own(w, drop_hook)) != NULL)
         return w;
@@ -384,9 +385,9 @@ refused(vow_value v)
 }
 
 static vow_future *
-send_waiting(vow_channel *c, vow_value v)
+send_waiting(vow_channel *c, vow_value v, const void *site)
 {
-    struct waiter *w = waiter_new(c);
+    struct waiter *w = waiter_new(c, site);
     vow_future *f;
 
     if (w == NULL) {
@@ -424,7 +425,7 @@ vow_channel_send(vow_channel *c, vow_value v)
         return sent;
     case VOWI_CHANNEL_WAITS:
         vow_unref(sent);
-        return send_waiting(c, v);
+        return send_waiting(c, v, __builtin_return_address(0));
     case VOWI_CHANNEL_CLOSED:
         break;
     }
@@ -467,9 +468,9 @@ vow_channel_try_receive(vow_channel *c, vow_value *out)
 }
 
 static vow_future *
-receive_waiting(vow_channel *c)
+receive_waiting(vow_channel *c, const void *site)
 {
-    struct waiter *w = waiter_new(c);
+    struct waiter *w = waiter_new(c, site);
     vow_value v = VOW_NIL;
     vow_future *f;
 
@@ -500,13 +501,13 @@ vow_channel_receive(vow_channel *c)
 
     if (c == NULL)
         return NULL;
-    p = vow_promise_new();
+    p = vowi_promise_new_at(__builtin_return_address(0));
     if (p == NULL)
         return NULL;
     step = step_receive(c, &v, NULL);
     if (step == VOWI_CHANNEL_WAITS) {
         vow_promise_unref(p);
-        return receive_waiting(c);
+        return receive_waiting(c, __builtin_return_address(0));
     }
     f = vow_promise_future(p);
     if (step == VOWI_CHANNEL_DONE)

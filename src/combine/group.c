@@ -461,10 +461,11 @@ watch_token(vow_group *g)
 
 /* All that may fail. What it has made goes with the group. */
 static bool
-furnish(vow_group *g, const vow_group_options *o)
+furnish(vow_group *g, const vow_group_options *o, const void *site)
 {
     g->errors = vowi_errors_new();
-    g->promise = vow_promise_new_with(&VOW_PROMISE_OPTIONS(.name = o->name));
+    g->promise =
+        vow_promise_new_with(&VOW_PROMISE_OPTIONS(.name = o->name, .site = site));
     g->source = vow_source_new();
     if (g->errors == NULL || g->promise == NULL || g->source == NULL || !make_token(g, o))
         return false;
@@ -510,7 +511,7 @@ vow_group_new(const vow_group_options *opt)
     g = group_alloc(&o);
     if (g == NULL)
         return NULL;
-    if (!furnish(g, &o)) {
+    if (!furnish(g, &o, __builtin_return_address(0))) {
         discard(g);
         return NULL;
     }

@@ -28,6 +28,7 @@
 #include "base/list.h"
 #include "base/mem.h"
 #include "combine/combine.h"
+#include "core/caller.h"
 #include "core/hang.h"
 #include "sync/lock.h"
 #include "sync/refs.h"
@@ -668,7 +669,7 @@ result_of(struct map *m, vow_token *token)
         vow_unref(f);
         return NULL;
     }
-    return token != NULL ? vow_with_token(f, token) : f;
+    return token != NULL ? vowi_with_token_at(f, token, m->plan.site) : f;
 }
 
 vow_future *
@@ -681,7 +682,7 @@ vowi_map_start(const struct vowi_map_plan *plan, bool enough_memory)
     if (m != NULL) {
         map_ref(m); /* the map may end any time now */
         m->plan = *plan;
-        m->promise = vow_promise_new();
+        m->promise = vowi_promise_new_at(plan->site);
         vow_executor_ref(plan->on);
         f = m->promise != NULL ? result_of(m, plan->opt.token) : NULL;
     }

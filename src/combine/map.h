@@ -48,7 +48,8 @@ struct vowi_map_plan {
         vow_filter_fn *keep;
     } fn;
     vow_value ctx;
-    void *own; /* the sink's */
+    void *own;        /* the sink's */
+    const void *site; /* of the call that makes it */
 };
 
 /* Copies the items, which are the plan's then; false without memory, and they are gone. */

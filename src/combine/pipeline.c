@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "base/options.h"
 #include "core/call.h"
+#include "core/caller.h"
 
 /* ---- memory ------------------------------------------------------------------------ */
 
@@ -148,6 +149,7 @@ token_fired(void *ctx)
 struct plan {
     vow_pipeline_options opt;
     vow_feed feed;
+    const void *site;   /* of the call that makes it */
     const char *stages; /* as large, each, as the first says */
     size_t n;
     size_t places;
@@ -322,9 +324,9 @@ make_tokens(vow_pipeline *p)
 
 /* The promise, and who is told when it is to stop. */
 static bool
-make_promise(vow_pipeline *p)
+make_promise(vow_pipeline *p, const void *site)
 {
-    p->promise = vow_promise_new();
+    p->promise = vowi_promise_new_at(site);
     p->result = vow_promise_future(p->promise);
     vowi_refs_take(&p->memory);
     return vow_promise_on_cancel(p->promise, NULL, cancelled, vow_own(p, released)) !=
@@ -374,7 +376,7 @@ build(const struct plan *plan)
         return NULL;
     p->opt = plan->opt;
     if (!take_feed(p, plan) || !make_stages(p, plan) || !make_tokens(p) ||
-        !make_promise(p) || !listen(p)) {
+        !make_promise(p, plan->site) || !listen(p)) {
         discard(p);
         return NULL;
     }
@@ -403,7 +405,7 @@ refused(const struct plan *plan)
     if (p == NULL)
         return NULL;
     p->over = true;
-    p->promise = vow_promise_new();
+    p->promise = vowi_promise_new_at(plan->site);
     p->result = vow_promise_future(p->promise);
     if (p->promise == NULL) {
         memory_unref(p);
@@ -414,11 +416,12 @@ refused(const struct plan *plan)
     return p;
 }
 
-vow_pipeline *
-vow_pipeline_new(const vow_pipeline_options *opt, const vow_feed *feed,
-                 const vow_stage *stages, size_t n)
+static vow_pipeline *
+make(const vow_pipeline_options *opt, const vow_feed *feed, const vow_stage *stages,
+     size_t n, const void *site)
 {
-    struct plan plan = {.stages = (const char *)stages, .n = stages != NULL ? n : 0};
+    struct plan plan = {
+        .site = site, .stages = (const char *)stages, .n = stages != NULL ? n : 0};
     vow_pipeline *p;
 
     vowi_options_read(&plan.opt, sizeof plan.opt, opt);
@@ -438,6 +441,13 @@ vow_pipeline_new(const vow_pipeline_options *opt, const vow_feed *feed,
 
 /* ---- its public face --------------------------------------------------------------- */
 
+vow_pipeline *
+vow_pipeline_new(const vow_pipeline_options *opt, const vow_feed *feed,
+                 const vow_stage *stages, size_t n)
+{
+    return make(opt, feed, stages, n, __builtin_return_address(0));
+}
+
 vow_future *
 vow_pipeline_future(vow_pipeline *p)
 {
@@ -448,7 +458,7 @@ vow_future *
 vow_pipeline_run(const vow_pipeline_options *opt, const vow_feed *feed,
                  const vow_stage *stages, size_t n)
 {
-    vow_pipeline *p = vow_pipeline_new(opt, feed, stages, n);
+    vow_pipeline *p = make(opt, feed, stages, n, __builtin_return_address(0));
     vow_future *f = vow_pipeline_future(p);
 
     vow_pipeline_unref(p);

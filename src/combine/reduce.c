@@ -239,8 +239,11 @@ vow_future *
 vow_map_reduce(vow_executor *on, const vow_map_options *opt, const vow_value *items,
                size_t n, vow_then_fn *map, vow_fold_fn *fold, vow_value ctx)
 {
-    struct vowi_map_plan plan = {
-        .on = on, .start = start_next_of_array, .sink = &reduction_sink, .ctx = ctx};
+    struct vowi_map_plan plan = {.on = on,
+                                 .start = start_next_of_array,
+                                 .sink = &reduction_sink,
+                                 .ctx = ctx,
+                                 .site = __builtin_return_address(0)};
     bool enough = vowi_map_copy_items(&plan, items, n);
 
     return reduce(&plan, opt, map, fold, enough);
@@ -256,7 +259,8 @@ vow_map_reduce_from(vow_executor *on, const vow_map_options *opt, vow_next_fn *n
                                  .sink = &reduction_sink,
                                  .next = next,
                                  .source = source,
-                                 .ctx = ctx};
+                                 .ctx = ctx,
+                                 .site = __builtin_return_address(0)};
 
     return reduce(&plan, opt, map, fold, true);
 }

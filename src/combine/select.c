@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "combine/channel.h"
+#include "core/caller.h"
 
 struct choice;
 
@@ -234,7 +235,7 @@ drop_values(const vow_case *cases, size_t n)
 }
 
 static struct choice *
-choice_new(const vow_case *cases, size_t n)
+choice_new(const vow_case *cases, size_t n, const void *site)
 {
     size_t most = (SIZE_MAX / 2 - sizeof(struct choice)) /
                   (sizeof(struct side) + 2 * sizeof(struct vowi_lock *));
@@ -252,7 +253,7 @@ choice_new(const vow_case *cases, size_t n)
     x->locks = (struct vowi_lock **)(void *)&x->sides[n];
     for (size_t i = 0; i < n; i++)
         fill_side(x, i, &cases[i]);
-    x->promise = vow_promise_new();
+    x->promise = vowi_promise_new_at(site);
     vowi_refs_take(&x->refs);
     if (vow_promise_on_cancel(x->promise, NULL, stop, vow_own(x, drop_hook)) != NULL)
         return x;
@@ -320,7 +321,7 @@ vow_select(const vow_case *cases, size_t n)
 
     if (n == 0)
         return vow_rejected(vow_error_of(VOW_E_EMPTY));
-    x = choice_new(cases, n);
+    x = choice_new(cases, n, __builtin_return_address(0));
     if (x == NULL)
         return NULL;
     f = vow_promise_future(x->promise);

@@ -27,6 +27,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/time.h"
+#include "core/caller.h"
 #include "core/executor.h"
 #include "core/frame.h"
 #include "core/submit.h"
@@ -256,7 +257,7 @@ run_every(vow_task *task, int why)
 /* ---- the beginning ---------------------------------------------------------------- */
 
 static struct every *
-every_new(vow_ns period, vow_missed missed, vow_task_fn *fn)
+every_new(vow_ns period, vow_missed missed, vow_task_fn *fn, const void *site)
 {
     static const struct every zero;
     struct every *e = vowi_alloc(sizeof *e);
@@ -271,7 +272,7 @@ every_new(vow_ns period, vow_missed missed, vow_task_fn *fn)
     atomic_init(&e->refs, 2);
     atomic_init(&e->stopped, false);
     atomic_init(&e->waits_for, NULL);
-    e->promise = vow_promise_new();
+    e->promise = vowi_promise_new_at(site);
     if (e->promise == NULL) {
         vowi_free(e, sizeof *e);
         return NULL;
@@ -304,7 +305,7 @@ vow_future *
 vow_submit_every(vow_executor *on, vow_ns period, vow_missed missed, vow_task_fn *fn,
                  vow_value ctx)
 {
-    struct every *e = every_new(period, missed, fn);
+    struct every *e = every_new(period, missed, fn, __builtin_return_address(0));
     vow_future *f;
     int why;
 

@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "core/bound.h"
+#include "core/caller.h"
 #include "core/refs.h"
 #include "core/step.h"
 #include "core/trampoline.h"
@@ -38,11 +39,17 @@ pass(vow_future *f, enum vowi_step_kind kind, vow_token *token, void *site)
 }
 
 vow_future *
-vow_with_token(vow_future *f, vow_token *t)
+vowi_with_token_at(vow_future *f, vow_token *t, const void *site)
 {
     if (f == NULL || vowi_settled(vowi_state(f)))
         return f;
-    return pass(f, VOWI_PASS, t, __builtin_return_address(0));
+    return pass(f, VOWI_PASS, t, vow_ptr(site).as.ptr);
+}
+
+vow_future *
+vow_with_token(vow_future *f, vow_token *t)
+{
+    return vowi_with_token_at(f, t, __builtin_return_address(0));
 }
 
 vow_future *

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* core/promise.c - the writing end: making, settling and letting go of it. */
 #include "base/mem.h"
+#include "base/options.h"
 #include "core/arrive.h"
 #include "core/block.h"
+#include "core/caller.h"
 #include "core/cancel.h"
 #include "core/follow.h"
 #include "core/refs.h"
@@ -12,7 +14,7 @@
 #include "core/word.h"
 
 static struct vow_state *
-bare_new(uint64_t refs, uintptr_t word, void *site)
+bare_new(uint64_t refs, uintptr_t word, const void *site)
 {
     struct vowi_bare *b = vowi_alloc(sizeof *b);
 
@@ -21,7 +23,7 @@ bare_new(uint64_t refs, uintptr_t word, void *site)
     atomic_init(&b->state.word, word);
     atomic_init(&b->state.refs, refs);
     vowi_set_value(&b->state, VOW_NIL);
-    b->state.extra = site;
+    b->state.extra = vow_ptr(site).as.ptr;
     b->follow = NULL;
     return &b->state;
 }
@@ -33,22 +35,31 @@ vow_promise_new(void)
 }
 
 vow_promise *
+vowi_promise_new_at(const void *site)
+{
+    return vowi_promise(bare_new(VOWI_PROMISE, 0, site));
+}
+
+vow_promise *
 vow_promise_new_with(const vow_promise_options *opt)
 {
-    void *site = __builtin_return_address(0);
+    vow_promise_options o;
     uint64_t refs = VOWI_PROMISE;
     struct vow_registration *record = NULL;
     struct vow_state *s;
 
-    if (opt != NULL && (opt->flags & VOW_STOP_WHEN_UNWANTED))
+    vowi_options_read(&o, sizeof o, opt);
+    if (o.site == NULL)
+        o.site = __builtin_return_address(0);
+    if (o.flags & VOW_STOP_WHEN_UNWANTED)
         refs |= VOWI_STOPPABLE;
-    if (opt != NULL && opt->name != NULL) {
-        record = vowi_record_new(opt->name, site);
+    if (o.name != NULL) {
+        record = vowi_record_new(o.name, o.site);
         if (record == NULL)
             return NULL;
         refs |= VOWI_HAS_RECORD;
     }
-    s = bare_new(refs, 0, record != NULL ? (void *)record : site);
+    s = bare_new(refs, 0, record != NULL ? record : o.site);
     if (s == NULL)
         vowi_free(record, sizeof *record);
     return vowi_promise(s);

@@ -20,6 +20,7 @@
 #include "base/mem.h"
 #include "base/options.h"
 #include "base/time.h"
+#include "core/caller.h"
 #include "resilience/attempts.h"
 #include "sync/lock.h"
 #include "sync/refs.h"
@@ -401,7 +402,7 @@ fill_and_check(vow_hedge_options *o)
 
 static struct hedge *
 hedge_new(vow_executor *on, const vow_hedge_options *o, vow_task_fn *fn,
-          vowi_attempt_fn *begin, vow_value ctx)
+          vowi_attempt_fn *begin, vow_value ctx, const void *site)
 {
     size_t size = size_of(o->max_attempts);
     struct hedge *h = vowi_alloc(size);
@@ -422,7 +423,7 @@ hedge_new(vow_executor *on, const vow_hedge_options *o, vow_task_fn *fn,
     h->ctx = ctx;
     vow_latency_ref(o->latency);
     vow_token_ref(o->token);
-    h->promise = vow_promise_new();
+    h->promise = vowi_promise_new_at(site);
     return h;
 }
 
@@ -448,7 +449,7 @@ begin_all(struct hedge *h, bool can_be_stopped)
 
 static vow_future *
 hedge(vow_executor *on, const vow_hedge_options *opt, vow_task_fn *fn,
-      vowi_attempt_fn *begin, vow_value ctx)
+      vowi_attempt_fn *begin, vow_value ctx, const void *site)
 {
     vow_hedge_options o;
     struct hedge *h;
@@ -461,14 +462,14 @@ hedge(vow_executor *on, const vow_hedge_options *opt, vow_task_fn *fn,
                                              "vow_hedge: a time below 0, a quantile "
                                              "outside of 0 to 1, or over 16 attempts"));
     }
-    h = hedge_new(on, &o, fn, begin, ctx);
+    h = hedge_new(on, &o, fn, begin, ctx, site);
     if (h == NULL) {
         vow_value_drop(ctx);
         return NULL;
     }
     f = vow_promise_future(h->promise);
     if (hook(h)) {
-        f = o.token != NULL ? vow_with_token(f, o.token) : f;
+        f = o.token != NULL ? vowi_with_token_at(f, o.token, site) : f;
         begin_all(h, f != NULL);
     } else {
         end(h, vow_err(vow_error_of(VOW_E_NOMEM)), NULL);
@@ -480,11 +481,11 @@ hedge(vow_executor *on, const vow_hedge_options *opt, vow_task_fn *fn,
 vow_future *
 vow_hedge(vow_executor *on, const vow_hedge_options *opt, vow_task_fn *fn, vow_value ctx)
 {
-    return hedge(on, opt, fn, NULL, ctx);
+    return hedge(on, opt, fn, NULL, ctx, __builtin_return_address(0));
 }
 
 vow_future *
 vowi_hedge(const vow_hedge_options *opt, vowi_attempt_fn *begin, vow_value ctx)
 {
-    return hedge(NULL, opt, NULL, begin, ctx);
+    return hedge(NULL, opt, NULL, begin, ctx, __builtin_return_address(0));
 }

@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "base/options.h"
 #include "base/time.h"
+#include "core/caller.h"
 #include "sync/kept.h"
 #include "sync/lock.h"
 #include "sync/refs.h"
@@ -123,7 +124,7 @@ stop(vow_promise *promise, const vow_error *reason, void *call)
 
 /* Has no context yet. */
 static struct call *
-call_new(vow_pace *p, vow_executor *on, vow_task_fn *fn)
+call_new(vow_pace *p, vow_executor *on, vow_task_fn *fn, const void *site)
 {
     struct call *c = vowi_alloc(sizeof *c);
 
@@ -134,7 +135,7 @@ call_new(vow_pace *p, vow_executor *on, vow_task_fn *fn)
     c->on = vow_executor_ref(on);
     c->fn = fn;
     c->ctx = VOW_NIL;
-    c->promise = vow_promise_new();
+    c->promise = vowi_promise_new_at(site);
     vowi_refs_take(&c->refs);
     if (vow_promise_on_cancel(c->promise, NULL, stop, vow_own(c, drop_hook)) != NULL)
         return c;
@@ -332,7 +333,7 @@ vow_pace_call(vow_pace *p, vow_executor *on, vow_task_fn *fn, vow_value ctx)
 
     if (p == NULL)
         return vow_submit(on, fn, ctx);
-    c = call_new(p, on, fn);
+    c = call_new(p, on, fn, __builtin_return_address(0));
     if (c == NULL) {
         vow_value_drop(ctx);
         return NULL;

@@ -23,6 +23,7 @@
 #include "base/mem.h"
 #include "base/options.h"
 #include "base/time.h"
+#include "core/caller.h"
 #include "core/join.h"
 #include "resilience/attempts.h"
 #include "resilience/backoff.h"
@@ -456,11 +457,11 @@ end_at_once(struct retry *r, vow_future *f)
 
 /* Waits for the first attempt. Whoever waits for all of it may cancel from here on. */
 static vow_future *
-go_on_later(struct retry *r, vow_future *first)
+go_on_later(struct retry *r, vow_future *first, const void *site)
 {
     vow_future *f;
 
-    r->promise = vow_promise_new();
+    r->promise = vowi_promise_new_at(site);
     vowi_refs_take(&r->refs);
     if (vow_promise_on_cancel(r->promise, NULL, stop, vow_own(r, drop_ref)) == NULL) {
         vow_future_cancel(first, NULL);
@@ -482,7 +483,7 @@ refuse(vow_value ctx, vow_error *e)
 
 static vow_future *
 retry(vow_executor *on, const vow_retry_options *opt, vow_task_fn *fn,
-      vowi_attempt_fn *begin, vow_value ctx)
+      vowi_attempt_fn *begin, vow_value ctx, const void *site)
 {
     vow_retry_options o;
     struct retry *r;
@@ -505,18 +506,18 @@ retry(vow_executor *on, const vow_retry_options *opt, vow_task_fn *fn,
     f = attempt_new(r);
     if (vowi_has_value(f))
         return end_at_once(r, f);
-    f = go_on_later(r, f);
-    return o.token != NULL ? vow_with_token(f, o.token) : f;
+    f = go_on_later(r, f, site);
+    return o.token != NULL ? vowi_with_token_at(f, o.token, site) : f;
 }
 
 vow_future *
 vow_retry(vow_executor *on, const vow_retry_options *opt, vow_task_fn *fn, vow_value ctx)
 {
-    return retry(on, opt, fn, NULL, ctx);
+    return retry(on, opt, fn, NULL, ctx, __builtin_return_address(0));
 }
 
 vow_future *
 vowi_retry(const vow_retry_options *opt, vowi_attempt_fn *begin, vow_value ctx)
 {
-    return retry(NULL, opt, NULL, begin, ctx);
+    return retry(NULL, opt, NULL, begin, ctx, __builtin_return_address(0));
 }

@@ -31,9 +31,9 @@ ARROWS = {
 
 # Single files of another layer that a layer may include as well: made for it.
 DOORS = {
-    "src/combine": {"src/core/call.h", "src/core/hang.h", "src/core/husk.h",
-                    "src/core/join.h"},
-    "src/resilience": {"src/core/join.h"},
+    "src/combine": {"src/core/call.h", "src/core/caller.h", "src/core/hang.h",
+                    "src/core/husk.h", "src/core/join.h"},
+    "src/resilience": {"src/core/caller.h", "src/core/join.h"},
 }
 
 # The one file that spells memory orders, and has the instruction that spins politely.
