@@ -663,6 +663,14 @@ VOW_CASE(print_of_a_chain_is_one_line_for_each)
     vow_error_unref(e);
 }
 
+VOW_CASE(print_of_a_long_pause_is_in_milliseconds)
+{
+    vow_error *e = vow_error_retry(vow_error_new_at(NULL, OURS, "later"), vow_seconds(3));
+
+    assert_prints(e, "error 65543: later [retry after 3000 ms]\n");
+    vow_error_unref(e);
+}
+
 VOW_CASE(print_of_a_built_in_error_and_of_none)
 {
     assert_prints(vow_error_of(VOW_E_CANCELLED), "error 4096: cancelled\n");
@@ -804,6 +812,7 @@ main(void)
         vow_test(value_drop_of_an_owned_null_runs_the_drop),
         vow_test(value_drop_runs_the_drop_once_and_only_if_there_is_one),
         vow_test(print_of_a_chain_is_one_line_for_each),
+        vow_test(print_of_a_long_pause_is_in_milliseconds),
         vow_test(print_of_a_built_in_error_and_of_none),
         vow_test(print_allocates_nothing),
         vow_test(decorating_with_one_failed_allocation_leaks_nothing),

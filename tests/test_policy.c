@@ -301,7 +301,8 @@ VOW_CASE(policy_prints_what_it_has_seen)
     assert_string_equal(
         text, "policy: 1 calls, 0 running, 2 attempts\n"
               "retry: 1 calls\n"
-              "breaker: 2 calls, closed, 1 succeeded, 1 failed, 0 refused, 0 trips\n"
+              "breaker: 2 calls, closed, 1 succeeded, 1 failed, 0 counted as neither, "
+              "0 refused, 0 trips\n"
               "rate limit: 2 calls, 2 at once, 0 delayed, 0 refused\n"
               "bulkhead: 2 calls, 0 running, 0 waiting, 0 refused, 0 timed out\n");
     vow_unref(f);

@@ -408,8 +408,8 @@ print_breaker(const vow_breaker *b, FILE *stream)
     vow_breaker_read(b, &m);
     fprintf(stream,
             ", %s, %" PRIu64 " succeeded, %" PRIu64 " failed, %" PRIu64
-            " refused, %" PRIu64 " trips",
-            states[m.state], m.successes, m.failures, m.refused, m.trips);
+            " counted as neither, %" PRIu64 " refused, %" PRIu64 " trips",
+            states[m.state], m.successes, m.failures, m.cancelled, m.refused, m.trips);
 }
 
 static void
