@@ -214,6 +214,133 @@ VOW_CASE(wait_for_what_was_queued_or_running_is_refused)
     pool_free(pool);
 }
 
+static void *
+fulfill_later(void *p)
+{
+    vow_promise_fulfill(p, vow_i64(3));
+    return NULL;
+}
+
+/* A pool whose worker is held, so that what it was given is lost in a child. */
+struct losing {
+    struct gate g;
+    vow_executor *pool;
+    vow_future *lost;
+};
+
+static void
+losing_begin(struct losing *l)
+{
+    *l = (struct losing){.pool = pool_new(1)};
+    l->lost = vow_submit(l->pool, wait_at_gate, vow_ptr(&l->g));
+    await_flag(&l->g.entered, 1);
+}
+
+static void
+losing_end(struct losing *l)
+{
+    atomic_store(&l->g.open, 1);
+    assert_int_equal(code_of(l->lost), 0);
+    vow_unref(l->lost);
+    pool_free(l->pool);
+}
+
+VOW_CASE(wait_for_several_that_are_lost_is_refused)
+{
+    struct losing l;
+    vow_future *all, *any, *far;
+    pid_t pid;
+
+    losing_begin(&l);
+    any = vow_when_any(VOW_FUTURES(vow_ref(l.lost), vow_ref(l.lost)));
+    all = vow_when_all(VOW_FUTURES(vow_ref(any), vow_resolved(VOW_NIL)));
+    far = vow_then(vow_ref(all), NULL, add_one, VOW_NIL);
+    if (in_child(&pid)) {
+        require(code_of(any) == VOW_E_FORKED);
+        require(code_of(all) == VOW_E_FORKED);
+        require(vow_wait(far, 0));
+        require(code_of(far) == VOW_E_FORKED);
+        leave(0);
+    }
+    assert_child_was_fine(pid);
+    vow_ignore(far);
+    vow_ignore(all);
+    vow_unref(any);
+    losing_end(&l);
+}
+
+static void *
+reject_later(void *p)
+{
+    vow_promise_reject(p, vow_error_new(EDOM, "no"));
+    return NULL;
+}
+
+/* The last live one settles while the child waits: with a value that is not enough, or with
+ * what is. */
+VOW_CASE(wait_for_several_of_which_one_is_lost_ends_with_the_others)
+{
+    struct losing l;
+    vow_promise *p = vow_promise_new(), *q = vow_promise_new();
+    vow_future *all, *failing, *any;
+    pid_t pid;
+
+    losing_begin(&l);
+    all = vow_when_all(VOW_FUTURES(vow_promise_future(p), vow_ref(l.lost)));
+    any = vow_when_any(VOW_FUTURES(vow_ref(l.lost), vow_ref(all), vow_promise_future(q)));
+    failing = vow_when_all(VOW_FUTURES(vow_promise_future(q), vow_ref(l.lost)));
+    if (in_child(&pid)) {
+        pthread_t threads[2];
+
+        require(!vow_wait(all, 0));
+        require(!vow_wait(all, vow_ms(3)));
+        require(pthread_create(&threads[0], NULL, fulfill_later, p) == 0);
+        require(code_of(all) == VOW_E_FORKED);
+        require(!vow_wait(any, vow_ms(3)));
+        require(pthread_create(&threads[1], NULL, reject_later, q) == 0);
+        require(code_of(failing) == EDOM);
+        require(code_of(any) == 0);
+        for (int i = 0; i < 2; i++)
+            pthread_join(threads[i], NULL);
+        leave(0);
+    }
+    assert_child_was_fine(pid);
+    vow_promise_fulfill(p, VOW_NIL);
+    vow_promise_fulfill(q, VOW_NIL);
+    vow_promise_unref(p);
+    vow_promise_unref(q);
+    vow_ignore(all);
+    vow_ignore(any);
+    vow_ignore(failing);
+    losing_end(&l);
+}
+
+/* No proof goes that far. */
+VOW_CASE(wait_for_very_many_that_are_lost_goes_on)
+{
+    enum { DEEP = 20, MANY = 1000 };
+    struct losing l;
+    vow_future *deep, *wide, *inner[MANY];
+    pid_t pid;
+
+    losing_begin(&l);
+    deep = vow_ref(l.lost);
+    for (int i = 0; i < DEEP; i++)
+        deep = vow_when_all(&deep, 1);
+    for (int i = 0; i < MANY; i++)
+        inner[i] = vow_when_all(VOW_FUTURES(vow_ref(l.lost)));
+    wide = vow_when_all(inner, MANY);
+    if (in_child(&pid)) {
+        require(!vow_wait(deep, 0) && !vow_wait(deep, vow_ms(1)));
+        require(!vow_wait(wide, 0) && !vow_wait(wide, vow_ms(1)));
+        leave(0);
+    }
+    assert_child_was_fine(pid);
+    vow_ignore(deep);
+    vow_ignore(wide);
+    losing_end(&l);
+}
+
 VOW_CASE(wait_for_the_end_of_what_was_left_behind_is_refused)
 {
     struct gate g = {0};
@@ -236,13 +363,6 @@ VOW_CASE(wait_for_the_end_of_what_was_left_behind_is_refused)
     vow_unref(closed);
     vow_unref(f);
     vow_executor_unref(pool);
-}
-
-static void *
-fulfill_later(void *p)
-{
-    vow_promise_fulfill(p, vow_i64(3));
-    return NULL;
 }
 
 VOW_CASE(promises_work_in_the_child_as_ever)
@@ -2006,6 +2126,9 @@ main(void)
         vow_test(fork_without_executors_keeps_what_there_is),
         vow_test(child_is_told_that_a_pool_was_left_behind),
         vow_test(wait_for_what_was_queued_or_running_is_refused),
+        vow_test(wait_for_several_that_are_lost_is_refused),
+        vow_test(wait_for_several_of_which_one_is_lost_ends_with_the_others),
+        vow_test(wait_for_very_many_that_are_lost_goes_on),
         vow_test(wait_for_the_end_of_what_was_left_behind_is_refused),
         vow_test(promises_work_in_the_child_as_ever),
         vow_test(child_takes_the_sleepers_of_the_parent_off_a_future),

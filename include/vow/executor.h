@@ -321,8 +321,8 @@ int vow_executor_dump(vow_executor *on, FILE *out);
  *
  * In the child, every executor made by vow_executor_init is left behind: submitting,
  * posting, attaching and closing give VOW_E_FORKED, and so does a wait for a future
- * whose task or step names it. What is made of several futures names none, and stays
- * pending. Letting go of it is safe and frees nothing. What was
+ * whose task or step names it; and one for what is made of several futures (vow_when_all
+ * and its kin), once no other of them can settle it any more. Letting go of it is safe and frees nothing. What was
  * queued at the fork is the parent's; the futures of that stay pending here after the
  * executor has been revived. But if a close ends what was queued, and something of that
  * forks, the rest of it ends here too. Inline needs no reviving; fork and exec needs

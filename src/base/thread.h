@@ -151,7 +151,8 @@ struct vowi_thread {
     struct vow_state *sleeps_for;           /* where that hangs */
     _Atomic(struct vowi_awaited *) awaited; /* the innermost; likewise */
     _Atomic(struct vow_state *)
-        helps; /* a join that it looks at, as core/join.c has it */
+        helps;                /* a join that it looks at, as core/join.c has it */
+    struct vowi_fates *fates; /* what it learns of the inputs of a join; NULL: nothing */
 
     unsigned ranks;  /* sync/lock.c: locks held, a bit each; debug builds only */
     bool registered; /* the exit hook will run for this thread */

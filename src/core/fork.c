@@ -29,8 +29,11 @@
 #include "core/refs.h"
 #include "core/timer.h"
 #include "core/token.h"
+#include "core/trampoline.h"
 #include "core/word.h"
 #include "queue/wheel.h"
+
+enum { MAX_DEPTH = 16, MAX_JOINS = 1000 }; /* joins inside each other; in one look */
 
 /* ---- the operations of one that was left behind ------------------------------------------ */
 
@@ -156,24 +159,94 @@ names_forked(struct vow_state *s)
     return vowi_closes_forked(s);
 }
 
-bool
-vowi_is_lost(struct vowi_thread *t, struct vow_state *s)
-{
-    struct vowi_visit at;
-    bool lost = false;
+/* What is known of those that a pending state waits for, and how far the look has come. */
+struct vowi_fates {
+    bool lost, live;
+    unsigned depth, joins;
+};
 
-    if (vowi_globals.forks == 0)
-        return false;
-    at = vowi_visit_begin(s);
-    while (at.state != NULL && !vowi_settled(at.state) && !lost) {
+static enum vowi_fate fate(struct vowi_thread *t, struct vow_state *s);
+
+/* Notes it, and has the others asked. */
+static bool
+note_input(struct vow_state *input)
+{
+    struct vowi_thread *t = vowi_self();
+    enum vowi_fate its = fate(t, input);
+
+    t->fates->lost = t->fates->lost || its != VOWI_FATE_LIVE;
+    t->fates->live = t->fates->live || its != VOWI_FATE_LOST;
+    return false;
+}
+
+/* Of a join. That may still end although one of its inputs is lost: by another that fails,
+ * or that is enough. */
+static enum vowi_fate
+fate_of_join(struct vowi_thread *t, struct vow_state *s)
+{
+    struct vowi_fates *outer = t->fates;
+    struct vowi_fates all = {.depth = 1, .joins = 0};
+    struct vowi_fates its = {false};
+    bool moves;
+
+    if (outer == NULL)
+        outer = &all;
+    if (outer->depth == MAX_DEPTH || outer->joins == MAX_JOINS)
+        return VOWI_FATE_LIVE;
+    its.depth = outer->depth + 1;
+    its.joins = outer->joins + 1;
+    if (vowi_lock_word(s) & VOWI_SETTLED) {
+        vowi_unlock_word(s);
+        return VOWI_FATE_LIVE;
+    }
+    t->fates = &its;
+    moves = vowi_join_may_end(t, s, note_input);
+    t->fates = outer != &all ? outer : NULL;
+    outer->joins = its.joins;
+    if (!moves && !its.live)
+        return VOWI_FATE_LOST;
+    return its.lost ? VOWI_FATE_AT_RISK : VOWI_FATE_LIVE;
+}
+
+/* Of one that has nothing upstream. */
+static enum vowi_fate
+fate_of_end(struct vowi_thread *t, struct vow_state *s)
+{
+    if (names_forked(s))
+        return VOWI_FATE_LOST;
+    return vowi_kind(s) == VOWI_JOIN ? fate_of_join(t, s) : VOWI_FATE_LIVE;
+}
+
+static enum vowi_fate
+fate(struct vowi_thread *t, struct vow_state *s)
+{
+    struct vowi_visit at = vowi_visit_begin(s);
+    enum vowi_fate its = VOWI_FATE_LIVE;
+
+    while (at.state != NULL && !vowi_settled(at.state) && its == VOWI_FATE_LIVE) {
         struct vowi_visit up = {NULL, 0};
 
-        lost = names_forked(at.state);
-        if (!lost)
+        its = fate_of_end(t, at.state);
+        if (its == VOWI_FATE_LIVE)
             up = vowi_upstream(at.state);
         vowi_visit_end(t, at);
         at = up;
     }
     vowi_visit_end(t, at);
-    return lost;
+    return its;
+}
+
+/* Who looks at a join keeps it from its end, and may have to see to that. */
+enum vowi_fate
+vowi_fate(struct vowi_thread *t, struct vow_state *s)
+{
+    bool outermost;
+    enum vowi_fate its;
+
+    if (vowi_globals.forks == 0)
+        return VOWI_FATE_LIVE;
+    outermost = vowi_enter(t);
+    its = fate(t, s);
+    vowi_leave(t, outermost);
+    return its;
 }

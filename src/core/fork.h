@@ -20,7 +20,19 @@ vowi_is_forked(const vow_executor *on)
 /* Has a fork from now on mark executors and unhang sleepers. Cheap when repeated. */
 void vowi_fork_watch_core(void);
 
-/* Whether s was to be settled by an executor that fork left behind. */
-bool vowi_is_lost(struct vowi_thread *t, struct vow_state *s);
+/* Who is to settle what is pending. */
+enum vowi_fate {
+    VOWI_FATE_LIVE,    /* nobody that a fork has left behind, as far as we know */
+    VOWI_FATE_AT_RISK, /* several: one is left behind, and another may yet be enough */
+    VOWI_FATE_LOST     /* an executor that a fork has left behind */
+};
+
+enum vowi_fate vowi_fate(struct vowi_thread *t, struct vow_state *s);
+
+static inline bool
+vowi_is_lost(struct vowi_thread *t, struct vow_state *s)
+{
+    return vowi_fate(t, s) == VOWI_FATE_LOST;
+}
 
 #endif

@@ -35,6 +35,9 @@
 #define VOWI_HELP_DEPTH 32
 #endif
 
+/* ns after which a sleep for what is at risk looks, first and later on */
+enum { FIRST_LOOK = 1000000, LAST_LOOK = 100000000 };
+
 /* ---- sleeping ------------------------------------------------------------------------ */
 
 struct reader {
@@ -346,22 +349,53 @@ may_nap(const struct vowi_thread *t, vow_ns deadline)
     return t->executor == NULL && t->frames == NULL && deadline == VOW_FOREVER;
 }
 
-/* What this thread gives back may settle s, or queue here what is to settle it. */
 static int
-sleep_somehow(struct vowi_thread *t, struct vow_state *s, vow_ns deadline)
+sleep_here(struct vowi_thread *t, struct vow_state *s, vow_ns deadline)
 {
-    if (may_nap(t, deadline) && vowi_nap(t, s))
-        return 0;
-    vowi_thread_unload(t);
-    if (vowi_settled(s))
-        return 0;
-    if (vowi_is_lost(t, s))
-        return VOW_E_FORKED;
     if (t->executor != NULL)
         return sleep_on_executor(t, s, deadline);
     if (t->frames != NULL)
         return sleep_noted(t, s, deadline);
     return sleep_until_settled(t, s, deadline);
+}
+
+/* In a forked child, for what can be lost without a word, as what else could have been enough
+ * settles: it looks again and again, soon at first. */
+static int
+sleep_at_risk(struct vowi_thread *t, struct vow_state *s, vow_ns deadline)
+{
+    vow_ns nap = FIRST_LOOK;
+    int rc;
+
+    do {
+        vow_ns until = vowi_time_add(vowi_monotonic_now(), nap);
+
+        if (until > deadline)
+            until = deadline;
+        rc = sleep_here(t, s, until);
+        if (rc != VOW_E_TIMEDOUT || is_over(deadline))
+            return rc;
+        nap = nap < LAST_LOOK ? 2 * nap : nap;
+    } while (!vowi_is_lost(t, s));
+    return VOW_E_FORKED;
+}
+
+/* What this thread gives back may settle s, or queue here what is to settle it. */
+static int
+sleep_somehow(struct vowi_thread *t, struct vow_state *s, vow_ns deadline)
+{
+    enum vowi_fate fate;
+
+    if (may_nap(t, deadline) && vowi_nap(t, s))
+        return 0;
+    vowi_thread_unload(t);
+    if (vowi_settled(s))
+        return 0;
+    fate = vowi_fate(t, s);
+    if (fate == VOWI_FATE_LOST)
+        return VOW_E_FORKED;
+    return fate == VOWI_FATE_LIVE ? sleep_here(t, s, deadline)
+                                  : sleep_at_risk(t, s, deadline);
 }
 
 VOWI_NOINLINE static int
