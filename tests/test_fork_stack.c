@@ -445,20 +445,28 @@ VOW_CASE(close_that_forks_ends_no_more_tasks_in_the_child)
     vow_loop_unref(loop);
 }
 
+struct hold {
+    atomic_int entered, open;
+};
+
 static void
-await_open(void *open)
+await_open(void *hold)
 {
-    await_flag((atomic_int *)open, 1);
+    struct hold *h = hold;
+
+    atomic_store(&h->entered, 1);
+    await_flag(&h->open, 1);
 }
 
 VOW_CASE(close_of_a_pool_that_forks_ends_no_more_tasks_in_the_child)
 {
     vow_executor *pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 1));
-    atomic_int open = 0;
+    struct hold h = {0};
     pid_t pid = -1;
     struct queued q[3] = {{.pid = &pid}};
 
-    assert_int_equal(vow_post(pool, await_open, vow_ptr(&open)), 0);
+    assert_int_equal(vow_post(pool, await_open, vow_ptr(&h)), 0);
+    await_flag(&h.entered, 1);
     for (int i = 0; i < 3; i++) {
         q[i].task.run = run_or_fork;
         assert_int_equal(vow_post_task(pool, &q[i].task), 0);
@@ -471,7 +479,7 @@ VOW_CASE(close_of_a_pool_that_forks_ends_no_more_tasks_in_the_child)
     assert_child_was_fine(pid);
     for (int i = 0; i < 3; i++)
         assert_int_equal(q[i].ran, 1);
-    atomic_store(&open, 1);
+    atomic_store(&h.open, 1);
     assert_int_equal(vow_executor_join(pool), 0);
     vow_executor_unref(pool);
 }
