@@ -237,15 +237,10 @@ thread_main(void *unused)
 static int
 create(pthread_t *thread)
 {
-    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL,
-                                 SIGTRAP, SIGSYS, SIGABRT};
-    sigset_t set, before;
+    sigset_t before;
     int rc;
 
-    sigfillset(&set);
-    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
-        sigdelset(&set, faults[i]);
-    pthread_sigmask(SIG_SETMASK, &set, &before);
+    vowi_sys_block_signals(&before);
     rc = vowi_sys_thread_create(thread, 0, thread_main, NULL);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return rc;

@@ -20,20 +20,6 @@
 
 /* ---- starting --------------------------------------------------------------------------- */
 
-/* Signals are for the application's own threads; only faults stay where they are. */
-static void
-block_signals(sigset_t *before)
-{
-    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL,
-                                 SIGTRAP, SIGSYS, SIGABRT};
-    sigset_t set;
-
-    sigfillset(&set);
-    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
-        sigdelset(&set, faults[i]);
-    pthread_sigmask(SIG_SETMASK, &set, before);
-}
-
 static void *worker_main(void *worker);
 
 static int
@@ -42,7 +28,7 @@ start_thread(struct vowi_worker *w)
     sigset_t before;
     int rc;
 
-    block_signals(&before);
+    vowi_sys_block_signals(&before);
     rc = vowi_sys_thread_create(&w->thread, w->pool->stack_size, worker_main, w);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return rc;

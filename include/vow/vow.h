@@ -14,6 +14,7 @@
 #include <vow/combine.h>
 #include <vow/delayed.h>
 #include <vow/executor.h>
+#include <vow/fiber.h>
 #include <vow/fork_join.h>
 #include <vow/future.h>
 #include <vow/group.h>

@@ -40,6 +40,19 @@ vowi_sys_join(pthread_t thread)
     vowi_sys_cancel_back(cancel);
 }
 
+void
+vowi_sys_block_signals(sigset_t *before)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL,
+                                 SIGTRAP, SIGSYS, SIGABRT};
+    sigset_t set;
+
+    sigfillset(&set);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+        sigdelset(&set, faults[i]);
+    pthread_sigmask(SIG_SETMASK, &set, before);
+}
+
 int
 vowi_sys_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void))
 {

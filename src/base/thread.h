@@ -31,6 +31,7 @@ struct vowi_node;
 struct vowi_frame;
 struct vowi_bundle;
 struct vowi_dozer;
+struct vowi_fiber;
 struct vowi_worker;
 struct vowi_stay;
 struct vow_future;
@@ -50,11 +51,12 @@ struct vowi_blocks {
     struct vowi_block *full;
 };
 
-/* Where a thread sleeps. One for each thread; see sync/park.h. */
+/* Where a thread sleeps, or a fiber. One for each; see sync/park.h. */
 struct vowi_parker {
     pthread_mutex_t mutex;
     pthread_cond_t cond;
-    bool ready; /* mutex and cond are initialised */
+    bool ready;               /* mutex and cond are initialised, or it is a fiber's */
+    struct vowi_fiber *fiber; /* NULL: it is a thread's */
 };
 
 /* On the stack of a thread that works until a notice of its own is called. They nest. */
@@ -67,8 +69,16 @@ struct vowi_awaited {
 struct vowi_thread {
     ptrdiff_t nothing; /* 0; see vowi_self */
 
+    struct vowi_fiber *fiber; /* executors/fibers.c: on which this runs; NULL: on none */
+
+    /*
+     * From here to the end of the group: what belongs to the stack that runs. Of a fiber it
+     * is kept while another one has the thread (executors/fibers_turn.c). What is below is
+     * the thread's, whatever runs on it.
+     */
+
     /* core/trampoline.c: inline steps that wait for their turn, oldest first. */
-    struct vowi_node *fifo_head;
+    _Alignas(16) struct vowi_node *fifo_head; /* what is kept goes in steps of 16 bytes */
     struct vowi_node *fifo_tail;
     unsigned depth;    /* steps running on this stack, plus deferrals */
     unsigned deferred; /* of them, vow_defer_begin without its end */
@@ -76,22 +86,28 @@ struct vowi_thread {
     /* core/join.c: entries whose inputs are to be left, oldest first. */
     struct vowi_node *leave_first;
     struct vowi_node *leave_last;
-    bool leaving;
 
     /* core/future.c: settled states whose values wait to be dropped, and one that is
      * settling, whose hold the first step on it may take over. */
     struct vow_state *reclaim;
-    bool reclaiming;
     struct vow_state *held;
 
-    /* core/token.c: linked tokens that nobody uses, to be taken off their parents. */
-    struct vow_token *unused;
-    bool unhooking;
+    struct vow_token *unused; /* core/token.c: linked ones that nobody uses, to be taken
+                               * off their parents */
 
     /* core/wait.c */
     struct vowi_frame *frames;  /* what runs on this stack, innermost first */
     struct vow_state *in_place; /* run by its waiter while its node is still queued */
-    unsigned helping;           /* nested helps */
+
+    struct vowi_stay *stay; /* executors/manual.c: what keeps one busy, innermost first */
+
+    vow_executor *executor; /* core/executor.c: whose tasks run here */
+    unsigned helping;       /* core/wait.c: nested helps */
+    bool leaving;           /* core/join.c */
+    bool reclaiming;        /* core/future.c */
+    bool unhooking;         /* core/token.c */
+
+    /* core/wait.c */
     bool yielded;    /* core/yield.c: what was helped with wants another turn */
     unsigned yields; /* results of vow_yield_task that no task has returned yet */
     struct vowi_parker parker;
@@ -112,8 +128,7 @@ struct vowi_thread {
     vow_ns nap;     /* how long the last one was; 0: none, or in vain */
     vow_ns since;   /* when the first of the reads began */
 
-    /* core/executor.c: the executor whose tasks run here, and prepaid holds. */
-    vow_executor *executor;
+    /* core/executor.c: prepaid holds. */
     vow_executor *credit_of;
     unsigned credit;
 
@@ -132,9 +147,6 @@ struct vowi_thread {
     /* combine/range_here.c: of a function 13 bits of its address, and in the last three how
      * many of its last loops were brief. It fits in where nothing else was. */
     uint16_t brief[VOWI_BRIEF];
-
-    /* executors/manual.c: what keeps one busy, innermost first. */
-    struct vowi_stay *stay;
 
     /* base/mem.c */
     struct vowi_blocks blocks[VOWI_BLOCK_CLASSES];
@@ -158,6 +170,10 @@ struct vowi_thread {
     bool registered; /* the exit hook will run for this thread */
     struct vowi_thread *next, *prev; /* registered ones; VOWI_GLOBAL_THREADS */
 };
+
+/* What belongs to a stack. */
+#define VOWI_OF_STACK      offsetof(struct vowi_thread, fifo_head)
+#define VOWI_OF_STACK_SIZE (offsetof(struct vowi_thread, yielded) - VOWI_OF_STACK)
 
 extern _Thread_local struct vowi_thread vowi_thread_self;
 

@@ -32,6 +32,7 @@
 #include "core/node.h"
 #include "core/token.h"
 #include "core/trampoline.h"
+#include "sync/fiber.h"
 #include "sync/park.h"
 
 enum { WAITING, RUNNING, RAN, REFUSED, GIVEN_UP };
@@ -42,8 +43,8 @@ struct callback {
     union vowi_task as; /* first: a promise's hook begins with one as well */
     struct vowi_tie tie;
     union {
-        vow_executor *on;           /* held, until it is delivered */
-        struct vowi_thread *runner; /* while it runs */
+        vow_executor *on;   /* held, until it is delivered */
+        const void *runner; /* while it runs */
     } where;
     union {
         vow_fn *fn;            /* until it runs */
@@ -75,11 +76,11 @@ is_hook(vow_registration *r)
 
 /* ---- waiting ------------------------------------------------------------------------------- */
 
-/* A thread that sleeps until a callback has returned. On its stack. */
+/* A thread or a fiber that sleeps until a callback has returned. On its stack. */
 struct waiter {
     struct vowi_link link;
-    const struct vowi_thread *sleeper;
-    const struct vowi_thread *runner;
+    const void *sleeper;
+    const void *runner;
     struct vowi_parker *parker;
     bool woken; /* guarded by the parker's mutex */
 };
@@ -88,9 +89,9 @@ static struct {
     struct vowi_link *newest; /* guarded by VOWI_GLOBAL_REMOVALS; only next is used */
 } waiters;
 
-/* Whom a thread waits for; NULL: nobody. */
-static const struct vowi_thread *
-waits_for_locked(const struct vowi_thread *t)
+/* Whom a thread or a fiber waits for; NULL: nobody. */
+static const void *
+waits_for_locked(const void *t)
 {
     for (struct vowi_link *l = waiters.newest; l != NULL; l = l->next) {
         const struct waiter *w = vowi_container_of(l, struct waiter, link);
@@ -104,7 +105,7 @@ waits_for_locked(const struct vowi_thread *t)
 static bool
 would_close_ring_locked(const struct waiter *w)
 {
-    const struct vowi_thread *t = w->runner;
+    const void *t = w->runner;
 
     while (t != NULL && t != w->sleeper)
         t = waits_for_locked(t);
@@ -235,7 +236,7 @@ begin_turn(struct vowi_thread *t, struct turn *turn, int why)
         turn->fn = cb->then.fn;
         turn->ctx = cb->ctx;
         cb->tie.of = why == 0 ? RUNNING : REFUSED;
-        cb->where.runner = t;
+        cb->where.runner = vowi_runner_here(t);
         cb->then.waiter = NULL;
     }
     vowi_spin_release(&token->lock);
@@ -365,7 +366,7 @@ remove_locked(struct callback *cb)
 static bool
 runs_elsewhere_locked(const struct vowi_thread *t, const struct callback *cb)
 {
-    return cb->tie.of == RUNNING && cb->where.runner != t;
+    return cb->tie.of == RUNNING && cb->where.runner != vowi_runner_here(t);
 }
 
 /* Decides, unless that is left to later because the callback runs on another thread. */
@@ -442,9 +443,9 @@ runs_elsewhere(const struct vowi_thread *t, struct callback *cb)
 static void
 sleep_until_ended(struct vowi_thread *t, struct callback *cb)
 {
-    struct waiter w = {.sleeper = t, .parker = &t->parker};
+    struct waiter w = {.sleeper = vowi_runner_here(t), .parker = vowi_parker_here(t)};
 
-    if (vowi_parker_init(&t->parker) != 0) { /* none to be had: poll */
+    if (vowi_parker_init(w.parker) != 0) { /* none to be had: poll */
         while (runs_elsewhere(t, cb))
             sched_yield();
         return;

@@ -6,7 +6,8 @@
  * on a pool's worker, run what is waited for (help); spin a moment; sleep. A
  * sleeping reader is one more node in the list of the state, on its own stack, and
  * sleeps on its thread's own mutex and condition variable: blocking cannot fail
- * for memory, and a state that nobody blocks on pays nothing for it.
+ * for memory, and a state that nobody blocks on pays nothing for it. A fiber does not
+ * spin, since its thread has others to look after, and sleeps by leaving its stack.
  *
  * A wait with a deadline does not help, since what it would run has none.
  */
@@ -29,6 +30,7 @@
 #include "core/submit.h"
 #include "core/trampoline.h"
 #include "core/word.h"
+#include "sync/fiber.h"
 #include "sync/park.h"
 
 #ifndef VOWI_HELP_DEPTH
@@ -100,13 +102,15 @@ sleep_as(struct vow_state *s, struct reader *r, vow_ns deadline)
 static int
 sleep_until_settled(struct vowi_thread *t, struct vow_state *s, vow_ns deadline)
 {
-    struct reader r = {.node = {.run = wake_reader}, .parker = &t->parker};
+    struct reader r = {.node = {.run = wake_reader}, .parker = vowi_parker_here(t)};
     int rc;
 
-    if (vowi_parker_init(&t->parker) != 0)
+    if (vowi_parker_init(r.parker) != 0)
         return poll_until(s, deadline);
     vowi_thread_register(t);
     vowi_fork_watch_core();
+    if (r.parker->fiber != NULL) /* in a child its stack is there still */
+        return sleep_as(s, &r, deadline);
     t->sleeps_for = s;
     vowi_store_release(&t->sleeper, &r.node); /* [awaited] */
     rc = sleep_as(s, &r, deadline);
@@ -404,7 +408,7 @@ linger_or_sleep(struct vowi_thread *t, struct vow_state *s, vow_ns deadline)
     vow_ns start;
     int rc = 0;
 
-    if (VOWI_SPIN_MAX == 0)
+    if (VOWI_SPIN_MAX == 0 || t->fiber != NULL)
         return sleep_somehow(t, s, deadline);
     if (!is_over(deadline) && vowi_linger_glance(t, s))
         return 0;

@@ -17,6 +17,7 @@
 enum vowi_rank {
     VOWI_RANK_JOIN = 1, /* executors/pool.c: joining the last thread */
     VOWI_RANK_POOL,     /* executors/pool.c: threads, and their coming and going */
+    VOWI_RANK_FIBERS,   /* executors/fibers.c: tasks, and fibers woken elsewhere */
     VOWI_RANK_MANUAL,   /* executors/manual.c: its queue and timers */
     VOWI_RANK_SERIAL,   /* executors/serial.c: its list and who runs it */
     VOWI_RANK_TIMERS,   /* executors/delayed.c: the timer thread's wheel */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* sync/park.c - sleeping on a mutex and a condition variable. */
+/* sync/park.c - sleeping on a mutex and a condition variable, or as a fiber does. */
 #include "sync/park.h"
 
 #include "base/check.h"
 #include "base/sys.h"
 #include "base/time.h"
+#include "sync/fiber.h"
 
 int
 vowi_parker_init(struct vowi_parker *p)
@@ -43,9 +44,12 @@ sleep_locked(struct vowi_parker *p, vow_ns deadline)
 bool
 vowi_park(struct vowi_parker *p, const bool *woken, vow_ns deadline)
 {
-    int cancel = vowi_sys_cancel_off();
+    int cancel;
     bool done;
 
+    if (p->fiber != NULL)
+        return vowi_fiber_sleep(p->fiber, deadline);
+    cancel = vowi_sys_cancel_off();
     pthread_mutex_lock(&p->mutex);
     while (!*woken && sleep_locked(p, deadline))
         ;
@@ -58,6 +62,10 @@ vowi_park(struct vowi_parker *p, const bool *woken, vow_ns deadline)
 void
 vowi_unpark(struct vowi_parker *p, bool *woken)
 {
+    if (p->fiber != NULL) {
+        vowi_fiber_wake(p->fiber);
+        return;
+    }
     pthread_mutex_lock(&p->mutex);
     *woken = true;
     pthread_cond_signal(&p->cond);

@@ -5,7 +5,8 @@
  * The flag that ends the sleep lives with the sleeper (on its stack, as a rule)
  * and is guarded by the parker's mutex. The waker's last touch of the sleeper's
  * memory is under that mutex, so the sleeper may go on, and its stack frame may
- * die, as soon as park returns.
+ * die, as soon as park returns. A fiber has a flag of its own, which its thread sets
+ * (sync/fiber.h); woken is left alone.
  */
 #ifndef VOWI_SYNC_PARK_H
 #define VOWI_SYNC_PARK_H

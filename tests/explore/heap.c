@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "model.h"
 
@@ -193,6 +194,43 @@ model_free(void *p)
     if (!b->live)
         fail_at(PC, "double free", "of %s", name_of((uintptr_t)p));
     release(b, PC);
+}
+
+/* ---- stacks of the code's own ----------------------------------------------------------------- */
+
+/* Blocks like others, and zero. What is guarded lies behind their gap. */
+void *
+model_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset)
+{
+    void *p;
+
+    (void)at;
+    (void)protection;
+    (void)flags;
+    (void)fd;
+    (void)offset;
+    if (fails("mmap", PC))
+        return MAP_FAILED;
+    p = allocate(size, 4096, PC)->at;
+    memset(p, 0, size);
+    return p;
+}
+
+int
+model_mprotect(void *at, size_t size, int protection)
+{
+    (void)at;
+    (void)size;
+    (void)protection;
+    return fails("mprotect", PC) ? -1 : 0;
+}
+
+int
+model_munmap(void *at, size_t size)
+{
+    (void)size;
+    model_free(at);
+    return 0;
 }
 
 /* ---- thread-locals: -femulated-tls ----------------------------------------------------------- */

@@ -232,6 +232,19 @@ stack_end(unsigned id)
     return (char *)(MEMORY + id * THREAD_SIZE + STACK_SIZE);
 }
 
+bool
+stack_has(unsigned id, const void *p)
+{
+    return (const char *)p < stack_end(id) &&
+           (const char *)p >= stack_end(id) - STACK_SIZE;
+}
+
+char *
+stack_low(const struct thread *t)
+{
+    return stack_has(t->id, t->stack_pointer) ? t->stack_pointer : t->left_at;
+}
+
 char *
 heap_start(unsigned id)
 {
@@ -343,7 +356,7 @@ is_left_frame(uintptr_t at)
     if (!is_other_stack(at))
         return false;
     t = &thread[(at - MEMORY) / THREAD_SIZE];
-    return t->id >= run.threads || t->need == ENDED || at < (uintptr_t)t->stack_pointer;
+    return t->id >= run.threads || t->need == ENDED || at < (uintptr_t)stack_low(t);
 }
 
 static void

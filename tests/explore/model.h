@@ -157,6 +157,7 @@ struct thread {
     void (*plain_main)(void);
 
     void *stack_pointer; /* while another one runs */
+    char *left_at; /* below it is nothing of its own stack, if it is on another one */
     void *tls[TLS_VARIABLES];
     void *specific[TLS_KEYS];
 
@@ -309,6 +310,10 @@ void memory_start_thread(struct thread *t, const struct view *from);
 
 /* Where threads have their stacks and their heaps. */
 char *stack_end(unsigned id);
+bool stack_has(unsigned id, const void *p);
+
+/* Of a thread that is not running: below there is nothing on its own stack. */
+char *stack_low(const struct thread *t);
 char *heap_start(unsigned id);
 char *heap_end(unsigned id);
 

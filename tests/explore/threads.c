@@ -267,7 +267,7 @@ threads_copy(struct copier *c)
         copy(c, t, offsetof(struct thread, calls));
         copy(c, t->calls, (t->depth < CALLS ? t->depth : CALLS) * sizeof *t->calls);
         if (t->need != ENDED || i == run.current)
-            copy(c, t->stack_pointer, (size_t)(stack_end(i) - (char *)t->stack_pointer));
+            copy(c, stack_low(t), (size_t)(stack_end(i) - stack_low(t)));
     }
 }
 

@@ -54,6 +54,44 @@ __tsan_func_exit(void)
         t->depth--;
 }
 
+/* ---- fibers ---------------------------------------------------------------------------------- */
+
+/* They are their thread's, whatever stack it is on: they know what it knows. */
+void *__tsan_get_current_fiber(void);
+void *
+__tsan_get_current_fiber(void)
+{
+    return NULL;
+}
+
+void *__tsan_create_fiber(unsigned flags);
+void *
+__tsan_create_fiber(unsigned flags)
+{
+    (void)flags;
+    return NULL;
+}
+
+void __tsan_destroy_fiber(void *fiber);
+void
+__tsan_destroy_fiber(void *fiber)
+{
+    (void)fiber;
+}
+
+/* Said before the stack is left. */
+void __tsan_switch_to_fiber(void *fiber, unsigned flags);
+void
+__tsan_switch_to_fiber(void *fiber, unsigned flags)
+{
+    char *frame = __builtin_frame_address(0);
+
+    (void)fiber;
+    (void)flags;
+    if (stack_has(run.current, frame))
+        self()->left_at = frame - 512;
+}
+
 /* ---- plain accesses ---------------------------------------------------------------------------- */
 
 #define ACCESS(name, size, writes)                                                       \

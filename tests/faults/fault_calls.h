@@ -45,6 +45,9 @@ enum {
 
 /* fault_libc.c */
 void *fault_malloc(fault_at at, size_t size);
+void *fault_mmap(fault_at at, void *where, size_t size, int protection, int flags, int fd,
+                 off_t offset);
+int fault_mprotect(fault_at at, void *where, size_t size, int protection);
 int fault_posix_memalign(fault_at at, void **out, size_t align, size_t size);
 void fault_free(void *p);
 int fault_pthread_attr_init(fault_at at, pthread_attr_t *attr);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -66,6 +67,21 @@ fault_free(void *p)
     if (p != NULL)
         atomic_fetch_sub(&plain_blocks, 1);
     free(p);
+}
+
+void *
+fault_mmap(fault_at at, void *where, size_t size, int protection, int flags, int fd,
+           off_t offset)
+{
+    if (refuse(FAILS(at, ENOMEM)))
+        return MAP_FAILED;
+    return mmap(where, size, protection, flags, fd, offset);
+}
+
+int
+fault_mprotect(fault_at at, void *where, size_t size, int protection)
+{
+    return refuse(FAILS(at, ENOMEM)) ? -1 : mprotect(where, size, protection);
 }
 
 /* ---- threads ----------------------------------------------------------------------- */

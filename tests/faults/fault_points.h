@@ -24,6 +24,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -47,6 +48,11 @@
 /* The function of one argument; a member of the same name, called with three, stays. */
 #define FAULT_FOURTH(a, b, c, d, ...) d
 #define free(...)                     FAULT_FOURTH(__VA_ARGS__, free, free, fault_free, )(__VA_ARGS__)
+
+#define mmap(at, size, protection, flags, fd, offset)                                    \
+    fault_mmap(FAULT_HERE("mmap"), at, size, protection, flags, fd, offset)
+#define mprotect(at, size, protection)                                                   \
+    fault_mprotect(FAULT_HERE("mprotect"), at, size, protection)
 
 #define pthread_attr_init(attr)                                                          \
     fault_pthread_attr_init(FAULT_HERE("pthread_attr_init"), attr)

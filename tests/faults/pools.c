@@ -651,6 +651,45 @@ steps_attached_by_a_thread(struct drop_set *d)
     (void)d;
 }
 
+/* ---- fibers --------------------------------------------------------------------------------- */
+
+static vow_result
+wait_for(void *f)
+{
+    vow_get(f);
+    return vow_ok(vow_i64(1));
+}
+
+/* Whatever stacks can be had, what was accepted runs and ends. */
+static void
+fibers_that_wait(struct drop_set *d)
+{
+    vow_executor *on = vow_fibers_new(NULL);
+    vow_promise *p = vow_promise_new();
+    vow_future *answer = vow_promise_future(p);
+    vow_future *waits, *other;
+    vow_value ctx = drop_set_new(d);
+
+    if (on == NULL || p == NULL) {
+        assert_true(scenario_failed());
+        vow_value_drop(ctx);
+    } else {
+        waits = vow_submit(on, wait_for, vow_ptr(answer));
+        other = vow_submit(on, run_task, ctx);
+        vow_promise_fulfill(p, VOW_NIL);
+        (void)code_of(waits);
+        assert_accounted(ctx, code_of(other));
+        vow_unref(waits);
+        vow_unref(other);
+    }
+    vow_unref(vow_executor_close(on, VOW_DRAIN));
+    if (on != NULL)
+        (void)vow_executor_join(on);
+    vow_executor_unref(on);
+    vow_unref(answer);
+    vow_promise_abandon(p);
+}
+
 #define ROW(name) {#name, name},
 
 const struct scenario pool_scenarios[] = {POOL_SCENARIOS(ROW){NULL, NULL}};

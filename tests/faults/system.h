@@ -21,6 +21,7 @@
     X(pool_whose_threads_exit)                                                           \
     X(pool_dropped_by_its_worker)                                                        \
     X(pool_asked)                                                                        \
+    X(fibers_that_wait)                                                                  \
     X(default_pool)                                                                      \
     X(timer_thread)                                                                      \
     X(timer_thread_alone)                                                                \
