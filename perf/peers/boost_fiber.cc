@@ -48,6 +48,21 @@ pipeline(double *values)
     bench_check(came == n);
 }
 
+static void
+fiber_switch(double *values)
+{
+    const int64_t n = bench_size(10000000) / 2;
+    auto turns = [n] {
+        for (int64_t i = 0; i < n; i++)
+            boost::this_fiber::yield();
+    };
+    double start = bench_ns();
+    boost::fibers::fiber one(turns), other(turns);
+    one.join();
+    other.join();
+    *values = (bench_ns() - start) / double(n) / 2;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -57,6 +72,7 @@ main(int argc, char **argv)
          future_pingpong<boost::fibers::promise<int>>},
         {"channel", {{"channel", "ns/item"}}, channel},
         {"pipeline", {{"pipeline", "ns/item"}}, pipeline},
+        {"fiber_switch", {{"fiber_switch", "ns/switch"}}, fiber_switch},
     };
     return PEER_MAIN("fiber", all, argc, argv);
 }

@@ -446,6 +446,24 @@ func pipeline() float64 { // a goroutine a stage, which keeps the order, not eig
 	return perOp(t0, stages*n)
 }
 
+func fiberSwitch() float64 { // two goroutines of one thread
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	n := size(10000000) / 2
+	done := make(chan int)
+	turns := func() {
+		for i := 0; i < n; i++ {
+			runtime.Gosched()
+		}
+		done <- 1
+	}
+	t0 := time.Now()
+	go turns()
+	go turns()
+	<-done
+	<-done
+	return perOp(t0, 2*n)
+}
+
 func idle() float64 { // what it uses meanwhile is seen from outside
 	f := make(chan int, 1)
 	go func() { f <- 1 }()
@@ -489,6 +507,7 @@ func find(name string) workload {
 		{"batch", "x", batch},
 		{"channel", "ns/item", channel},
 		{"pipeline", "ns/item", pipeline},
+		{"fiber_switch", "ns/switch", fiberSwitch},
 		{"burst", "us", burst},
 		{"fairness", "us", fairness},
 		{"idle", "s", idle},

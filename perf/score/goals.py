@@ -39,6 +39,7 @@ GOALS = {
     "loop_post": Goal(20, "libuv 26.5, Go 43; a ring 3"),
     "mem": Goal(144, "libdispatch 147, Java 88; a state of 48 and a step of 96"),
     "batch": Goal(1.97, "GLib 1.98, libfork 1.97; two CPUs 2.00"),
+    "fiber_switch": Goal(10, "minicoro 12, neco 14, libdex 430"),
     "echo": Goal(165000, "libevent 158,000, folly 161,000; bare epoll 150,000 to 155,000"),
 }
 

@@ -410,6 +410,15 @@ fn pipeline() -> Measured {                  // a task for each item and stage, 
     per_op(t0, 4 * n as usize).into()
 }
 
+fn fiber_switch() -> Measured {              // two tasks of one thread, without stacks
+    let n = size(10_000_000) / 2;
+    let rt = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let turns = move || async move { for _ in 0..n { tokio::task::yield_now().await; } };
+    let t0 = Instant::now();
+    rt.block_on(async move { let (a, b) = (tokio::spawn(turns()), tokio::spawn(turns())); a.await.unwrap(); b.await.unwrap(); });
+    per_op(t0, 2 * n as usize).into()
+}
+
 fn idle() -> Measured {                      // what it uses meanwhile is seen from outside
     let rt = two_workers();
     rt.block_on(async { tokio::spawn(async {}).await.unwrap() });
@@ -441,6 +450,7 @@ fn workloads(program: &str) -> Vec<Workload> {
         ("batch", "x", batch),
         ("channel", "ns/item", channel),
         ("pipeline", "ns/item", pipeline),
+        ("fiber_switch", "ns/switch", fiber_switch),
         ("burst", "us", burst),
         ("fairness", "us", fairness),
         ("idle", "s", idle),
