@@ -3,6 +3,7 @@
 #include "support/vow_test.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/bundle.h"
@@ -250,6 +251,73 @@ VOW_CASE(bundle_without_memory_is_none)
     counting_fail_at(0, COUNTING_ONCE);
 }
 
+/* ---- more than the caches hold -------------------------------------------------------- */
+
+VOW_CASE(yield_in_which_few_bundles_ended_keeps_from_others_for_many_times_as_long)
+{
+    assert_int_equal(vowi_bundle_rest(1000, 9000, 1), 9000);
+    assert_int_equal(vowi_bundle_rest(1000, 1000, 0), 1000);
+    assert_int_equal(vowi_bundle_rest(1000, 9000, 0), 9000 + 32 * 8000);
+    assert_int_equal(vowi_bundle_rest(0, 3000000, 10), 3000000 + 32 * 3000000LL);
+}
+
+enum { LOTS = (VOWI_BUNDLES_MANY + 6 * VOWI_BUNDLES_PART) * VOWI_BUNDLE };
+
+static void *
+make_a_part(void *all)
+{
+    make_bundled(all, VOWI_BUNDLES_PART * VOWI_BUNDLE);
+    return NULL;
+}
+
+static struct bundled *
+make_in_another_thread(struct bundled *all)
+{
+    pthread_t thread;
+
+    assert_int_equal(pthread_create(&thread, NULL, make_a_part, all), 0);
+    pthread_join(thread, NULL);
+    return all + (size_t)VOWI_BUNDLES_PART * VOWI_BUNDLE;
+}
+
+static struct bundled *
+make_part(struct bundled *all)
+{
+    make_a_part(all);
+    return all + (size_t)VOWI_BUNDLES_PART * VOWI_BUNDLE;
+}
+
+/* Only a thread that is not alone at it, and no worker, and not before its time. */
+VOW_CASE(thread_yields_as_it_begins_one_of_many_bundles)
+{
+    struct vowi_thread *t = vowi_self();
+    struct bundled *all = calloc(LOTS, sizeof *all);
+    struct bundled *at = all;
+
+    assert_non_null(all);
+    vow_trim();
+    t->bundles_yield_from = 0;
+    while (at < all + (size_t)VOWI_BUNDLES_MANY * VOWI_BUNDLE)
+        at = make_part(at);
+    assert_int_equal(t->bundles_yield_from, 0);
+    t->worker = (struct vowi_worker *)(void *)t; /* none is looked at */
+    at = make_in_another_thread(at);
+    at = make_part(at);
+    t->worker = NULL;
+    assert_int_equal(t->bundles_yield_from, 0);
+    at = make_in_another_thread(at);
+    at = make_part(at);
+    assert_int_not_equal(t->bundles_yield_from, 0);
+    t->bundles_yield_from = INT64_MAX;
+    at = make_in_another_thread(at);
+    at = make_part(at);
+    assert_int_equal(t->bundles_yield_from, INT64_MAX);
+    t->bundles_yield_from = 0;
+    while (at > all)
+        give_back(--at);
+    free(all);
+}
+
 int
 main(void)
 {
@@ -266,6 +334,9 @@ main(void)
         vow_test(bundles_go_if_several_threads_give_back),
         vow_test(bundle_of_a_thread_that_has_exited_goes_with_its_last_block),
         vow_test(bundle_without_memory_is_none),
+        vow_test(
+            yield_in_which_few_bundles_ended_keeps_from_others_for_many_times_as_long),
+        vow_test(thread_yields_as_it_begins_one_of_many_bundles),
     };
 
     return vow_test_run(cases);

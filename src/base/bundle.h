@@ -22,6 +22,12 @@
  *
  * So a thread keeps at most two bundles, and a block that is not given back keeps one.
  *
+ * When several threads begin bundles in turn, and there are more than the caches of a
+ * processor hold, each yields now and then, so that those who give back come to it. If few
+ * were given back in that time, since somebody else had the CPU, or what is posted takes
+ * long, this thread yields no more for many times as long. A worker does not: it may be what
+ * all of them wait for.
+ *
  * Edges:
  *     [bundle] what was done with the blocks, from each thread that takes some off `left` to
  *              the one that takes off the last, which frees the bundle
@@ -47,6 +53,11 @@
 
 #define VOWI_BUNDLED_SIZE 48 /* of a block, at most */
 
+/* Bundles of the process from which on those who begin more yield: 2 MiB. And how many a
+ * thread begins or ends before it counts them. */
+#define VOWI_BUNDLES_MANY 512
+#define VOWI_BUNDLES_PART 8
+
 struct vowi_bundle {
     _Atomic(unsigned) left;
     _Alignas(16) char block[VOWI_BUNDLE][VOWI_BUNDLED_SIZE];
@@ -57,6 +68,9 @@ bool vowi_bundle_begin(struct vowi_thread *t);
 
 /* Takes off what this thread has counted, and begins to count for another bundle. */
 void vowi_bundle_turn(struct vowi_thread *t, struct vowi_bundle *b);
+
+/* Until when not to yield again, if so many ended in a yield. */
+vow_ns vowi_bundle_rest(vow_ns from, vow_ns until, unsigned ended);
 
 /* Gives up both bundles that a thread keeps. */
 void vowi_bundle_flush(struct vowi_thread *t);

@@ -157,6 +157,8 @@ struct vowi_thread {
     unsigned bundle_given;
     unsigned bundle_ended;
     struct vowi_bundle *bundle_ending;
+    unsigned bundles_begun, bundles_ended; /* that are not counted yet */
+    vow_ns bundles_yield_from;             /* it does not yield for them before then */
 
     /* core/fork.c: what a child must take off a state, since its stack is gone there. */
     _Atomic(struct vowi_node *) sleeper;    /* of this thread, which sleeps; NULL: none */
