@@ -2088,6 +2088,40 @@ real_now(const vow_clock *self)
     return vow_clock_now(NULL);
 }
 
+static vow_ns
+read_real(const vow_clock *self)
+{
+    (void)self;
+    return __real_vowi_monotonic_now();
+}
+
+/* It says of nobody that fires its timers: it goes as the real one does, also while another
+ * clock is used, which stands still. */
+VOW_CASE(sleep_on_a_clock_without_timers_goes_on_though_another_clock_is_used)
+{
+    vow_clock real = {.now = read_real};
+    vow_manual *m = virtual_begin();
+    vow_loop *loop = vow_loop_new(&VOW_LOOP_OPTIONS(.clock = &real));
+    vow_future *f = vow_sleep(&real, vow_ms(2));
+    vow_executor *before;
+    vow_token *token;
+    vow_future *g;
+
+    assert_int_equal(code_of(f), 0);
+    vow_unref(f);
+    before = vow_executor_enter(vow_loop_executor(loop));
+    g = vow_submit_after(NULL, vow_ms(2), forty_two, VOW_NIL);
+    vow_executor_enter(before);
+    assert_int_equal(vow_get(g).value.as.i64, 42);
+    vow_unref(g);
+    token = vow_token_deadline(&real, vow_clock_now(&real) + vow_ms(2));
+    while (!vow_token_cancelled(token))
+        sched_yield();
+    vow_token_unref(token);
+    vow_loop_unref(loop);
+    virtual_end(m);
+}
+
 VOW_CASE(sleep_on_the_real_clock_is_never_early)
 {
     vow_clock own = {.now = real_now};
@@ -2337,6 +2371,8 @@ main(void)
         cmocka_unit_test(due_delay_that_is_refused_does_not_end_on_the_timer_thread),
         cmocka_unit_test(due_timers_that_are_refused_together_are_posted_one_by_one),
         cmocka_unit_test(post_to_the_timer_thread_runs_on_the_default_pool),
+        cmocka_unit_test(
+            sleep_on_a_clock_without_timers_goes_on_though_another_clock_is_used),
         cmocka_unit_test(sleep_on_the_real_clock_is_never_early),
         cmocka_unit_test(timers_of_many_threads_run_or_are_removed_also_while_it_closes),
         cmocka_unit_test(sleeps_of_many_threads_end_or_are_cancelled),

@@ -53,9 +53,10 @@ typedef vow_error *vow_branch_fn(void *ctx);
  * If @p first fails and nobody has begun @p second, that does not run. If it runs, or has
  * run, its end is waited for, and vow_cancelled() in it says so; its error is let go of. So
  * which error comes back depends on the functions, not on the threads: that of @p first,
- * else that of @p second. For that reason @p first is not told if @p second fails meanwhile:
- * it ends as it does where the caller runs both. A branch whose thread exits has failed with VOW_E_BROKEN; if it
- * is the caller's thread, @p second has ended before anything of its stack goes.
+ * else that of @p second. For that reason @p first is not told if @p second fails
+ * meanwhile: it ends as it does where the caller runs both. A branch whose thread exits has
+ * failed with VOW_E_BROKEN; if it is the caller's thread, @p second has ended before
+ * anything of its stack goes.
  *
  * Both are part of the task that called this, wherever they run: they are asked to stop
  * when it is (vow_cancelled, vow_token_current). They run whether it is or not: a function

@@ -52,6 +52,9 @@ vow_clock *vowi_clock_here(void);
  */
 vow_executor *vowi_clock_timers(vow_clock *clock);
 
+/* vow_timer_arm for that one, on that clock. */
+int vowi_timer_arm_by(vow_clock *clock, vow_timer *timer, vow_ns when);
+
 /* The timer thread of the process, as an executor with timers: executors/delayed.c. */
 vow_executor *vowi_timer_thread(void);
 

@@ -76,12 +76,11 @@ delay_new(uint64_t kind, size_t size, void *site)
     return d;
 }
 
-/* Arms it and returns its future. It may have run before this returns. */
+/* Arms it, if it could be placed, and returns its future. It may have run before this
+ * returns. */
 static vow_future *
-start(vow_executor *on, struct vowi_delay *d, vow_ns when)
+start(struct vowi_delay *d, int why, vow_ns when)
 {
-    int why = vowi_timer_place(on, &d->as.timer);
-
     if (why == 0) {
         vowi_executor_hold(vowi_self(), d->as.timer.home);
         why = vowi_timer_start(&d->as.timer, when, false);
@@ -102,7 +101,7 @@ submit_at(vow_executor *on, vow_ns when, vow_task_fn *fn, vow_value ctx, void *s
     }
     d->fn.run = fn;
     vowi_set_value(&d->state, ctx);
-    return start(on, d, when);
+    return start(d, vowi_timer_place(on, &d->as.timer), when);
 }
 
 vow_future *
@@ -129,6 +128,6 @@ vow_sleep(vow_clock *clock, vow_ns duration)
         clock = vowi_clock_here();
     if (d == NULL)
         return NULL;
-    return start(vowi_clock_timers(clock), d,
+    return start(d, vowi_timer_place_by(clock, &d->as.timer),
                  vowi_time_add(vow_clock_now(clock), duration));
 }

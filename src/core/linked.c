@@ -181,7 +181,7 @@ arm(struct vow_token *token)
 
     up->alarm->token = token;
     timer->task.run = ring;
-    why = vowi_timer_place(vowi_clock_timers(up->clock), timer);
+    why = vowi_timer_place_by(up->clock, timer);
     if (why != 0) {
         timer->home = NULL;
         return why;

@@ -101,13 +101,9 @@ home_for(const vow_executor *on)
 
 /* ---- arming ---------------------------------------------------------------------- */
 
-int
-vowi_timer_place(vow_executor *on, vow_timer *timer)
+static void
+place(vow_executor *on, vow_timer *timer)
 {
-    if (on == NULL || on == vow_inline())
-        on = vowi_clock_timers(NULL);
-    if (on == NULL)
-        return VOW_E_NOMEM;
     if (has_timers(on)) {
         timer->home = on;
         timer->on = NULL;
@@ -115,6 +111,30 @@ vowi_timer_place(vow_executor *on, vow_timer *timer)
         timer->home = home_for(on);
         timer->on = on;
     }
+}
+
+int
+vowi_timer_place_by(vow_clock *clock, vow_timer *timer)
+{
+    vow_executor *on;
+
+    if (clock == NULL)
+        clock = vowi_clock_here();
+    on = vowi_clock_timers(clock);
+    if (on == NULL)
+        return VOW_E_NOMEM;
+    place(on, timer);
+    if (timer->on != NULL && clock != NULL && clock->timers == NULL)
+        timer->home = vowi_timer_thread(); /* it goes as the real one, whatever is used */
+    return 0;
+}
+
+int
+vowi_timer_place(vow_executor *on, vow_timer *timer)
+{
+    if (on == NULL || on == vow_inline())
+        return vowi_timer_place_by(NULL, timer);
+    place(on, timer);
     return 0;
 }
 
@@ -151,6 +171,14 @@ int
 vow_timer_arm(vow_executor *on, vow_timer *timer, vow_ns when)
 {
     int why = vowi_timer_place(on, timer);
+
+    return why != 0 ? why : vowi_timer_start(timer, when, true);
+}
+
+int
+vowi_timer_arm_by(vow_clock *clock, vow_timer *timer, vow_ns when)
+{
+    int why = vowi_timer_place_by(clock, timer);
 
     return why != 0 ? why : vowi_timer_start(timer, when, true);
 }

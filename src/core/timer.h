@@ -17,6 +17,9 @@
 int vowi_timer_place(vow_executor *on, vow_timer *timer);
 int vowi_timer_start(vow_timer *timer, vow_ns when, bool asked);
 
+/* For whoever fires timers on a clock; NULL: the clock in force here. */
+int vowi_timer_place_by(vow_clock *clock, vow_timer *timer);
+
 /* The time on the clock on which a timer for an executor is armed; NULL: the one here. */
 vow_ns vowi_timer_now(const vow_executor *on);
 

@@ -281,8 +281,8 @@ start_timer(struct ticket *t)
         return 0;
     vowi_refs_take(&t->refs);
     t->timed = true;
-    rc = vow_timer_arm(vowi_clock_timers(o->clock), &t->timer,
-                       vowi_time_add(now_of(t->b), o->queue_timeout));
+    rc = vowi_timer_arm_by(o->clock, &t->timer,
+                           vowi_time_add(now_of(t->b), o->queue_timeout));
     if (rc == 0)
         return 0;
     t->timed = false;
