@@ -2,6 +2,7 @@
 /* What an executor says of itself, and of the tasks on it that wait. */
 #include "support/vow_test.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -376,6 +377,15 @@ named(vow_executor *on, const char *name)
     return vow_submit_with(on, &VOW_SUBMIT_OPTIONS(.name = name), no_work, VOW_NIL);
 }
 
+/* What a place begins with: a program that is all static knows no modules. */
+static const char *
+module(void)
+{
+    Dl_info info;
+
+    return dladdr(text, &info) != 0 ? "test_dump" : "made at 0x";
+}
+
 VOW_CASE(dump_says_where_a_future_was_made)
 {
     vow_manual *m = vow_manual_new();
@@ -386,7 +396,7 @@ VOW_CASE(dump_says_where_a_future_was_made)
     dump(vow_manual_executor(m));
     assert_non_null(strstr(text, "queued: a cake made at noon\n"));
     assert_non_null(strstr(text, made));
-    assert_non_null(strstr(strstr(text, made), "test_dump")); /* its module */
+    assert_non_null(strstr(strstr(text, made), module()));
     vow_unref(f);
     vow_unref(g);
     vow_manual_unref(m);
@@ -403,7 +413,7 @@ VOW_CASE(dump_of_futures_without_a_name_goes_as_far_as_it_fits)
     dump(vow_manual_executor(m));
     n = times("queued: a future made at ");
     assert_in_range(n, 100, CROWD - 1);
-    assert_in_range(times("test_dump"), n - 1, n); /* but for the last, perhaps */
+    assert_in_range(times(module()), n - 1, n); /* but for the last, perhaps */
     for (int i = 0; i < CROWD; i++)
         vow_unref(crowd[i]);
     vow_manual_unref(m);
