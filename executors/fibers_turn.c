@@ -31,12 +31,10 @@ change_stack(struct vowi_fibers *x, struct vowi_stack *from, struct vowi_stack *
     vowi_stack_arrived(from, x->left);
 }
 
-/* Returns when it is the turn of the one that runs again. */
+/* From the one that runs. Returns when it is its turn again. */
 static inline void
-go_to(struct vowi_fibers *x, struct vowi_fiber *to)
+go_to(struct vowi_fibers *x, struct vowi_fiber *from, struct vowi_fiber *to)
 {
-    struct vowi_fiber *from = x->thread->fiber;
-
     change_thread(x->thread, from, to);
     change_stack(x, &from->stack, &to->stack);
 }
@@ -101,7 +99,8 @@ stack_new(const struct vowi_fibers *x)
 {
     if ((x->most != 0 && x->stacks >= x->most) || VOWI_BUGGIFY("no stack is to be had"))
         return NULL;
-    return vowi_stack_new(x->stack_size, sizeof(struct vowi_fiber), begin);
+    return vowi_stack_new(x->stack_size, sizeof(struct vowi_fiber),
+                          offsetof(struct vowi_fiber, stack), begin);
 }
 
 bool
@@ -224,7 +223,7 @@ leave(struct vowi_fibers *x, struct vowi_fiber *f)
     while ((next = pick(x)) == NULL)
         sleep_a_while(x);
     if (next != f)
-        go_to(x, next);
+        go_to(x, f, next);
 }
 
 /* ---- waiting ------------------------------------------------------------------------------------ */
@@ -288,7 +287,7 @@ vow_fiber_yield(void)
     if (vowi_unlikely(vowi_load_relaxed(&x->news) || vowi_wheel_count(&x->sleeps) != 0))
         leave(x, f);
     else if (x->first != f)
-        go_to(x, take_ready(x));
+        go_to(x, f, take_ready(x));
     else
         x->first = NULL;
     return true;
@@ -326,7 +325,7 @@ make_way(struct vowi_fibers *x, struct vowi_fiber *f)
     if (x->idle_count >= x->kept_stacks)
         fiber_free(x, take_idle(x));
     put_away(x, f);
-    go_to(x, next);
+    go_to(x, f, next);
 }
 
 static void

@@ -15,23 +15,20 @@
 
 struct vowi_fibers;
 
-/* In its stack; that of the thread's own stack in its executor. */
+/* In its stack. What a switch touches is together, at the end. */
 struct vowi_fiber {
-    struct vowi_stack stack;
-    struct vowi_fibers *of;
-    vow_executor *on; /* the same, as its tasks know it */
     struct vowi_parker parker;
-    struct vowi_fiber *next; /* of those that are ready, or of those that do nothing */
-
-    bool sleeps;     /* it is in none of the two, and neither does it run */
+    bool sleeps;     /* it is in neither of the lists below, and neither does it run */
     bool woken;      /* since it last went to sleep */
     bool timed;      /* timer is armed */
     vow_timer timer; /* ends its sleep */
-
     struct vowi_fiber *next_woken; /* guarded by the lock of its executor */
 
-    _Alignas(
-        16) char kept[VOWI_OF_STACK_SIZE]; /* while it does not run; see base/thread.h */
+    _Alignas(VOWI_CACHE_LINE) struct vowi_fibers *of;
+    vow_executor *on;        /* the same, as its tasks know it */
+    struct vowi_fiber *next; /* of those that are ready, or of those that do nothing */
+    _Alignas(16) char kept[VOWI_OF_STACK_SIZE]; /* while it does not run; base/thread.h */
+    struct vowi_stack stack;
 };
 
 /* Sleeps until it is woken or until a time on the monotonic clock. Returns whether it was

@@ -60,7 +60,7 @@ tell_of_new(struct vowi_stack *s)
     s->fiber = __tsan_create_fiber(0);
 #endif
 #ifdef VALGRIND_STACK_REGISTER
-    s->id = VALGRIND_STACK_REGISTER(s->bottom, s);
+    s->id = VALGRIND_STACK_REGISTER(s->bottom, s->memory + s->size);
 #endif
     (void)s;
 }
@@ -118,13 +118,13 @@ vowi_stack_size(size_t room)
 }
 
 /*
- * How much lower than it could one begins. Else all that is at the end of each, what a
- * switch reads and writes, would be in the same few sets of the cache.
+ * How much lower than it could one begins, of many that lie side by side. Else all that is at
+ * the end of each, what a switch reads and writes, would be in the same few sets of the cache.
  */
 static size_t
-shift_of(const char *memory)
+shift_of(const char *memory, size_t size)
 {
-    return (uintptr_t)memory / UNIT % SHIFTS * SHIFT;
+    return (uintptr_t)memory / size % SHIFTS * SHIFT;
 }
 
 /* Nothing, or all but the guard. */
@@ -143,20 +143,21 @@ map(size_t size)
 }
 
 struct vowi_stack *
-vowi_stack_new(size_t size, size_t bytes, void (*main)(void *arg))
+vowi_stack_new(size_t size, size_t bytes, size_t offset, void (*main)(void *arg))
 {
     char *memory = map(size);
     struct vowi_stack *s;
+    char *top;
 
     if (memory == NULL)
         return NULL;
-    s = (struct vowi_stack *)(void *)(memory + size - shift_of(memory) -
-                                      (bytes + 63) / 64 * 64);
+    top = memory + size - shift_of(memory, size) - (bytes + 63) / 64 * 64;
+    s = (struct vowi_stack *)(void *)(top + offset);
     s->memory = memory;
     s->size = size;
     s->bottom = memory + UNIT;
-    s->room = (size_t)((char *)s - memory) - UNIT;
-    s->pointer = vowi_switch_prepare(s, main, s);
+    s->room = (size_t)(top - memory) - UNIT;
+    s->pointer = vowi_switch_prepare(top, main, s);
     tell_of_new(s);
     return s;
 }

@@ -57,10 +57,11 @@ size_t vowi_stack_size(size_t room);
 
 /*
  * Makes one, which main(arg) is to begin on when it is switched to first, and never to
- * leave by returning. The struct lies at its upper end, in so many bytes that begin with
- * it. NULL without memory.
+ * leave by returning. It ends below so many bytes of the caller's, aligned to a line of the
+ * cache and zero, in which the struct is at an offset. NULL without memory.
  */
-struct vowi_stack *vowi_stack_new(size_t size, size_t bytes, void (*main)(void *arg));
+struct vowi_stack *vowi_stack_new(size_t size, size_t bytes, size_t offset,
+                                  void (*main)(void *arg));
 void vowi_stack_free(struct vowi_stack *s);
 
 /* Makes the struct stand for the stack that the calling thread is on. */
