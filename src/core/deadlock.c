@@ -48,9 +48,17 @@
 #define MAX_JOINS 1000 /* in one check */
 
 static struct {
-    struct vowi_wait *first; /* guarded by VOWI_GLOBAL_WAITS */
-    unsigned depth, joins;   /* guarded as well: in so many is the walk, and was it */
+    struct vowi_wait *first; /* guarded by VOWI_GLOBAL_WAITS, as all of it */
+    unsigned depth, joins;   /* in so many is the walk, and was it */
+    unsigned long looks;     /* so many were taken */
+    unsigned long exhausted; /* of the waits in the list, those whose executor is */
 } waits;
+
+static bool
+is_marked(const struct vowi_wait *w)
+{
+    return w->ends || w->live_in == waits.looks;
+}
 
 static bool
 runs_below(const struct vowi_wait *w, const struct vow_state *s)
@@ -67,7 +75,7 @@ is_running_live(const struct vow_state *s)
 {
     for (const struct vowi_wait *w = waits.first; w != NULL; w = w->next)
         if (runs_below(w, s))
-            return w->live;
+            return is_marked(w);
     return true;
 }
 
@@ -77,7 +85,7 @@ is_executor_live(const vow_executor *on)
     bool exhausted = false;
 
     for (const struct vowi_wait *w = waits.first; w != NULL; w = w->next) {
-        if (w->on == on && w->live)
+        if (w->on == on && is_marked(w))
             return true;
         if (w->on == on && w->exhausted)
             exhausted = true;
@@ -158,6 +166,16 @@ may_end(struct vow_state *s)
     return live;
 }
 
+/* Marks it if it has become live; returns whether it has. */
+static bool
+mark(struct vowi_wait *w)
+{
+    if (is_marked(w) || !may_end(w->awaited))
+        return false;
+    w->live_in = waits.looks;
+    return true;
+}
+
 /* Marks what has become live, as long as the newcomer has not; returns whether anything
  * has. */
 static bool
@@ -165,13 +183,19 @@ spread(const struct vowi_wait *newcomer)
 {
     bool changed = false;
 
-    for (struct vowi_wait *w = waits.first; w != NULL && !newcomer->live; w = w->next) {
-        if (w->live)
-            continue;
-        w->live = may_end(w->awaited);
-        changed = changed || w->live;
-    }
+    for (struct vowi_wait *w = waits.first; w != NULL && !is_marked(newcomer);
+         w = w->next)
+        if (mark(w))
+            changed = true;
     return changed;
+}
+
+static void
+set_exhausted(struct vowi_wait *w, bool exhausted)
+{
+    waits.exhausted += exhausted;
+    waits.exhausted -= w->exhausted;
+    w->exhausted = exhausted;
 }
 
 static void
@@ -180,6 +204,8 @@ link_wait(struct vowi_wait *w)
     w->frames = w->thread->frames;
     w->forks = vowi_globals.forks;
     w->overtaken = false;
+    w->live_in = 0;
+    waits.exhausted += w->exhausted;
     w->prev = NULL;
     w->next = waits.first;
     if (w->next != NULL)
@@ -190,6 +216,7 @@ link_wait(struct vowi_wait *w)
 static void
 unlink_wait(struct vowi_wait *w)
 {
+    waits.exhausted -= w->exhausted;
     if (w->next != NULL)
         w->next->prev = w->prev;
     if (w->prev != NULL)
@@ -198,16 +225,17 @@ unlink_wait(struct vowi_wait *w)
         waits.first = w->next;
 }
 
-/* Whether w, which is in the list, may sleep: something may yet end it. */
+/* Whether w, which is in the list, may sleep: something may yet end it. It is asked first,
+ * so that in the common case the others are not looked at. */
 static bool
 may_sleep_locked(struct vowi_wait *w)
 {
     waits.joins = 0;
-    for (struct vowi_wait *each = waits.first; each != NULL; each = each->next)
-        each->live = each->ends;
-    while (!w->live && spread(w))
-        ;
-    return w->live && vowi_self()->fifo_head == NULL;
+    waits.looks++;
+    if (!mark(w))
+        while (!is_marked(w) && spread(w))
+            ;
+    return is_marked(w) && vowi_self()->fifo_head == NULL;
 }
 
 /* Whether it may end; if so it is noted. */
@@ -269,23 +297,27 @@ vowi_wait_counted(struct vowi_wait *w, bool exhausted)
     bool sleeps;
 
     vowi_global_lock(VOWI_GLOBAL_WAITS);
-    w->exhausted = exhausted && !w->overtaken;
+    set_exhausted(w, exhausted && !w->overtaken);
     w->ends = false;
     sleeps = may_sleep_locked(w);
     if (!sleeps) {
-        w->exhausted = false;
+        set_exhausted(w, false);
         w->ends = true;
     }
     vowi_global_unlock(VOWI_GLOBAL_WAITS);
     return sleeps;
 }
 
+/* Of fibers none is overtaken between its count and its look, since both are on the thread on
+ * which another one would go on: so nothing is to be said if none is exhausted. */
 static void
-leave_a_thread_locked(const vow_executor *on)
+leave_a_thread_locked(const struct vowi_wait *left)
 {
+    if (left->thread->fiber != NULL && waits.exhausted == 0)
+        return;
     for (struct vowi_wait *w = waits.first; w != NULL; w = w->next)
-        if (w->on == on) {
-            w->exhausted = false;
+        if (w->on == left->on) {
+            set_exhausted(w, false);
             w->overtaken = true;
         }
 }
@@ -296,7 +328,7 @@ vowi_wait_end(struct vowi_wait *w)
     vowi_global_lock(VOWI_GLOBAL_WAITS);
     if (w->forks == vowi_globals.forks) /* else the list of this process never had it */
         unlink_wait(w);
-    leave_a_thread_locked(w->on);
+    leave_a_thread_locked(w);
     vowi_global_unlock(VOWI_GLOBAL_WAITS);
 }
 
@@ -312,6 +344,7 @@ void
 vowi_waits_in_child(void)
 {
     waits.first = NULL;
+    waits.exhausted = 0;
 }
 
 void

@@ -19,7 +19,7 @@ struct vowi_wait {
     bool ends;      /* by a deadline, or by what is not looked at here; or it goes on */
     bool exhausted; /* its executor has no thread left that could run something */
     bool overtaken; /* a wait on its executor has ended since it was listed */
-    bool live;      /* something may yet end it */
+    unsigned long live_in; /* the last look that found that something may yet end it */
 };
 
 /* On a thread of no executor. VOW_E_DEADLOCK, and it is not noted, if it provably cannot
