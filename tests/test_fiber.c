@@ -785,6 +785,45 @@ VOW_CASE(cancelling_ends_what_is_queued_and_not_what_has_begun)
     vow_executor_unref(on);
 }
 
+static void
+exit_here(vow_task *task, int why)
+{
+    (void)task;
+    (void)why;
+    pthread_exit(NULL);
+}
+
+/* Without the future of vow_executor_close, which would go with the thread. */
+static void *
+cancel(void *executor)
+{
+    vow_executor *on = executor;
+
+    on->ops->close(on, VOW_CANCEL_QUEUED);
+    return NULL;
+}
+
+VOW_CASE(close_whose_thread_ends_ends_all_that_is_queued)
+{
+    vow_executor *on = fibers_new();
+    struct blocker b = {0};
+    struct drop ctx = {0};
+    vow_future *holds = vow_submit(on, hold, vow_ptr(&b)), *queued;
+    vow_task exits = {.run = exit_here};
+    pthread_t thread;
+
+    await_flag(&b.entered, 1);
+    assert_int_equal(vow_post_task(on, &exits), 0);
+    queued = vow_submit(on, give_seven, drop_value(&ctx));
+    assert_int_equal(pthread_create(&thread, NULL, cancel, on), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(drop_count(&ctx), 1);
+    assert_int_equal(value_of(queued), -VOW_E_CLOSED);
+    atomic_store(&b.open, 1);
+    assert_int_equal(value_of(holds), 0);
+    fibers_free(on);
+}
+
 /* While it drains, what its own tasks post is taken, and steps. */
 static vow_result
 wait_and_submit(void *f)
@@ -1128,6 +1167,7 @@ VOW_CASE(child_has_none_of_the_parents_fibers)
 struct forker {
     vow_future *f;
     pid_t child;
+    bool exits;
 };
 
 static vow_result
@@ -1141,6 +1181,8 @@ fork_here(void *forker)
         require(vow_executor_current() == NULL);
         require(!vow_fiber_yield());
         require(!vow_wait(k->f, vow_ms(1)));
+        if (k->exits)
+            pthread_exit(NULL);
     }
     return vow_ok(VOW_NIL);
 }
@@ -1157,8 +1199,10 @@ VOW_CASE(task_may_fork)
         skip();
     }
     for (int i = 0; i < 2; i++) { /* on the first stack, and on another one */
-        vow_future *f = vow_submit(on, fork_here, vow_ptr(&k)), *g;
+        vow_future *f, *g;
 
+        k.exits = i == 1;
+        f = vow_submit(on, fork_here, vow_ptr(&k));
         assert_int_equal(value_of(f), 0);
         assert_child_was_fine(k.child);
         g = vow_submit(on, get_and_add, ref_of(a.f));
@@ -1197,6 +1241,7 @@ main(void)
         vow_test(of_two_that_wait_for_each_other_one_is_told),
         vow_test(drain_waits_for_those_that_wait),
         vow_test(cancelling_ends_what_is_queued_and_not_what_has_begun),
+        vow_test(close_whose_thread_ends_ends_all_that_is_queued),
         vow_test(draining_takes_steps_and_what_its_tasks_post),
         vow_test(last_reference_may_go_in_a_task),
         vow_test(its_own_end_cannot_be_waited_for),
