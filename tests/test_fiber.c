@@ -774,6 +774,7 @@ VOW_CASE(cancelling_ends_what_is_queued_and_not_what_has_begun)
         queued[i] = vow_submit(on, give_seven, drop_value(&ctx));
     closed = vow_executor_close(on, VOW_CANCEL_QUEUED);
     assert_int_equal(drop_count(&ctx), 2);
+    assert_int_equal(value_of(vow_submit(on, give_seven, VOW_NIL)), -VOW_E_CLOSED);
     for (int i = 0; i < 2; i++)
         assert_int_equal(value_of(queued[i]), -VOW_E_CLOSED);
     atomic_store(&b.open, 1);
