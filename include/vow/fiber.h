@@ -3,17 +3,17 @@
  * @file vow/fiber.h
  * Tasks that wait without holding a thread.
  *
- *     vow_executor *fibers = vow_fibers_new(NULL);
- *
- *     static vow_result serve(void *connection)
+ *     static void serve(void *connection)
  *     {
  *         vow_future *request = receive(connection);
  *         vow_view got = vow_get(request); // the others go on meanwhile
  *         ...
  *     }
  *
+ *     vow_executor *fibers = vow_fibers_new(NULL);
+ *
  *     for (each connection)
- *         vow_post(fibers, serve, connection); // thousands at once
+ *         vow_post(fibers, serve, vow_ptr(connection)); // thousands at once
  *
  * An executor with one thread, on which a task that waits is set aside with its stack: the
  * thread goes on with the others, and comes back to it when what it waits for has settled or
