@@ -464,6 +464,17 @@ VOW_CASE(dump_of_a_static_executor_says_that_it_is_open)
     assert_non_null(strstr(text, ": open"));
 }
 
+/* Of a version before what is queued could be asked for. */
+VOW_CASE(dump_of_an_older_executor_leaves_out_what_is_queued)
+{
+    static const vow_executor_ops ops = {
+        .size = offsetof(vow_executor_ops, queued), .name = "older", .post = refuse};
+    static vow_executor older = {.ops = &ops};
+
+    assert_non_null(strstr(dump(&older), "executor older at"));
+    assert_null(strstr(text, "queued"));
+}
+
 int
 main(void)
 {
@@ -481,6 +492,7 @@ main(void)
         vow_test(dump_that_cannot_be_written_says_so),
         vow_test(dump_of_inline_is_invalid),
         vow_test(dump_of_a_static_executor_says_that_it_is_open),
+        vow_test(dump_of_an_older_executor_leaves_out_what_is_queued),
     };
 
     return vow_test_run(cases);

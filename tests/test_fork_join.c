@@ -470,6 +470,51 @@ VOW_CASE(elsewhere_than_on_a_pool_its_caller_runs_both)
     vow_manual_unref(m);
 }
 
+/* Inside a task of it, too. */
+VOW_CASE(a_task_of_a_manual_executor_runs_both)
+{
+    vow_manual *m = vow_manual_new();
+    struct call c = {.pool = vow_manual_executor(m)};
+    vow_future *f = vow_submit(c.pool, fork_join_task, vow_ptr(&c));
+
+    assert_int_equal(vow_manual_run(m), 1);
+    assert_int_equal(code_of(f), 0);
+    assert_both_ran_here(&c);
+    vow_unref(f);
+    vow_manual_unref(m);
+}
+
+VOW_CASE(without_a_pool_a_first_that_fails_keeps_the_second_from_running)
+{
+    struct call c = {.pool = NULL};
+
+    c.a.fails = vow_error_new(7, "first");
+    fork_join(&c);
+    assert_int_equal(vow_error_code(c.error), 7);
+    assert_int_equal(c.b.begun, 0);
+    vow_error_unref(c.error);
+}
+
+static vow_result
+defer_and_fork(void *call)
+{
+    vow_defer_begin();
+    fork_join(call);
+    vow_defer_end();
+    return vow_ok(VOW_NIL);
+}
+
+VOW_CASE(a_task_of_the_pool_that_defers_runs_both)
+{
+    struct call c = {.pool = pool_new(1)};
+    vow_future *f = vow_submit(c.pool, defer_and_fork, vow_ptr(&c));
+
+    assert_int_equal(code_of(f), 0);
+    assert_both_ran_here(&c);
+    vow_unref(f);
+    pool_free(c.pool);
+}
+
 VOW_CASE(a_thread_that_must_not_wait_runs_both)
 {
     struct call c = {.pool = pool_new(1)}, deferred = {.pool = c.pool};
@@ -1232,6 +1277,9 @@ main(void)
         vow_test(a_task_of_another_pool_waits_for_it),
         vow_test(cancelled_from_outside_it_is_part_of_the_callers_task),
         vow_test(elsewhere_than_on_a_pool_its_caller_runs_both),
+        vow_test(a_task_of_a_manual_executor_runs_both),
+        vow_test(without_a_pool_a_first_that_fails_keeps_the_second_from_running),
+        vow_test(a_task_of_the_pool_that_defers_runs_both),
         vow_test(a_thread_that_must_not_wait_runs_both),
         vow_test(if_the_pool_is_closed_its_caller_runs_both),
         vow_test(if_the_pool_is_full_its_caller_runs_both),
