@@ -185,10 +185,9 @@ vowi_fibers_idle(struct vowi_fibers *x, vow_ns until)
     vowi_lock_release(&x->lock);
     if (!sleeps)
         return;
-    if (until == VOW_FOREVER)
-        (void)vowi_gate_pass(&x->gate);
-    else if (!vowi_gate_pass_until(&x->gate, until) && !gets_up(x))
-        (void)vowi_gate_pass(&x->gate);
+    if (until != VOW_FOREVER && (vowi_gate_pass_until(&x->gate, until) || gets_up(x)))
+        return;
+    (void)vowi_gate_pass(&x->gate); /* its waker is on the way, or will be */
 }
 
 bool

@@ -276,7 +276,7 @@ bool
 vow_fiber_yield(void)
 {
     struct vowi_thread *t = vowi_self();
-    struct vowi_fiber *f = t->fiber;
+    struct vowi_fiber *f = t->fiber, *next;
     struct vowi_fibers *x;
 
     if (f == NULL || t->executor != f->on || t->deferred != 0)
@@ -284,12 +284,15 @@ vow_fiber_yield(void)
     x = f->of;
     append(x, f);
     /* relaxed: as in look_around */
-    if (vowi_unlikely(vowi_load_relaxed(&x->news) || vowi_wheel_count(&x->sleeps) != 0))
+    if (vowi_unlikely(vowi_load_relaxed(&x->news) || vowi_wheel_count(&x->sleeps) != 0)) {
         leave(x, f);
-    else if (x->first != f)
-        go_to(x, f, take_ready(x));
-    else
-        x->first = NULL;
+        return true;
+    }
+    next = x->first;
+    vowi_assume(next != NULL);
+    x->first = next->next;
+    if (next != f)
+        go_to(x, f, next);
     return true;
 }
 

@@ -94,7 +94,7 @@ site_open(enum manner manner)
 int
 site_port(const struct site *s)
 {
-    struct sockaddr_in a;
+    struct sockaddr_in a = {0};
     socklen_t length = sizeof a;
 
     return getsockname(s->listens, (struct sockaddr *)&a, &length) == 0

@@ -179,6 +179,16 @@ note_input(struct vow_state *input)
     return false;
 }
 
+/* Takes the lock bit of one that is pending; false: it has settled. */
+static bool
+lock_pending(struct vow_state *s)
+{
+    if ((vowi_lock_word(s) & VOWI_SETTLED) == 0)
+        return true;
+    vowi_unlock_word(s);
+    return false;
+}
+
 /* Of a join. That may still end although one of its inputs is lost: by another that fails,
  * or that is enough. */
 static enum vowi_fate
@@ -191,14 +201,10 @@ fate_of_join(struct vowi_thread *t, struct vow_state *s)
 
     if (outer == NULL)
         outer = &all;
-    if (outer->depth == MAX_DEPTH || outer->joins == MAX_JOINS)
+    if (outer->depth == MAX_DEPTH || outer->joins == MAX_JOINS || !lock_pending(s))
         return VOWI_FATE_LIVE;
     its.depth = outer->depth + 1;
     its.joins = outer->joins + 1;
-    if (vowi_lock_word(s) & VOWI_SETTLED) {
-        vowi_unlock_word(s);
-        return VOWI_FATE_LIVE;
-    }
     t->fates = &its;
     moves = vowi_join_may_end(t, s, note_input);
     t->fates = outer != &all ? outer : NULL;
