@@ -52,7 +52,7 @@ fiber_init(struct vowi_fiber *f, struct vowi_fibers *x)
     f->parker.fiber = f;
     f->parker.ready = true;
     memset(f->kept, 0, sizeof f->kept);
-    memcpy(f->kept + offsetof(struct vowi_thread, executor) - VOWI_OF_STACK, &executor,
+    memcpy(&f->kept[offsetof(struct vowi_thread, executor) - VOWI_OF_STACK], &executor,
            sizeof executor);
 }
 
