@@ -235,12 +235,13 @@ await_bell(struct bell *b)
         sched_yield();
 }
 
-/* Two of three end the thread. */
+/* The first of three ends the thread. (Another one that it then runs must not: of a second
+ * pthread_exit inside the first POSIX says nothing, and what clang makes aborts.) */
 static void
 arm_three(struct bell *bells, vow_executor *on, vow_ns when)
 {
     for (int i = 0; i < 3; i++) {
-        bells[i] = (struct bell){.timer.task.run = ring, .exits = i != 1};
+        bells[i] = (struct bell){.timer.task.run = ring, .exits = i == 0};
         assert_int_equal(vow_timer_arm(on, &bells[i].timer, when), 0);
     }
 }
@@ -446,12 +447,12 @@ run_errand(vow_task *task, int why)
         pthread_exit(NULL);
 }
 
-/* Two of three end the thread. */
+/* The first of three ends the thread. */
 static void
 post_three(struct errand *errands, vow_executor *on)
 {
     for (int i = 0; i < 3; i++) {
-        errands[i] = (struct errand){.task.run = run_errand, .exits = i != 1};
+        errands[i] = (struct errand){.task.run = run_errand, .exits = i == 0};
         assert_int_equal(vow_post_task(on, &errands[i].task), 0);
     }
 }
@@ -474,9 +475,9 @@ assert_closed(vow_executor *on)
     vow_unref(closed);
 }
 
-/* With what is queued there, and armed. */
+/* With what is queued there, and armed: of one of the two the first ends the thread. */
 static void
-close_with_three(vow_executor *on)
+close_with_three(vow_executor *on, bool bell_exits)
 {
     struct errand errands[3];
     struct bell bells[3];
@@ -484,6 +485,8 @@ close_with_three(vow_executor *on)
 
     post_three(errands, on);
     arm_three(bells, on, VOW_FOREVER - 1);
+    errands[0].exits = !bell_exits;
+    bells[0].exits = bell_exits;
     f = vow_submit_after(on, vow_seconds(900), seven, VOW_NIL);
     on_a_thread(close_it, on);
     assert_ended_once(errands, 3, VOW_E_CLOSED);
@@ -495,18 +498,22 @@ close_with_three(vow_executor *on)
 
 VOW_CASE(exit_in_what_a_manual_executor_refuses_spares_others)
 {
-    vow_manual *m = vow_manual_new();
+    for (int i = 0; i < 2; i++) {
+        vow_manual *m = vow_manual_new();
 
-    close_with_three(vow_manual_executor(m));
-    vow_manual_unref(m);
+        close_with_three(vow_manual_executor(m), i != 0);
+        vow_manual_unref(m);
+    }
 }
 
 VOW_CASE(exit_in_what_a_loop_refuses_spares_others)
 {
-    vow_loop *loop = vow_loop_new(NULL);
+    for (int i = 0; i < 2; i++) {
+        vow_loop *loop = vow_loop_new(NULL);
 
-    close_with_three(vow_loop_executor(loop));
-    vow_loop_unref(loop);
+        close_with_three(vow_loop_executor(loop), i != 0);
+        vow_loop_unref(loop);
+    }
 }
 
 /* Its timers are those of what is behind it. */
@@ -519,7 +526,7 @@ VOW_CASE(exit_in_what_a_serial_executor_refuses_spares_others)
         vow_executor *s =
             vow_serial_new(i == 0 ? vow_manual_executor(m) : vow_loop_executor(loop));
 
-        close_with_three(s);
+        close_with_three(s, i != 0);
         vow_executor_unref(s);
     }
     vow_manual_unref(m);
@@ -541,6 +548,7 @@ VOW_CASE(exit_in_what_a_serial_executor_had_begun_with_spares_others)
     post_three(errands, s);
     vow_manual_step(m);
     post_three(errands + 3, s);
+    errands[3].exits = false;
     on_a_thread(close_it, s);
     assert_ended_once(row, ROW, 0);
     assert_ended_once(errands, 6, VOW_E_CLOSED);
@@ -639,7 +647,7 @@ VOW_CASE(exit_in_what_a_full_pool_drops_spares_others)
     two.pool = pool_that_is_held(
         VOW_POOL_OPTIONS(.queue_limit = 2, .when_full = VOW_FULL_DROP_OLDEST));
     for (int i = 0; i < 2; i++) {
-        errands[i] = (struct errand){.task.run = run_errand, .exits = true};
+        errands[i] = (struct errand){.task.run = run_errand, .exits = i == 0};
         assert_int_equal(vow_post_task(two.pool, &errands[i].task), 0);
     }
     on_a_thread(post_two, &two);
@@ -672,6 +680,7 @@ VOW_CASE(exit_of_the_thread_that_steps_leaves_the_rest_to_another)
 
     post_three(errands, on);
     arm_three(bells, on, 5);
+    errands[2].exits = bells[2].exits = true; /* each another thread */
     on_a_thread(step, m);
     on_a_thread(advance, m); /* one more task, */
     on_a_thread(advance, m); /* a timer, */
@@ -692,6 +701,7 @@ cancel_loop(void *loop)
     vow_executor *on = vow_loop_executor(loop);
 
     post_three(in_loop, on);
+    in_loop[0].exits = false;
     on_a_thread(close_it, on);
     pthread_exit(NULL);
 }
@@ -703,7 +713,7 @@ run_loop(void *loop)
     return NULL;
 }
 
-VOW_CASE(exit_in_what_is_refused_as_a_loop_is_left_spares_others)
+VOW_CASE(exit_of_a_loop_that_was_cancelled_ends_what_it_had)
 {
     vow_loop *loop = vow_loop_new(NULL);
 
@@ -735,7 +745,7 @@ main(void)
         vow_test(exit_in_what_a_pool_refuses_spares_others),
         vow_test(exit_in_what_a_full_pool_drops_spares_others),
         vow_test(exit_of_the_thread_that_steps_leaves_the_rest_to_another),
-        vow_test(exit_in_what_is_refused_as_a_loop_is_left_spares_others),
+        vow_test(exit_of_a_loop_that_was_cancelled_ends_what_it_had),
     };
 
     return vow_test_run(cases);

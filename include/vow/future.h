@@ -31,7 +31,8 @@
  * Threads: no function of the library is a cancellation point. If pthread_cancel is to
  * end a thread, the request waits for such a point in code of your own; a function of
  * yours that the library has called ends there as by pthread_exit. Call nothing of it
- * while asynchronous cancellation is enabled.
+ * while asynchronous cancellation is enabled. What a thread still has to run on its way out
+ * must not exit again: POSIX leaves a pthread_exit inside another one undefined.
  *
  * Contexts are pointers (vow_ptr, vow_own) or VOW_NIL. They are dropped after
  * their function returned and before its future settles, or instead of it: what
