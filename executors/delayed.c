@@ -24,7 +24,6 @@
 #include <vow/delayed.h>
 
 #include <errno.h>
-#include <signal.h>
 
 #include <vow/pool.h>
 
@@ -233,19 +232,6 @@ thread_main(void *unused)
     return NULL;
 }
 
-/* Signals are for the application's own threads; only faults stay where they are. */
-static int
-create(pthread_t *thread)
-{
-    sigset_t before;
-    int rc;
-
-    vowi_sys_block_signals(&before);
-    rc = vowi_sys_thread_create(thread, 0, thread_main, NULL);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return rc;
-}
-
 static int
 start_locked(void)
 {
@@ -260,7 +246,7 @@ start_locked(void)
     }
     if (vowi_wheel_count(&timers.wheel) == 0)
         vowi_wheel_init(&timers.wheel, vowi_monotonic_now());
-    rc = create(&thread);
+    rc = vowi_sys_thread_create(&thread, 0, thread_main, NULL);
     if (rc != 0)
         return rc;
     pthread_detach(thread);

@@ -102,7 +102,6 @@ configure(struct vowi_fibers *x, const vow_fibers_options *opt)
     x->most = opt->most;
     x->kept_stacks = opt->kept_stacks != 0 ? opt->kept_stacks : DEFAULT_KEPT;
     x->forks = vowi_globals.forks;
-    x->tasks_end = &x->tasks;
     x->woken_end = &x->woken;
     snprintf(x->name, sizeof x->name, "%.15s", opt->name != NULL ? opt->name : "fibers");
 }

@@ -9,7 +9,7 @@
 static void
 note_news_locked(struct vowi_fibers *x)
 {
-    vowi_store_relaxed(&x->news, x->tasks != NULL || x->woken != NULL);
+    vowi_store_relaxed(&x->news, x->tasks.first != NULL || x->woken != NULL);
 }
 
 /* There is news. Returns whether the gate is to be opened, and by whom but the caller. */
@@ -41,9 +41,7 @@ post_list(struct vowi_fibers *x, vow_task *first, vow_task *last)
     vowi_lock_acquire(&x->lock);
     accepted = accepts_locked(x, first);
     if (accepted) {
-        last->next = NULL;
-        *x->tasks_end = first;
-        x->tasks_end = &last->next;
+        vowi_fifo_append(&x->tasks, first, last);
         asleep = tell_locked(x);
     }
     vowi_lock_release(&x->lock);
@@ -97,19 +95,6 @@ vowi_fiber_wake(struct vowi_fiber *f)
 
 /* ---- taking over --------------------------------------------------------------------------- */
 
-static vow_task *
-take_locked(struct vowi_fibers *x)
-{
-    vow_task *task = x->tasks;
-
-    if (task != NULL) {
-        x->tasks = task->next;
-        if (x->tasks == NULL)
-            x->tasks_end = &x->tasks;
-    }
-    return task;
-}
-
 static struct vowi_fiber *
 take_woken_locked(struct vowi_fibers *x)
 {
@@ -128,8 +113,8 @@ vowi_fibers_look(struct vowi_fibers *x, bool takes)
 
     vowi_lock_acquire(&x->lock);
     woken = take_woken_locked(x);
-    task = takes ? take_locked(x) : NULL;
-    x->queued = x->tasks != NULL;
+    task = takes ? vowi_fifo_pop(&x->tasks) : NULL;
+    x->queued = x->tasks.first != NULL;
     note_news_locked(x);
     vowi_lock_release(&x->lock);
     while (woken != NULL) {
@@ -147,7 +132,7 @@ vowi_fibers_look(struct vowi_fibers *x, bool takes)
 static bool
 may_end_locked(const struct vowi_fibers *x)
 {
-    return x->closing && x->closers == 0 && x->tasks == NULL && x->woken == NULL &&
+    return x->closing && x->closers == 0 && x->tasks.first == NULL && x->woken == NULL &&
            x->begun == 0;
 }
 
@@ -155,7 +140,7 @@ may_end_locked(const struct vowi_fibers *x)
 static bool
 lies_down_locked(struct vowi_fibers *x)
 {
-    if (x->woken != NULL || (x->tasks != NULL) != x->queued || may_end_locked(x))
+    if (x->woken != NULL || (x->tasks.first != NULL) != x->queued || may_end_locked(x))
         return false;
     x->asleep = true;
     vowi_gate_shut(&x->gate);
@@ -213,9 +198,8 @@ begin_close(struct vowi_fibers *x, vow_close_mode mode)
     x->closing = true;
     if (mode == VOW_CANCEL_QUEUED) {
         x->cancelling = true;
-        refused = x->tasks;
-        x->tasks = NULL;
-        x->tasks_end = &x->tasks;
+        refused = x->tasks.first;
+        x->tasks.first = NULL;
     }
     vowi_lock_release(&x->lock);
     return refused;
@@ -272,7 +256,7 @@ vowi_fibers_queued(vow_executor *self, bool (*each)(const vow_task *task, void *
     const vow_task *task;
 
     vowi_lock_acquire(&x->lock);
-    task = x->tasks;
+    task = x->tasks.first;
     while (task != NULL && each(task, ctx))
         task = task->next;
     vowi_lock_release(&x->lock);

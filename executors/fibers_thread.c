@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* executors/fibers_thread.c - the thread of an executor of fibers. */
-#include <signal.h>
-
 #include "base/sys.h"
 #include "base/time.h"
 #include "fibers_internal.h"
@@ -54,12 +52,7 @@ run(void *fibers)
 int
 vowi_fibers_start(struct vowi_fibers *x)
 {
-    sigset_t before;
     pthread_t thread;
-    int rc;
 
-    vowi_sys_block_signals(&before);
-    rc = vowi_sys_thread_create(&thread, 0, run, x);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return rc;
+    return vowi_sys_thread_create(&thread, 0, run, x);
 }

@@ -3,7 +3,6 @@
  * executors/pool_thread.c - a worker's thread: started, named, ended, replaced.
  */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,13 +24,7 @@ static void *worker_main(void *worker);
 static int
 start_thread(struct vowi_worker *w)
 {
-    sigset_t before;
-    int rc;
-
-    vowi_sys_block_signals(&before);
-    rc = vowi_sys_thread_create(&w->thread, w->pool->stack_size, worker_main, w);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return rc;
+    return vowi_sys_thread_create(&w->thread, w->pool->stack_size, worker_main, w);
 }
 
 void

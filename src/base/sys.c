@@ -15,18 +15,36 @@
 #include "base/check.h"
 #include "base/time.h"
 
+/* For what is started until what was before is put back. */
+static void
+block_signals(sigset_t *before)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL,
+                                 SIGTRAP, SIGSYS, SIGABRT};
+    sigset_t set;
+
+    sigfillset(&set);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+        sigdelset(&set, faults[i]);
+    pthread_sigmask(SIG_SETMASK, &set, before);
+}
+
 int
 vowi_sys_thread_create(pthread_t *thread, size_t stack, void *(*main)(void *), void *arg)
 {
     pthread_attr_t attr;
+    sigset_t before;
     int rc = pthread_attr_init(&attr);
 
     if (rc != 0)
         return rc;
     if (stack != 0)
         rc = pthread_attr_setstacksize(&attr, stack);
-    if (rc == 0)
+    if (rc == 0) {
+        block_signals(&before);
         rc = pthread_create(thread, &attr, main, arg);
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+    }
     pthread_attr_destroy(&attr);
     return rc;
 }
@@ -38,19 +56,6 @@ vowi_sys_join(pthread_t thread)
 
     pthread_join(thread, NULL);
     vowi_sys_cancel_back(cancel);
-}
-
-void
-vowi_sys_block_signals(sigset_t *before)
-{
-    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL,
-                                 SIGTRAP, SIGSYS, SIGABRT};
-    sigset_t set;
-
-    sigfillset(&set);
-    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
-        sigdelset(&set, faults[i]);
-    pthread_sigmask(SIG_SETMASK, &set, before);
 }
 
 int

@@ -50,13 +50,10 @@ vowi_sys_cancel_back(int before)
 /* Waits until a thread has exited. */
 void vowi_sys_join(pthread_t thread);
 
-/* Starts a joinable thread; stack 0 is the system's size. EAGAIN, ENOMEM, EINVAL. */
+/* Starts a joinable thread; stack 0 is the system's size. Signals are for the application's
+ * own threads: only faults stay where they are. EAGAIN, ENOMEM, EINVAL. */
 int vowi_sys_thread_create(pthread_t *thread, size_t stack, void *(*main)(void *),
                            void *arg);
-
-/* Signals are for the application's own threads; only faults stay where they are. For the
- * threads that are started until what was before is put back by pthread_sigmask. */
-void vowi_sys_block_signals(sigset_t *before);
 
 /* Handlers around fork: before it, and after it in each process. ENOMEM. */
 int vowi_sys_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));

@@ -16,15 +16,22 @@ struct vowi_fifo {
     vow_task *last; /* of no meaning while there is no first */
 };
 
+/* Adds a list, from its first to its last. */
+static inline void
+vowi_fifo_append(struct vowi_fifo *f, vow_task *first, vow_task *last)
+{
+    last->next = NULL;
+    if (f->first == NULL)
+        f->first = first;
+    else
+        f->last->next = first;
+    f->last = last;
+}
+
 static inline void
 vowi_fifo_push(struct vowi_fifo *f, vow_task *task)
 {
-    task->next = NULL;
-    if (f->first == NULL)
-        f->first = task;
-    else
-        f->last->next = task;
-    f->last = task;
+    vowi_fifo_append(f, task, task);
 }
 
 /* Takes the oldest; NULL if there is none. */
