@@ -79,7 +79,7 @@ struct vowi_fibers {
     _Alignas(VOWI_CACHE_LINE) atomic_bool news; /* written under the lock; a hint */
 
     struct vowi_lock lock;
-    struct vowi_fifo tasks; /* guarded by lock, like all that follows */
+    struct vowi_fifo tasks;   /* guarded by lock, like all that follows */
     struct vowi_fiber *woken; /* from elsewhere, and not ready yet */
     struct vowi_fiber **woken_end;
     bool asleep; /* its thread is, and who takes this back opens the gate */
