@@ -22,6 +22,8 @@
 /* ---- what fails, and how often it was asked for ---------------------------------------- */
 
 static atomic_int stacks_made, no_memory, no_guard, no_mutex;
+static _Atomic(void *) last_stack;
+static atomic_size_t size_of_last;
 static int no_thread; /* what starting one gives */
 static bool shadowed;
 
@@ -49,10 +51,15 @@ fails_now(atomic_int *left)
 void *
 __wrap_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset)
 {
+    void *memory;
+
     if (fails_now(&no_memory))
         return MAP_FAILED;
     atomic_fetch_add(&stacks_made, 1);
-    return __real_mmap(at, size, protection, flags, fd, offset);
+    memory = __real_mmap(at, size, protection, flags, fd, offset);
+    atomic_store(&last_stack, memory);
+    atomic_store(&size_of_last, size);
+    return memory;
 }
 
 int
@@ -249,6 +256,30 @@ VOW_CASE(stacks_are_used_again)
     }
     assert_true(atomic_load(&stacks_made) - before <= 2);
     fibers_free(on);
+}
+
+/* AddressSanitizer remembers what is fenced by address. */
+VOW_CASE(memory_of_a_stack_is_clean_for_who_maps_it_next)
+{
+    vow_executor *on = fibers_new();
+    struct answer a = answer_new();
+    vow_future *f = vow_submit(on, get_and_add, ref_of(a.f));
+    void *was;
+    size_t size;
+
+    let_begin(on);
+    answer_end(&a, 1);
+    assert_int_equal(value_of(f), 2);
+    was = atomic_load(&last_stack);
+    size = atomic_load(&size_of_last);
+    fibers_free(on);
+    assert_ptr_equal(
+        __real_mmap(was, size, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1,
+                    0),
+        was);
+    memset((char *)was + size / 2, 1, size / 2);
+    assert_int_equal(munmap(was, size), 0);
 }
 
 VOW_CASE(no_more_stacks_are_kept_than_asked_for)
@@ -1223,6 +1254,7 @@ main(void)
         vow_test(many_wait_at_once_and_all_go_on),
         vow_test(tasks_that_do_not_wait_share_a_stack),
         vow_test(stacks_are_used_again),
+        vow_test(memory_of_a_stack_is_clean_for_who_maps_it_next),
         vow_test(no_more_stacks_are_kept_than_asked_for),
         vow_test(task_gets_what_it_submits_to_its_own_executor),
         vow_test(one_fiber_wakes_another),
