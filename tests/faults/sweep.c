@@ -31,7 +31,7 @@
 
 enum {
     LIMIT_MS = 60000 * SLOWER, /* after which a run hangs */
-    THREADS_GONE = 8 * SLOWER, /* seconds in which one that ended is listed no more */
+    GONE_MS = 8000 * SLOWER,   /* after which a thread that ended is listed no more */
     MISSES = 2, /* numbers in a row that no call had: with threads one may err */
     SHOWN = 3   /* runs of a sweep that are described */
 };
@@ -140,9 +140,9 @@ let_sanitizer_start(void)
 
 /* A thread that was joined is there for a moment more, which is long on a busy machine. */
 static void
-await_threads(size_t expected)
+await_threads(const struct sweep *s, size_t expected)
 {
-    double until = seconds() + THREADS_GONE;
+    double until = seconds() + (s->gone_ms != 0 ? s->gone_ms : GONE_MS) / 1e3;
 
     while (threads() > expected && seconds() < until)
         sched_yield();
@@ -180,7 +180,7 @@ run_once(const struct sweep *s, const struct fault_plan *plan)
     fault_begin(plan);
     s->run(&drops);
     fault_end();
-    await_threads(before.threads);
+    await_threads(s, before.threads);
     after = take_stock(s);
     return compare(&before, &after, &drops);
 }

@@ -36,6 +36,8 @@ struct sweep {
     size_t (*live)(void);
     /** After this many milliseconds a run hangs; 0: a default. */
     unsigned limit_ms;
+    /** After this many milliseconds a thread that is still there stays; 0: a default. */
+    unsigned gone_ms;
     /** Says nothing about runs that are not clean. */
     bool quiet;
 };

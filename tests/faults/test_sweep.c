@@ -69,6 +69,7 @@ sweep_with(enum subject_seed seed)
                             .prepare = die_of_crashes,
                             .live = live,
                             .limit_ms = seed == SUBJECT_WAITS_FOR_EVER ? 100 : 0,
+                            .gone_ms = seed == SUBJECT_LEAKS_A_THREAD ? 100 : 0,
                             .quiet = seed != SUBJECT_SOUND};
 
     subject_seed = seed;
