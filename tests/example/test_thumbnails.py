@@ -83,22 +83,20 @@ def run(*arguments, program=None, **options):
     return subprocess.run([program or PROGRAM, *map(str, arguments)], **options)
 
 
+def setUpModule():
+    """Draws the pictures, once: it takes longer than any case."""
+    shared = tempfile.TemporaryDirectory()
+    unittest.addModuleCleanup(shared.cleanup)
+    Case.pictures = pathlib.Path(shared.name, "pictures")
+    Case.small = pathlib.Path(shared.name, "small")
+    Case.drawn = run("--generate", "--size", 48, Case.pictures, Case.small)
+    Case.jpg = Case.small / "landscape/00.jpg"
+    Case.png = Case.small / "landscape/01.png"
+    Case.webp = Case.small / "landscape/02.webp"
+
+
 class Case(unittest.TestCase):
     """Has a place of its own, and pictures to copy from."""
-
-    @classmethod
-    def setUpClass(cls):
-        cls.shared = tempfile.TemporaryDirectory()
-        cls.pictures = pathlib.Path(cls.shared.name, "pictures")
-        cls.small = pathlib.Path(cls.shared.name, "small")
-        cls.drawn = run("--generate", "--size", 48, cls.pictures, cls.small)
-        cls.jpg = cls.small / "landscape/00.jpg"
-        cls.png = cls.small / "landscape/01.png"
-        cls.webp = cls.small / "landscape/02.webp"
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.shared.cleanup()
 
     def setUp(self):
         self.place = tempfile.TemporaryDirectory()
