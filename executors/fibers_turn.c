@@ -331,6 +331,17 @@ make_way(struct vowi_fibers *x, struct vowi_fiber *f)
     go_to(x, f, next);
 }
 
+/* What this thread keeps for others is given back. That may run what waits, which counts as
+ * a task meanwhile, and may make one ready. Returns whether there is nothing to do still. */
+static bool
+rests(struct vowi_fibers *x)
+{
+    x->begun++;
+    vowi_thread_unload(x->thread);
+    x->begun--;
+    return x->first == NULL;
+}
+
 static void
 take_turns(struct vowi_fibers *x, struct vowi_fiber *f)
 {
@@ -340,10 +351,8 @@ take_turns(struct vowi_fibers *x, struct vowi_fiber *f)
             run_one(x);
         } else if (x->first != NULL) {
             make_way(x, f);
-        } else {
-            vowi_thread_unload(x->thread);
-            if (!vowi_fibers_end(x))
-                sleep_a_while(x);
+        } else if (rests(x) && !vowi_fibers_end(x)) {
+            sleep_a_while(x);
         }
     }
 }

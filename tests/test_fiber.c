@@ -699,6 +699,111 @@ VOW_CASE(task_may_run_a_loop)
     fibers_free(on);
 }
 
+/* ---- what the thread gives back between two tasks ------------------------------------------------ */
+
+/* An executor of a user's own, of which the last is seen where the last hold is given back. */
+struct own {
+    vow_executor executor;
+    struct answer awaited; /* by its end, if there is a future */
+    struct answer told;    /* of its end */
+    atomic_int used, open, ending, ended;
+};
+
+static int
+own_post(vow_executor *self, vow_task *task)
+{
+    (void)self;
+    task->run(task, 0);
+    return 0;
+}
+
+static void
+own_destroy(vow_executor *self)
+{
+    struct own *o = vowi_container_of(self, struct own, executor);
+
+    atomic_store(&o->ending, 1);
+    if (o->awaited.f != NULL)
+        vow_get(o->awaited.f);
+    atomic_store(&o->ended, 1);
+    vow_promise_fulfill(o->told.p, vow_i64(1));
+}
+
+static const vow_executor_ops own_ops = {
+    .size = sizeof own_ops,
+    .name = "own",
+    .post = own_post,
+    .destroy = own_destroy,
+};
+
+static vow_result
+add_one(vow_value in, void *ctx)
+{
+    (void)ctx;
+    return vow_ok(vow_i64(in.as.i64 + 1));
+}
+
+/* Afterwards this thread keeps holds of it, for the next step there. */
+static vow_result
+use_own(void *own)
+{
+    struct own *o = own;
+    struct answer a = answer_new();
+
+    vow_unref(vow_then(vow_ref(a.f), &o->executor, add_one, VOW_NIL));
+    answer_end(&a, 1);
+    atomic_store(&o->used, 1);
+    await_flag(&o->open, 1);
+    return vow_ok(VOW_NIL);
+}
+
+/* The thread of the fibers has the last of them, and nothing else to do. */
+static void
+leave_last_holds_to(vow_executor *on, struct own *o)
+{
+    vow_future *f = vow_submit(on, use_own, vow_ptr(o));
+
+    await_flag(&o->used, 1);
+    vow_executor_unref(&o->executor);
+    atomic_store(&o->open, 1);
+    assert_int_equal(value_of(f), 0);
+}
+
+VOW_CASE(what_is_given_back_between_two_tasks_may_wake_one)
+{
+    vow_executor *on = fibers_new();
+    struct own o = {.told = answer_new()};
+    vow_future *f = vow_submit(on, get_and_add, ref_of(o.told.f));
+
+    assert_int_equal(vow_executor_init(&o.executor, &own_ops), 0);
+    let_begin(on);
+    leave_last_holds_to(on, &o);
+    assert_int_equal(value_of(f), 2);
+    vow_promise_unref(o.told.p);
+    vow_unref(o.told.f);
+    fibers_free(on);
+}
+
+VOW_CASE(what_is_given_back_between_two_tasks_may_wait)
+{
+    vow_executor *on = fibers_new();
+    struct own o = {.awaited = answer_new(), .told = answer_new()};
+    vow_future *closed;
+
+    assert_int_equal(vow_executor_init(&o.executor, &own_ops), 0);
+    leave_last_holds_to(on, &o);
+    await_flag(&o.ending, 1);
+    let_begin(on);
+    closed = vow_executor_close(on, VOW_DRAIN);
+    assert_false(vow_wait(closed, vow_ms(20))); /* its stack is not to go */
+    answer_end(&o.awaited, 1);
+    assert_int_equal(value_of(closed), 0);
+    assert_int_equal(atomic_load(&o.ended), 1);
+    assert_int_equal(vow_executor_join(on), 0);
+    vow_executor_unref(on);
+    answer_end(&o.told, 1);
+}
+
 /* ---- what never ends ------------------------------------------------------------------------------ */
 
 struct ring {
@@ -867,13 +972,6 @@ wait_and_submit(void *f)
     inner = vow_submit(vow_executor_current(), give_seven, VOW_NIL);
     value = value_of(inner);
     return vow_ok(vow_i64(value));
-}
-
-static vow_result
-add_one(vow_value in, void *ctx)
-{
-    (void)ctx;
-    return vow_ok(vow_i64(in.as.i64 + 1));
 }
 
 VOW_CASE(draining_takes_steps_and_what_its_tasks_post)
@@ -1270,6 +1368,8 @@ main(void)
         vow_test(each_fiber_has_its_own_token),
         vow_test(removal_waits_for_a_callback_on_another_fiber),
         vow_test(task_may_run_a_loop),
+        vow_test(what_is_given_back_between_two_tasks_may_wake_one),
+        vow_test(what_is_given_back_between_two_tasks_may_wait),
         vow_test(task_that_waits_for_itself_is_told),
         vow_test(of_two_that_wait_for_each_other_one_is_told),
         vow_test(drain_waits_for_those_that_wait),
