@@ -259,8 +259,8 @@ vowi_fibers_block_begin(vow_executor *self)
 
     if (vowi_self()->fiber == NULL || vowi_self()->fiber->of != x)
         return VOW_E_DEADLOCK; /* a thread on its way out */
-    if (vowi_fibers_has_idle(x))
-        return 0;
+    if (vowi_fibers_has_idle(x) || x->first != NULL)
+        return 0; /* who is ready may end, and leave a stack */
     vowi_warn(VOW_E_LIMIT, "all %u stacks of %s wait, and no other one can be had",
               x->stacks, x->name);
     return VOW_E_LIMIT;

@@ -1188,6 +1188,25 @@ VOW_CASE(wait_for_what_can_never_begin_is_told)
     fibers_free(on);
 }
 
+static vow_result
+set_and_get_own_submit(void *flag)
+{
+    set(flag);
+    return get_own_submit(NULL);
+}
+
+/* The other one has its turn when this waits, and leaves its stack. */
+VOW_CASE(who_yields_may_leave_a_stack_to_what_is_waited_for)
+{
+    vow_executor *on = vow_fibers_new(&VOW_FIBERS_OPTIONS(.most = 2));
+    atomic_int flag = 0;
+    vow_future *yields = vow_submit(on, yield_until_set, vow_ptr(&flag));
+
+    assert_int_equal(value_of(vow_submit(on, set_and_get_own_submit, vow_ptr(&flag))), 7);
+    assert_int_equal(value_of(yields), 1);
+    fibers_free(on);
+}
+
 VOW_CASE(without_a_thread_there_is_no_executor)
 {
     no_thread = EAGAIN;
@@ -1386,6 +1405,7 @@ main(void)
         vow_test(stack_without_a_guard_is_none),
         vow_test(no_more_begin_than_asked_for),
         vow_test(wait_for_what_can_never_begin_is_told),
+        vow_test(who_yields_may_leave_a_stack_to_what_is_waited_for),
         vow_test(without_a_thread_there_is_no_executor),
         vow_test(options_are_checked),
         vow_test(task_that_ends_the_thread_ends_the_process),
