@@ -84,9 +84,12 @@ wake_from_elsewhere(struct vowi_fibers *x, struct vowi_fiber *f)
         vowi_gate_open(&x->gate);
 }
 
+/* In a child none goes on, and its thread may have been in the middle of anything. */
 void
 vowi_fiber_wake(struct vowi_fiber *f)
 {
+    if (vowi_fibers_left_behind(f->of))
+        return;
     if (f->of->thread == vowi_self())
         vowi_fiber_ready(f);
     else
