@@ -10,6 +10,7 @@
 
 #include "../executors/pool_internal.h"
 #include "base/mem.h"
+#include "core/ambient.h"
 #include "explore.h"
 
 static struct vowi_deque queue;
@@ -208,19 +209,60 @@ forks(void *ctx)
     return e == NULL ? vow_ok(VOW_NIL) : vow_err(e);
 }
 
-SCENARIO(fork_join_tokens, 0, "both branches ask for the token of their task at once",
-         EXPECTED("one", "both have the same"))
+/* A task forks, on two threads. */
+static void
+runs_and_steals(vow_result (*task)(void *), vow_token *token)
 {
     require(vowi_deque_init(&queue));
-    f = vow_submit(&executor, forks, VOW_NIL);
+    f = vow_submit_with(&executor, &VOW_SUBMIT_OPTIONS(.token = token), task, VOW_NIL);
     run_threads(steals, steals);
     steals(); /* if one was too early */
     require(vow_get(f).error == NULL);
-    require(first_token != NULL && first_token == second_token);
-    vow_token_unref(first_token);
-    vow_token_unref(second_token);
     vow_unref(f);
     vowi_deque_fini(&queue);
+    require(first_token != NULL && first_token == second_token);
+}
+
+SCENARIO(fork_join_tokens, 0, "both branches ask for the token of their task at once",
+         EXPECTED("one", "both have the same"))
+{
+    runs_and_steals(forks, NULL);
+    vow_token_unref(first_token);
+    vow_token_unref(second_token);
+    outcome("one");
+}
+
+static vow_error *
+borrows(void *token)
+{
+    vow_token *lent = vowi_ambient_token();
+
+    require(vow_token_deadline_of(lent, NULL) == VOW_FOREVER);
+    *(vow_token **)token = lent;
+    return NULL;
+}
+
+static vow_result
+forks_borrowers(void *ctx)
+{
+    (void)ctx;
+    require(vow_fork_join(&executor, borrows, &first_token, borrows, &second_token) ==
+            NULL);
+    return vow_ok(VOW_NIL);
+}
+
+/* The task has a record from the beginning, and a lent token is used without its lock. */
+SCENARIO(fork_join_lent_tokens, 0,
+         "the same, of a task that was given one, and it is lent",
+         EXPECTED("one", "it is whole when it is found"))
+{
+    vow_source *source = vow_source_new();
+    vow_token *token = vow_source_token(source);
+
+    runs_and_steals(forks_borrowers, token);
+    require(first_token != token);
+    vow_token_unref(token);
+    vow_source_unref(source);
     outcome("one");
 }
 
