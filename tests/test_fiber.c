@@ -796,9 +796,11 @@ VOW_CASE(what_is_given_back_between_two_tasks_may_wait)
     let_begin(on);
     closed = vow_executor_close(on, VOW_DRAIN);
     assert_false(vow_wait(closed, vow_ms(20))); /* its stack is not to go */
-    answer_end(&o.awaited, 1);
+    vow_promise_fulfill(o.awaited.p, VOW_NIL);
     assert_int_equal(value_of(closed), 0);
     assert_int_equal(atomic_load(&o.ended), 1);
+    vow_promise_unref(o.awaited.p);
+    vow_unref(o.awaited.f);
     assert_int_equal(vow_executor_join(on), 0);
     vow_executor_unref(on);
     answer_end(&o.told, 1);
