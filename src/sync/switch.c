@@ -12,6 +12,9 @@
  * rest. fesetround and its kin set both alike: so it is enough to look at those of SSE, and
  * where they differ to make x87's the same. Its precision alone is the thread's.
  *
+ * At each instruction an unwinder finds the caller: a profiler's signal may come between any
+ * two of them. Both stacks are alike, so that nothing changes where one becomes the other.
+ *
  * A switch returns by `ret`, to behind a call or to vowi_switch_begin. With -fcf-protection
  * only indirect jumps and calls need a landing mark, and nothing here is reached by one.
  */
@@ -50,29 +53,36 @@ void vowi_switch_begin(void) __attribute__((__visibility__("hidden")));
 
 #if defined(__x86_64__)
 
-__asm__(BEGIN("vowi_switch") "pushq %rbp\n\t"
-                             "pushq %rbx\n\t"
-                             "pushq %r12\n\t"
-                             "pushq %r13\n\t"
-                             "pushq %r14\n\t"
-                             "pushq %r15\n\t"
-                             "leaq -8(%rsp), %rsp\n\t"
-                             "stmxcsr (%rsp)\n\t"
-                             "movl (%rsp), %eax\n\t"
-                             "movq %rsp, (%rdi)\n\t"
-                             "movq %rsi, %rsp\n\t"
-                             "xorl (%rsp), %eax\n\t"
-                             "testl $0xffc0, %eax\n\t"
-                             "jne 2f\n"
-                             "1:\tleaq 8(%rsp), %rsp\n\t"
-                             "popq %r15\n\t"
-                             "popq %r14\n\t"
-                             "popq %r13\n\t"
-                             "popq %r12\n\t"
-                             "popq %rbx\n\t"
-                             "popq %rbp\n\t"
-                             "ret\n"
-                             "2:\t" CHANGE_MODES("%rsp") "jmp 1b\n\t" END("vowi_switch"));
+#define PUSH_ALL                                                                         \
+    "pushq %rbp\n\t.cfi_adjust_cfa_offset 8\n\t.cfi_rel_offset rbp, 0\n\t"               \
+    "pushq %rbx\n\t.cfi_adjust_cfa_offset 8\n\t.cfi_rel_offset rbx, 0\n\t"               \
+    "pushq %r12\n\t.cfi_adjust_cfa_offset 8\n\t.cfi_rel_offset r12, 0\n\t"               \
+    "pushq %r13\n\t.cfi_adjust_cfa_offset 8\n\t.cfi_rel_offset r13, 0\n\t"               \
+    "pushq %r14\n\t.cfi_adjust_cfa_offset 8\n\t.cfi_rel_offset r14, 0\n\t"               \
+    "pushq %r15\n\t.cfi_adjust_cfa_offset 8\n\t.cfi_rel_offset r15, 0\n\t"
+#define POP_ALL                                                                          \
+    "popq %r15\n\t.cfi_adjust_cfa_offset -8\n\t.cfi_restore r15\n\t"                     \
+    "popq %r14\n\t.cfi_adjust_cfa_offset -8\n\t.cfi_restore r14\n\t"                     \
+    "popq %r13\n\t.cfi_adjust_cfa_offset -8\n\t.cfi_restore r13\n\t"                     \
+    "popq %r12\n\t.cfi_adjust_cfa_offset -8\n\t.cfi_restore r12\n\t"                     \
+    "popq %rbx\n\t.cfi_adjust_cfa_offset -8\n\t.cfi_restore rbx\n\t"                     \
+    "popq %rbp\n\t.cfi_adjust_cfa_offset -8\n\t.cfi_restore rbp\n\t"
+
+__asm__(BEGIN("vowi_switch") PUSH_ALL
+        "leaq -8(%rsp), %rsp\n\t"
+        ".cfi_adjust_cfa_offset 8\n\t"
+        "stmxcsr (%rsp)\n\t"
+        "movl (%rsp), %eax\n\t"
+        "movq %rsp, (%rdi)\n\t"
+        "movq %rsi, %rsp\n\t"
+        "xorl (%rsp), %eax\n\t"
+        "testl $0xffc0, %eax\n\t"
+        ".cfi_remember_state\n\t"
+        "jne 2f\n"
+        "1:\tleaq 8(%rsp), %rsp\n\t"
+        ".cfi_adjust_cfa_offset -8\n\t" POP_ALL "ret\n\t"
+        ".cfi_restore_state\n"
+        "2:\t" CHANGE_MODES("%rsp") "jmp 1b\n\t" END("vowi_switch"));
 
 __asm__(BEGIN("vowi_switch_begin") ".cfi_undefined rip\n\t"
                                    "movq %r12, %rdi\n\t"
@@ -94,13 +104,20 @@ fill(struct left *l, void *main, void *arg)
 
 #elif defined(__i386__)
 
+#define PUSH_ALL                                                                         \
+    "pushl %ebp\n\t.cfi_adjust_cfa_offset 4\n\t.cfi_rel_offset ebp, 0\n\t"               \
+    "pushl %ebx\n\t.cfi_adjust_cfa_offset 4\n\t.cfi_rel_offset ebx, 0\n\t"               \
+    "pushl %esi\n\t.cfi_adjust_cfa_offset 4\n\t.cfi_rel_offset esi, 0\n\t"               \
+    "pushl %edi\n\t.cfi_adjust_cfa_offset 4\n\t.cfi_rel_offset edi, 0\n\t"
+#define POP_ALL                                                                          \
+    "popl %edi\n\t.cfi_adjust_cfa_offset -4\n\t.cfi_restore edi\n\t"                     \
+    "popl %esi\n\t.cfi_adjust_cfa_offset -4\n\t.cfi_restore esi\n\t"                     \
+    "popl %ebx\n\t.cfi_adjust_cfa_offset -4\n\t.cfi_restore ebx\n\t"                     \
+    "popl %ebp\n\t.cfi_adjust_cfa_offset -4\n\t.cfi_restore ebp\n\t"
+
 __asm__(BEGIN("vowi_switch") "movl 4(%esp), %eax\n\t"
-                             "movl 8(%esp), %ecx\n\t"
-                             "pushl %ebp\n\t"
-                             "pushl %ebx\n\t"
-                             "pushl %esi\n\t"
-                             "pushl %edi\n\t"
-                             "leal -8(%esp), %esp\n\t"
+                             "movl 8(%esp), %ecx\n\t" PUSH_ALL "leal -8(%esp), %esp\n\t"
+                             ".cfi_adjust_cfa_offset 8\n\t"
 #ifdef __SSE__
                              "stmxcsr (%esp)\n\t"
 #endif
@@ -112,10 +129,7 @@ __asm__(BEGIN("vowi_switch") "movl 4(%esp), %eax\n\t"
 #endif
                              "fldcw 4(%esp)\n\t"
                              "leal 8(%esp), %esp\n\t"
-                             "popl %edi\n\t"
-                             "popl %esi\n\t"
-                             "popl %ebx\n\t"
-                             "popl %ebp\n\t"
+                             ".cfi_adjust_cfa_offset -8\n\t" POP_ALL
                              "ret\n\t" END("vowi_switch"));
 
 __asm__(BEGIN("vowi_switch_begin") ".cfi_undefined eip\n\t"
@@ -144,6 +158,7 @@ fill(struct left *l, void *main, void *arg)
 #elif defined(__aarch64__)
 
 __asm__(BEGIN("vowi_switch") "sub sp, sp, #176\n\t"
+                             ".cfi_adjust_cfa_offset 176\n\t"
                              "stp x19, x20, [sp, #16]\n\t"
                              "stp x21, x22, [sp, #32]\n\t"
                              "stp x23, x24, [sp, #48]\n\t"
@@ -154,6 +169,8 @@ __asm__(BEGIN("vowi_switch") "sub sp, sp, #176\n\t"
                              "stp d12, d13, [sp, #128]\n\t"
                              "stp d14, d15, [sp, #144]\n\t"
                              "stp x29, x30, [sp, #160]\n\t"
+                             ".cfi_rel_offset x29, 160\n\t"
+                             ".cfi_rel_offset x30, 168\n\t"
                              "mrs x10, fpcr\n\t"
                              "str x10, [sp]\n\t"
                              "mov x9, sp\n\t"
@@ -173,7 +190,10 @@ __asm__(BEGIN("vowi_switch") "sub sp, sp, #176\n\t"
                              "ldp d12, d13, [sp, #128]\n\t"
                              "ldp d14, d15, [sp, #144]\n\t"
                              "ldp x29, x30, [sp, #160]\n\t"
+                             ".cfi_restore x29\n\t"
+                             ".cfi_restore x30\n\t"
                              "add sp, sp, #176\n\t"
+                             ".cfi_adjust_cfa_offset -176\n\t"
                              "ret\n\t" END("vowi_switch"));
 
 __asm__(BEGIN("vowi_switch_begin") ".cfi_undefined x30\n\t"
