@@ -592,6 +592,47 @@ VOW_CASE(modes_of_floating_point_are_of_the_stack)
     fibers_free(on);
 }
 
+/* In the place of that of C++, of which there is none here. */
+struct vowi_exceptions *__cxa_get_globals(void);
+
+struct vowi_exceptions *
+__cxa_get_globals(void)
+{
+    static _Thread_local struct vowi_exceptions here;
+
+    return &here;
+}
+
+/* As a handler does that waits, with a destructor that waits inside it. */
+static vow_result
+handle_exception(void *f)
+{
+    struct vowi_exceptions *here = __cxa_get_globals();
+    bool clean = here->caught == NULL && here->uncaught == 0, kept;
+
+    here->caught = f;
+    here->uncaught++;
+    vow_get(f);
+    kept = here->caught == f && here->uncaught == 1;
+    *here = (struct vowi_exceptions){NULL, 0};
+    return vow_ok(vow_i64(clean && kept));
+}
+
+VOW_CASE(exceptions_are_of_the_stack)
+{
+    vow_executor *on = fibers_new();
+    struct answer a[2] = {answer_new(), answer_new()};
+    vow_future *first = vow_submit(on, handle_exception, ref_of(a[0].f));
+    vow_future *second = vow_submit(on, handle_exception, ref_of(a[1].f));
+
+    let_begin(on);
+    answer_end(&a[0], 1);
+    assert_int_equal(value_of(first), 1);
+    answer_end(&a[1], 1);
+    assert_int_equal(value_of(second), 1);
+    fibers_free(on);
+}
+
 static vow_result
 see_token(void *f)
 {
@@ -1386,6 +1427,7 @@ main(void)
         vow_test(who_yields_lets_others_begin),
         vow_test(task_that_wants_another_turn_gets_it),
         vow_test(modes_of_floating_point_are_of_the_stack),
+        vow_test(exceptions_are_of_the_stack),
         vow_test(each_fiber_has_its_own_token),
         vow_test(removal_waits_for_a_callback_on_another_fiber),
         vow_test(task_may_run_a_loop),

@@ -107,6 +107,23 @@ swap_cleanups(struct vowi_stack *from, struct vowi_stack *to)
 }
 #endif
 
+/* ---- exceptions ----------------------------------------------------------------------------- */
+
+/* There with C++. */
+struct vowi_exceptions *__cxa_get_globals(void) __attribute__((__weak__));
+
+static inline void
+swap_exceptions(struct vowi_stack *from, struct vowi_stack *to)
+{
+    struct vowi_exceptions *now = from->of_thread;
+
+    if (now == NULL)
+        return;
+    from->exceptions = *now;
+    *now = to->exceptions;
+    to->of_thread = now;
+}
+
 /* ---- memory ------------------------------------------------------------------------------- */
 
 bool
@@ -182,6 +199,7 @@ vowi_stack_adopt(struct vowi_stack *s)
     s->fiber = __tsan_get_current_fiber();
 #endif
     s->memory = NULL;
+    s->of_thread = __cxa_get_globals != NULL ? __cxa_get_globals() : NULL;
 }
 
 /* ---- going from one to another ---------------------------------------------------------- */
@@ -191,6 +209,7 @@ void
 vowi_stack_switch(struct vowi_stack *from, struct vowi_stack *to)
 {
     swap_cleanups(from, to);
+    swap_exceptions(from, to);
     tell_of_leaving(from, to);
     vowi_switch(&from->pointer, to->pointer);
 }
@@ -200,5 +219,6 @@ vowi_stack_switch(struct vowi_stack *from, struct vowi_stack *to)
 {
     tell_of_leaving(from, to);
     swap_cleanups(from, to);
+    swap_exceptions(from, to);
 }
 #endif

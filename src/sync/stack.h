@@ -10,7 +10,8 @@
  * There is assembly for x86-64, i386 and aarch64 (switch.c). Elsewhere, and in a process
  * whose return addresses the processor keeps in a shadow stack, there are none.
  *
- * Sanitizers and valgrind are told. In musl clean-up handlers are a list of the thread: it
+ * What C++ knows of exceptions of a thread goes with the stack as well: a handler may wait,
+ * and so may a destructor. Sanitizers and valgrind are told. In musl clean-up handlers are a list of the thread: it
  * changes with the stack. In glibc the library's own are in the unwind tables, and those of
  * code that was compiled without -fexceptions are looked for only when a thread is
  * cancelled or exits, which one with such stacks never does.
@@ -36,10 +37,19 @@
 #define VOWI_TSAN 1
 #endif
 
+/* What the runtime of C++ has of a thread (Itanium C++ ABI, 2.2.2): what is being handled,
+ * and how many were thrown and not caught yet. */
+struct vowi_exceptions {
+    void *caught;
+    unsigned uncaught;
+};
+
 struct vowi_stack {
-    void *pointer; /* of one that was left: what it goes on with */
-    char *memory;  /* the guard first; NULL: the thread's own stack */
-    size_t size;   /* of all of it */
+    void *pointer;                     /* of one that was left: what it goes on with */
+    struct vowi_exceptions *of_thread; /* NULL: there is no C++ in this process */
+    struct vowi_exceptions exceptions; /* its own, while it is left */
+    char *memory;                      /* the guard first; NULL: the thread's own stack */
+    size_t size;                       /* of all of it */
     void *cleanups;
     const void *bottom; /* for AddressSanitizer, as it has it */
     size_t room;
