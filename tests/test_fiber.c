@@ -18,6 +18,11 @@
 #include "support/child.h"
 #include "support/death.h"
 #include "support/drops.h"
+#include "support/sanitizer.h"
+
+#ifdef UNDER_ASAN
+#include <sanitizer/lsan_interface.h>
+#endif
 
 /* ---- what fails, and how often it was asked for ---------------------------------------- */
 
@@ -281,6 +286,66 @@ VOW_CASE(memory_of_a_stack_is_clean_for_who_maps_it_next)
     memset((char *)was + size / 2, 1, size / 2);
     assert_int_equal(munmap(was, size), 0);
 }
+
+#ifdef UNDER_ASAN
+static vow_result
+keep_block_and_get(void *f)
+{
+    void *volatile block = malloc(100);
+    vow_result r = get_and_add(f);
+
+    free(block);
+    return r;
+}
+
+VOW_CASE(what_only_a_stack_points_to_has_not_leaked)
+{
+    vow_executor *on = fibers_new();
+    struct answer a = answer_new();
+    vow_future *f[3];
+
+    for (int i = 0; i < 3; i++)
+        f[i] = vow_submit(on, keep_block_and_get, ref_of(a.f));
+    let_begin(on);
+    assert_int_equal(__lsan_do_recoverable_leak_check(), 0);
+    answer_end(&a, 1);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(value_of(f[i]), 2);
+    fibers_free(on);
+}
+
+static long
+megabytes(void)
+{
+    FILE *in = fopen("/proc/self/statm", "r");
+    long pages = 0;
+
+    assert_int_equal(fscanf(in, "%ld", &pages), 1);
+    fclose(in);
+    return pages / 256;
+}
+
+/* Of each some 5 MB of addresses, if uses after a return are looked for. */
+VOW_CASE(frames_that_are_kept_apart_go_with_their_stack)
+{
+    vow_executor *on = vow_fibers_new(&VOW_FIBERS_OPTIONS(.kept_stacks = 1));
+    long before = megabytes();
+
+    for (int round = 0; round < 20; round++) {
+        struct answer a = answer_new();
+        vow_future *f[20];
+
+        for (int i = 0; i < 20; i++)
+            f[i] = vow_submit(on, get_and_add, ref_of(a.f));
+        let_begin(on);
+        answer_end(&a, 1);
+        for (int i = 0; i < 20; i++)
+            assert_int_equal(value_of(f[i]), 2);
+    }
+    fibers_free(on);
+    assert_true(megabytes() - before < 500);
+}
+#endif
 
 VOW_CASE(no_more_stacks_are_kept_than_asked_for)
 {
@@ -1415,6 +1480,10 @@ main(void)
         vow_test(tasks_that_do_not_wait_share_a_stack),
         vow_test(stacks_are_used_again),
         vow_test(memory_of_a_stack_is_clean_for_who_maps_it_next),
+#ifdef UNDER_ASAN
+        vow_test(what_only_a_stack_points_to_has_not_leaked),
+        vow_test(frames_that_are_kept_apart_go_with_their_stack),
+#endif
         vow_test(no_more_stacks_are_kept_than_asked_for),
         vow_test(task_gets_what_it_submits_to_its_own_executor),
         vow_test(one_fiber_wakes_another),

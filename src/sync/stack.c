@@ -20,6 +20,7 @@
 #ifdef VOWI_ASAN
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
+#include <sanitizer/lsan_interface.h>
 #endif
 #ifdef VOWI_TSAN
 #include <sanitizer/tsan_interface.h>
@@ -54,9 +55,29 @@ vowi_stack_arrived(struct vowi_stack *s, struct vowi_stack *from)
 }
 #endif
 
+#ifdef VOWI_ASAN
+/* Frames that it keeps apart, to find uses after a return, are given back when their stack is
+ * left for good. At that time it is not known: so it is told of a visit there. */
+static void
+give_back_frames(struct vowi_stack *s)
+{
+    void *fake;
+    const void *bottom;
+    size_t room;
+
+    __sanitizer_start_switch_fiber(&fake, s->bottom, s->room);
+    __sanitizer_finish_switch_fiber(s->fake, &bottom, &room);
+    __sanitizer_start_switch_fiber(NULL, bottom, room);
+    __sanitizer_finish_switch_fiber(fake, NULL, NULL);
+}
+#endif
+
 static void
 tell_of_new(struct vowi_stack *s)
 {
+#ifdef VOWI_ASAN
+    __lsan_register_root_region(s->bottom, s->size - UNIT);
+#endif
 #ifdef VOWI_TSAN
     s->fiber = __tsan_create_fiber(0);
 #endif
@@ -72,6 +93,8 @@ static void
 tell_of_end(struct vowi_stack *s)
 {
 #ifdef VOWI_ASAN
+    give_back_frames(s);
+    __lsan_unregister_root_region(s->bottom, s->size - UNIT);
     __asan_unpoison_memory_region(s->memory, s->size);
 #endif
 #ifdef VOWI_TSAN
