@@ -458,8 +458,34 @@ SCENARIO(gate_open_pass, 0,
 }
 
 static void
+passes_gate_in_time(void)
+{
+    slept = vowi_gate_pass_until(gate, vowi_monotonic_now() + 1);
+    if (!slept)
+        vowi_gate_pass(gate);
+    seen = behind;
+    vowi_free(gate, sizeof *gate);
+}
+
+SCENARIO(gate_open_pass_until, 0, "the same, while its thread waits for some time only",
+         EXPECTED("42 in time", "it was open, or opened"),
+         ALLOWED("42 late", "the time was over, and it is passed later"))
+{
+    gate = vowi_alloc(sizeof *gate);
+    if (gate == NULL)
+        return (void)outcome("no memory");
+    vowi_gate_shut(gate);
+    run_threads(opens_gate, passes_gate_in_time);
+    outcome("%d %s", seen, slept ? "in time" : "late");
+}
+
+/* relaxed, both: only the doze orders them, if it does */
+static atomic_int prepared;
+
+static void
 dozes(void)
 {
+    vowi_store_relaxed(&prepared, 1);
     slept = vowi_doze(1, vowi_monotonic_now() + 1);
 }
 
@@ -468,13 +494,16 @@ ends_doze(void)
 {
     if (vowi_doze_until() != 0)
         vowi_doze_end();
+    seen = vowi_load_relaxed(&prepared);
 }
 
 SCENARIO(doze_end, 0, "a thread that dozes is woken as its time is over",
-         EXPECTED("over", "nobody saw it in time"), EXPECTED("ended", "it was woken"))
+         EXPECTED("over", "nobody saw it in time"),
+         EXPECTED("ended", "it was woken, by one who sees what it did before"))
 {
     run_threads(dozes, ends_doze);
     require(vowi_globals.dozer == NULL && vowi_doze_until() == 0);
+    require(!slept || seen == 1);
     outcome("%s", slept ? "ended" : "over");
 }
 
