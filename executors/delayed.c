@@ -171,12 +171,7 @@ prepare_locked(void)
 static void
 begin(void)
 {
-    int old;
-
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
-#ifdef __linux__
-    pthread_setname_np(pthread_self(), "vow/timers");
-#endif
+    vowi_sys_thread_begins("vow/timers");
     vowi_sys_sleep_exactly();
     vow_executor_enter(vowi_timer_thread());
 }

@@ -4,19 +4,10 @@
 #include "base/time.h"
 #include "fibers_internal.h"
 
-#ifdef __linux__
-#define set_thread_name(name) pthread_setname_np(pthread_self(), (name))
-#else
-#define set_thread_name(name) ((void)(name))
-#endif
-
 static void
 begin(struct vowi_fibers *x)
 {
-    int old;
-
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
-    set_thread_name(x->name);
+    vowi_sys_thread_begins(x->name);
     vow_executor_enter(&x->executor);
     vowi_wheel_init(&x->sleeps, vowi_monotonic_now());
     x->thread = vowi_self();

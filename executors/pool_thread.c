@@ -11,12 +11,6 @@
 #include "base/warn.h"
 #include "pool_internal.h"
 
-#ifdef __linux__
-#define set_thread_name(name) pthread_setname_np(pthread_self(), (name))
-#else
-#define set_thread_name(name) ((void)(name))
-#endif
-
 /* ---- starting --------------------------------------------------------------------------- */
 
 static void *worker_main(void *worker);
@@ -199,11 +193,9 @@ static void
 begin(struct vowi_worker *w)
 {
     char name[32];
-    int old;
 
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
     snprintf(name, sizeof name, "%s/%u", w->pool->name, w->index % 10000);
-    set_thread_name(name);
+    vowi_sys_thread_begins(name);
     vowi_cpus_apply(w->pool);
     if (w->has_predecessor)
         vowi_sys_join(w->predecessor);

@@ -50,6 +50,13 @@ vowi_sys_thread_create(pthread_t *thread, size_t stack, void *(*main)(void *), v
 }
 
 void
+vowi_sys_thread_begins(const char *name)
+{
+    (void)vowi_sys_cancel_off();
+    pthread_setname_np(pthread_self(), name);
+}
+
+void
 vowi_sys_join(pthread_t thread)
 {
     int cancel = vowi_sys_cancel_off();

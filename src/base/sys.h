@@ -5,7 +5,7 @@
  *
  * A call that only one file makes is in that file: memory (base/mem.c), a thread's key
  * (base/thread.c), sleep (sync/park.c), the numbers of CPUs (executors/cpu.c), names for
- * reports and threads. The fault sweeps make each of them fail where it stands, and know
+ * reports. The fault sweeps make each of them fail where it stands, and know
  * from the built library that they left none out (tests/faults/calls.txt).
  */
 #ifndef VOWI_BASE_SYS_H
@@ -54,6 +54,9 @@ void vowi_sys_join(pthread_t thread);
  * own threads: only faults stay where they are. EAGAIN, ENOMEM, EINVAL. */
 int vowi_sys_thread_create(pthread_t *thread, size_t stack, void *(*main)(void *),
                            void *arg);
+
+/* What such a thread does first: it is not ended by pthread_cancel, and has a name. */
+void vowi_sys_thread_begins(const char *name);
 
 /* Handlers around fork: before it, and after it in each process. ENOMEM. */
 int vowi_sys_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));

@@ -545,7 +545,7 @@ timer_thread_alone(struct drop_set *d)
 {
     static const vow_executor_ops ops = {
         .size = sizeof(vow_executor_ops), .name = "at once", .post = run_at_once};
-    size_t before = times_called("delayed.c", "pthread_setname_np");
+    size_t before = times_called("sys.c", "pthread_setname_np");
     vow_timer timer = {.task.run = ring_out};
     vow_executor e = {.ops = NULL};
     int code = vow_executor_init(&e, &ops);
@@ -558,7 +558,7 @@ timer_thread_alone(struct drop_set *d)
     code = vow_timer_arm(&e, &timer, vow_now());
     assert_true(code == 0 || scenario_failed());
     if (code == 0) {
-        await_call("delayed.c", "pthread_setname_np", before);
+        await_call("sys.c", "pthread_setname_np", before);
         await_flag(&rung, 1);
     }
     vowi_timer_thread_stop();
