@@ -35,6 +35,8 @@
  */
 #include "core/deadlock.h"
 
+#include <string.h>
+
 #include "core/arrive.h"
 #include "core/block.h"
 #include "core/bound.h"
@@ -47,11 +49,17 @@
 #define MAX_DEPTH 16   /* joins inside each other */
 #define MAX_JOINS 1000 /* in one check */
 
+#define CHAIN_BITS 10
+#define CHAINS     (1 << CHAIN_BITS)
+
 static struct {
     struct vowi_wait *first; /* guarded by VOWI_GLOBAL_WAITS, as all of it */
     unsigned depth, joins;   /* in so many is the walk, and was it */
     unsigned long looks;     /* so many were taken */
     unsigned long exhausted; /* of the waits in the list, those whose executor is */
+
+    /* What runs on the stacks of those in the list, found by its state. */
+    struct vowi_frame *chains[CHAINS];
 } waits;
 
 static bool
@@ -60,30 +68,79 @@ is_marked(const struct vowi_wait *w)
     return w->ends || w->live_in == waits.looks;
 }
 
-static bool
-runs_below(const struct vowi_wait *w, const struct vow_state *s)
+/* ---- what runs where somebody waits ----------------------------------------------------- */
+
+static struct vowi_frame **
+chain_of(const struct vow_state *s)
 {
-    for (const struct vowi_frame *f = w->frames; f != NULL; f = f->outer)
-        if (f->state == s)
-            return true;
-    return false;
+    uint32_t key = (uint32_t)((uintptr_t)s >> 4) * UINT32_C(2654435769);
+
+    return &waits.chains[key >> (32 - CHAIN_BITS)];
+}
+
+static bool
+is_listed(const struct vowi_frame *f)
+{
+    const struct vowi_frame *other = *chain_of(f->state);
+
+    while (other != NULL && other != f)
+        other = other->next;
+    return other != NULL;
+}
+
+static void
+list_frame(struct vowi_frame *f, const struct vowi_wait *w)
+{
+    struct vowi_frame **chain = chain_of(f->state);
+
+    f->wait = w;
+    f->next = *chain;
+    f->link = chain;
+    if (f->next != NULL)
+        f->next->link = &f->next;
+    *chain = f;
+}
+
+/* As far as a wait within which this one is, in a block_begin, say, has not. */
+static void
+list_frames(const struct vowi_wait *w)
+{
+    for (struct vowi_frame *f = w->frames; f != NULL; f = f->outer)
+        if (f->state != NULL && !is_listed(f))
+            list_frame(f, w);
+}
+
+static void
+unlist_frames(const struct vowi_wait *w)
+{
+    for (struct vowi_frame *f = w->frames; f != NULL; f = f->outer) {
+        if (f->state == NULL || f->wait != w)
+            continue;
+        if (f->next != NULL)
+            f->next->link = f->link;
+        *f->link = f->next;
+    }
 }
 
 /* Whether what a sleeping thread runs may still go on. */
 static bool
 is_running_live(const struct vow_state *s)
 {
-    for (const struct vowi_wait *w = waits.first; w != NULL; w = w->next)
-        if (runs_below(w, s))
-            return is_marked(w);
+    for (const struct vowi_frame *f = *chain_of(s); f != NULL; f = f->next)
+        if (f->state == s)
+            return is_marked(f->wait);
     return true;
 }
+
+/* ---- whether a wait may end --------------------------------------------------------------- */
 
 static bool
 is_executor_live(const vow_executor *on)
 {
     bool exhausted = false;
 
+    if (waits.exhausted == 0)
+        return true;
     for (const struct vowi_wait *w = waits.first; w != NULL; w = w->next) {
         if (w->on == on && is_marked(w))
             return true;
@@ -211,11 +268,13 @@ link_wait(struct vowi_wait *w)
     if (w->next != NULL)
         w->next->prev = w;
     waits.first = w;
+    list_frames(w);
 }
 
 static void
 unlink_wait(struct vowi_wait *w)
 {
+    unlist_frames(w);
     waits.exhausted -= w->exhausted;
     if (w->next != NULL)
         w->next->prev = w->prev;
@@ -345,6 +404,7 @@ vowi_waits_in_child(void)
 {
     waits.first = NULL;
     waits.exhausted = 0;
+    memset(waits.chains, 0, sizeof waits.chains);
 }
 
 void

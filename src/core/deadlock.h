@@ -13,7 +13,7 @@ struct vowi_wait {
     struct vowi_wait *next, *prev;
     struct vow_state *awaited; /* NULL: the end of a callback */
     const struct vowi_thread *thread;
-    const struct vowi_frame *frames; /* of the thread as it begins to wait */
+    struct vowi_frame *frames; /* of the thread as it begins to wait */
     vow_executor *on;
     unsigned forks; /* how often had been forked when it was listed */
     bool ends;      /* by a deadline, or by what is not looked at here; or it goes on */

@@ -14,12 +14,18 @@
 #include "base/thread.h"
 #include "core/state.h"
 
+struct vowi_wait;
+
 /* What runs here, for finding cycles of waits. */
 struct vowi_frame {
     struct vow_state *state; /* NULL: vow_post, a watch */
     struct vow_token
         *token; /* of what has no state: by which it is asked to stop; or NULL */
     struct vowi_frame *outer;
+
+    /* core/deadlock.c, while its thread is listed as one that waits and if it has a state. */
+    const struct vowi_wait *wait;
+    struct vowi_frame *next, **link; /* of its chain, and what points to it there */
 };
 
 /*
