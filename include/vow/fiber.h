@@ -21,16 +21,33 @@
  * time, vow_take, and what is made of them. A wait of another kind, a read of a socket or
  * a mutex, holds the thread, and with it all the others.
  *
+ * What only another thread can begin is asked for there. That of a loop tells when a
+ * descriptor is ready:
+ *
+ *     static vow_result wait_readable(void *connection) // a task of the loop
+ *     {
+ *         return vow_follow(vow_loop_ready(loop, fd_of(connection), VOW_FD_READ));
+ *     }
+ *
+ *     vow_future *f = vow_submit(vow_loop_executor(loop), wait_readable,
+ *                                vow_ptr(connection)); // in a task of the fibers
+ *     vow_get(f);
+ *
+ * A loop that a task runs itself holds the thread. On what runs inside a task, a loop or
+ * a serial executor, waits are refused (VOW_E_DEADLOCK) as they are elsewhere.
+ *
  * Tasks begin in the order in which they were posted, priorities are ignored, and between
  * two waits a task has the thread for itself: what only tasks of one such executor touch
  * needs no lock. A task stays on its thread for life, so that errno and the thread's own
  * variables are as in any function; but other tasks may have used them during a wait.
+ * In C++ a handler may wait, and so may a destructor: exceptions are of the stack.
  * For several processors make several such executors.
  *
  * Stacks are taken when they are needed: tasks that do not wait run one after the other on
  * one of them. Where none can be had, tasks wait to begin until another one has ended.
  * What overruns one ends the process: below each are 64 KiB that must not be touched. A
- * stack takes two mappings, of which Linux allows a process 65530.
+ * stack takes two mappings, of which Linux allows a process 65530: without a limit (most)
+ * so many tasks that wait leave none for malloc and for threads.
  *
  * A task must not end its thread by pthread_exit, since others have their stacks there: the
  * process would be ended with a message. In a forked child the executor is left behind
