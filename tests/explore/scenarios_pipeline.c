@@ -232,6 +232,44 @@ SCENARIO(pipeline_rest, 0, "who waits for a pipeline lets go of it as it comes t
     outcome("%d through", through);
 }
 
+static vow_executor *pool;
+
+static void
+make_pool(void)
+{
+    pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 2, .spares = 1));
+}
+
+static bool
+only(vow_value *v, void *ctx)
+{
+    return drawn == 0 && next(v, ctx);
+}
+
+static void
+comes_through_there(size_t index, vow_value v, void *ctx)
+{
+    (void)index;
+    (void)ctx;
+    through++;
+    vow_value_drop(v);
+}
+
+SCENARIO(pipeline_pool, 0, "a pipeline comes to rest on a pool that is its alone",
+         EXPECTED("1 through", "the pool is there until who posted to it has left"))
+{
+    vow_stage stage = VOW_STAGE(.fn = pass);
+
+    explore_calmly(make_pool);
+    stage.on = pool;
+    f = vow_pipeline_run(&VOW_PIPELINE_OPTIONS(.sink = comes_through_there),
+                         &VOW_FEED(.next = only), (vow_stage[]){stage, stage}, 2);
+    vow_executor_unref(pool);
+    vow_ignore(f);
+    explore_wait_for_all();
+    outcome("%d through", through);
+}
+
 /* It waits at a channel. */
 static void
 make_at_channel(void)
