@@ -516,6 +516,25 @@ VOW_CASE(unordered_they_overtake)
     vow_unref(f);
 }
 
+VOW_CASE(unordered_they_wait_for_room_as_they_came_to)
+{
+    const vow_stage stages[] = {VOW_STAGE(.fn = pass, .width = 2, .unordered = true),
+                                VOW_STAGE(.fn = hold)};
+    vow_pipeline *p;
+
+    begin(4);
+    p = vow_pipeline_new(TELL(.token = NULL), &NEXT, stages, 2);
+    assert_int_equal(batch.given, 3);
+    assert_int_equal(stage_figures_of(p, 0).ready, 2);
+    for (size_t i = 0; i < 4; i++)
+        let_go(i);
+    assert_int_equal(stage_figures_of(p, 0).ready, 0);
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(batch.order[i], i);
+    vow_pipeline_unref(p);
+    assert_drops(4);
+}
+
 static size_t numbered;
 
 static bool
@@ -1237,6 +1256,31 @@ VOW_CASE(drained_it_does_not_need_the_executor_of_its_feed)
     assert_drops(2);
 }
 
+VOW_CASE(drained_before_it_could_draw_it_asks_its_feed_for_nothing)
+{
+    vow_manual *m = vow_manual_new();
+    const vow_stage stages[] = {VOW_STAGE(.fn = pass, .width = 2)};
+    vow_pipeline *p;
+    vow_future *f;
+
+    begin(9);
+    p = vow_pipeline_new(TELL(.token = NULL),
+                         &VOW_FEED(.next = next, .ctx = drop_value(&batch.ctx[3]),
+                                   .on = vow_manual_executor(m)),
+                         stages, 1);
+    f = vow_pipeline_future(p);
+    vow_pipeline_drain(p);
+    assert_int_equal(vow_future_status(f), VOW_PENDING);
+    vow_manual_run(m);
+    assert_int_equal(vow_get(f).value.as.u64, 0);
+    assert_int_equal(batch.given, 0);
+    assert_int_equal(drop_count(&batch.ctx[3]), 1);
+    vow_unref(f);
+    vow_pipeline_unref(p);
+    vow_manual_unref(m);
+    assert_drops(0);
+}
+
 VOW_CASE(executor_that_cancels_what_is_queued_ends_it)
 {
     vow_manual *m = vow_manual_new();
@@ -1581,6 +1625,7 @@ main(void)
         vow_test(nothing_is_drawn_before_there_is_room),
         vow_test(in_order_one_that_takes_long_holds_up_its_stage),
         vow_test(unordered_they_overtake),
+        vow_test(unordered_they_wait_for_room_as_they_came_to),
         vow_test(items_allocate_nothing),
         vow_test(error_stops_and_says_which_item),
         vow_test(skipped_items_are_reported),
@@ -1603,6 +1648,7 @@ main(void)
         vow_test(closed_executor_stops_it),
         vow_test(feed_whose_executor_is_closed_stops_it),
         vow_test(drained_it_does_not_need_the_executor_of_its_feed),
+        vow_test(drained_before_it_could_draw_it_asks_its_feed_for_nothing),
         vow_test(executor_that_cancels_what_is_queued_ends_it),
         vow_test(refused_items_have_failed),
         vow_test(array_is_drawn_though_its_drawer_is_refused),

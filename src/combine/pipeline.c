@@ -247,7 +247,8 @@ place_init(vow_pipeline *p, struct vowi_stage *s, struct vowi_place *place)
 {
     place->p = p;
     place->stage = s;
-    vowi_list_push(&s->idle, &place->turn);
+    place->next = s->idle;
+    s->idle = place;
 }
 
 /* Returns its places' end. */
@@ -263,8 +264,8 @@ stage_init(vow_pipeline *p, struct vowi_stage *s, const vow_stage *as,
     s->on_error = as->on_error;
     s->unordered = as->unordered || p->opt.unordered;
     s->pooled = vow_pool_threads(as->on) != 0;
+    s->lasts = s->pooled || as->on == NULL;
     s->places = places;
-    vowi_list_init(&s->idle);
     vowi_list_init(&s->line);
     vowi_list_init(&s->waiting);
     vowi_list_init(&s->ready);
@@ -305,6 +306,7 @@ make_stages(vow_pipeline *p, const struct plan *plan)
         vow_stage as = stage_at(plan, i);
 
         place = stage_init(p, &p->stages[i], &as, place);
+        p->stages[i].next = i + 1 < plan->n ? &p->stages[i + 1] : NULL;
     }
     return true;
 }

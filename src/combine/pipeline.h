@@ -11,7 +11,7 @@
  *
  * A place is in one of five states:
  *
- *     IDLE      in its stage's `idle`, or reserved for what is being drawn
+ *     IDLE      in its stage's `idle`, or reserved for what is to be drawn
  *     WAITING   in `line` and in `waiting`
  *     RUNNING   in `line`; its task is posted, runs, or hangs on what its function follows
  *     READY     in `line` and in `ready`: to go on
@@ -30,9 +30,15 @@
  * it has posted others find, and it comes back by itself, so that a function which waits for
  * another one, or takes long all of a sudden, has it back.
  *
+ * An item that is done goes on at once if nothing is before it and the next stage has a
+ * place, and starts there at once if its width allows it; only what cannot is READY, or
+ * WAITING. So somebody waits only where `running` is `width`.
+ *
  * A pipeline is at rest when its feed is exhausted, every place is IDLE, nobody draws and
  * nobody tells. Who finds it so says it, once; it concludes when those who are still in
- * here, posting say, have left (`uses`), since then the executors may go.
+ * here, posting say, have left (`uses`), since then the executors may go. Who draws or
+ * tells keeps it from rest anyway, and who posts to the pool whose task he is at the end of
+ * has that pool: these need no use.
  *
  * Edge:
  *     [rest]  all that was done with a pipeline, to whoever concludes it
@@ -74,12 +80,12 @@ struct vowi_place {
     /* Guarded by the pipeline's lock. */
     enum vowi_place_state state;
     bool failed; /* its function, before all was stopped: counted when told of */
-    struct vowi_link line; /* in its stage's */
-    struct vowi_link turn; /* in one of the other lists */
-    vow_future *follow;    /* what its function returned, until that has settled */
+    struct vowi_place *next; /* idle; or what else is to be posted, of whoever does it */
+    struct vowi_link line;   /* in its stage's */
+    struct vowi_link turn;   /* in one of the other lists */
+    vow_future *follow;      /* what its function returned, until that has settled */
 
     /* Of whoever has it to do. */
-    struct vowi_place *next;
     enum vowi_fate fate;
     vow_error *error; /* that it failed with; NULL: it did not */
 };
@@ -93,11 +99,14 @@ struct vowi_stage {
     int on_error;
     bool unordered;
     bool pooled;      /* its executor is a pool */
+    bool lasts;       /* or none: it is there as long as a task of it runs */
     vow_token *token; /* what its function asks whether to stop */
     struct vowi_place *places;
+    struct vowi_stage *next; /* NULL: it is the last */
 
     /* Guarded by the pipeline's lock. */
-    struct vowi_list idle, line, waiting, ready;
+    struct vowi_place *idle; /* the last that became so first */
+    struct vowi_list line, waiting, ready;
     size_t running;
     vow_stage_figures figures;
 };
@@ -119,7 +128,8 @@ struct vow_pipeline {
     vow_token *token;            /* of it */
     struct vowi_hanger drawer;   /* a task that draws */
     struct vowi_party receiver;  /* at the feed's channel */
-    struct vowi_place *reserved; /* for what is received; who draws writes it */
+    struct vowi_place *reserved; /* for what is received, or drawn in a task; who draws
+                                  * writes it */
     size_t places_count;
     struct vowi_place *places; /* of all stages */
 
@@ -150,21 +160,19 @@ struct vowi_todo {
     vow_executor
         *turn_of; /* a task of this executor is at its end, nothing of a user's below */
     bool in_turn; /* that is so */
+    bool kept;    /* it cannot come to rest until all is done: the caller sees to it */
     vow_ns took;  /* its function; 0: it was not measured */
-    bool draw, tell;
+    struct vowi_place *draw; /* reserved for what is to be drawn; NULL: nothing is */
+    struct vowi_place *tell; /* the first to be told of; NULL: none */
+    bool home;   /* what is to be posted goes to that executor, which stays, or nowhere */
     bool post;   /* draw in a task of its own */
     bool halt;   /* tell those that run, and those that wait for a channel */
     bool rests;  /* it was found at rest */
     bool nap;    /* this thread is to leave it to others for a while */
-    bool in_use; /* there is something to do, and a use of the pipeline for it */
+    bool in_use; /* there is a use of the pipeline for it */
 };
 
 /* ---- pipeline_flow.c; the lock is held --------------------------------------------- */
-
-/* Lets all go on that can since something has changed in a stage: a function is done, there
- * is an item, or a place. */
-void vowi_pipeline_flow_locked(vow_pipeline *p, struct vowi_stage *from,
-                               struct vowi_todo *todo);
 
 /* Who draws, who tells, whether that was the end. The last thing that is done under the
  * lock. */
@@ -173,19 +181,19 @@ void vowi_pipeline_decide_locked(vow_pipeline *p, struct vowi_todo *todo);
 /* A place for what is to be drawn; NULL: nothing is to be drawn now. */
 struct vowi_place *vowi_pipeline_reserve_locked(vow_pipeline *p);
 
-/* Whether something is to be drawn now. */
-bool vowi_pipeline_can_draw_locked(const vow_pipeline *p);
-
 /* What was reserved is not needed: there is nothing to be drawn any more. */
 void vowi_pipeline_exhaust_locked(vow_pipeline *p, struct vowi_place *reserved);
 
 /* An item comes in. */
-void vowi_pipeline_enter_locked(vow_pipeline *p, struct vowi_place *place, vow_value v);
+void vowi_pipeline_enter_locked(vow_pipeline *p, struct vowi_place *place, vow_value v,
+                                struct vowi_todo *todo);
 
-/* The function of a place has done its part. */
-void vowi_pipeline_done_locked(vow_pipeline *p, struct vowi_place *place);
+/* The function of a place has done its part; all go on that can, and it is decided who draws
+ * and tells. */
+void vowi_pipeline_done_locked(vow_pipeline *p, struct vowi_place *place,
+                               struct vowi_todo *todo);
 
-/* It has failed; the error is the place's. `closed`: it could not even be called, nor can
+/* It has failed, likewise; the error is the place's. `closed`: it could not even be called, nor can
  * others. */
 void vowi_pipeline_failed_locked(vow_pipeline *p, struct vowi_place *place,
                                  vow_error *error, bool closed, struct vowi_todo *todo);
@@ -198,8 +206,9 @@ void vowi_pipeline_stop_locked(vow_pipeline *p, const vow_error *why, bool faile
 /* The one to be told of next; NULL: none. */
 struct vowi_place *vowi_pipeline_next_end_locked(vow_pipeline *p);
 
-/* It was told of, and its item is gone. */
-void vowi_pipeline_told_locked(vow_pipeline *p, struct vowi_place *place);
+/* It was told of, and its item is gone: who waits for its place goes on. */
+void vowi_pipeline_told_locked(vow_pipeline *p, struct vowi_place *place,
+                               struct vowi_todo *todo);
 
 /* ---- pipeline_run.c; no lock is held ----------------------------------------------- */
 

@@ -10,12 +10,11 @@
  */
 #include "combine/pipeline.h"
 
+/* There is one. */
 static struct vowi_place *
-first_in_line(const struct vowi_list *l)
+first_in_line(const struct vowi_stage *s)
 {
-    return vowi_list_is_empty(l)
-               ? NULL
-               : vowi_container_of(vowi_list_first_or_head(l), struct vowi_place, line);
+    return vowi_container_of(vowi_list_first_or_head(&s->line), struct vowi_place, line);
 }
 
 static struct vowi_place *
@@ -26,47 +25,69 @@ pop_in_turn(struct vowi_list *l)
     return first != NULL ? vowi_container_of(first, struct vowi_place, turn) : NULL;
 }
 
-static bool
-is_last(const vow_pipeline *p, const struct vowi_stage *s)
-{
-    return s == &p->stages[p->count - 1];
-}
-
 /* ---- places ------------------------------------------------------------------------ */
 
 static void
 give_back_locked(vow_pipeline *p, struct vowi_place *place)
 {
     place->state = VOWI_PLACE_IDLE;
-    vowi_list_push(&place->stage->idle, &place->turn);
+    place->next = place->stage->idle;
+    place->stage->idle = place;
     p->taken--;
 }
 
 static struct vowi_place *
 take_locked(vow_pipeline *p, struct vowi_stage *s)
 {
-    struct vowi_place *place = pop_in_turn(&s->idle);
+    struct vowi_place *place = s->idle;
 
-    if (place != NULL)
-        p->taken++;
+    if (place == NULL)
+        return NULL;
+    s->idle = place->next;
+    p->taken++;
     return place;
 }
 
 static void
-come_in_locked(struct vowi_place *place, struct vowi_item item)
+start_locked(struct vowi_place *place, struct vowi_todo *todo)
 {
-    struct vowi_stage *s = place->stage;
-    vow_stage_figures *f = &s->figures;
+    place->state = VOWI_PLACE_RUNNING;
+    place->stage->running++;
+    place->next = NULL;
+    if (todo->first == NULL)
+        todo->first = place;
+    else
+        todo->last->next = place;
+    todo->last = place;
+}
 
-    place->item = item;
+static void
+fill_locked(struct vowi_place *place, const struct vowi_item *item)
+{
+    vow_stage_figures *f = &place->stage->figures;
+
+    place->item = *item;
     place->failed = false;
-    place->state = VOWI_PLACE_WAITING;
-    vowi_list_push(&s->line, &place->line);
-    vowi_list_push(&s->waiting, &place->turn);
     f->in++;
     f->in_flight++;
     if (f->in_flight > f->peak)
         f->peak = f->in_flight;
+}
+
+static void
+come_in_locked(struct vowi_place *place, const struct vowi_item *item,
+               struct vowi_todo *todo)
+{
+    struct vowi_stage *s = place->stage;
+
+    fill_locked(place, item);
+    vowi_list_push(&s->line, &place->line);
+    if (s->running < s->width) {
+        start_locked(place, todo);
+        return;
+    }
+    place->state = VOWI_PLACE_WAITING;
+    vowi_list_push(&s->waiting, &place->turn);
 }
 
 /* One that is in no list. */
@@ -89,152 +110,150 @@ end_locked(vow_pipeline *p, struct vowi_place *place, enum vowi_fate fate,
     tell_locked(p, place, fate, error);
 }
 
-struct vowi_place *
-vowi_pipeline_next_end_locked(vow_pipeline *p)
+/* ---- a pass ------------------------------------------------------------------------ */
+
+static bool
+has_room_behind_locked(const struct vowi_stage *s)
 {
-    return pop_in_turn(&p->ended);
+    return s->next == NULL || s->next->idle != NULL;
 }
 
-void
-vowi_pipeline_told_locked(vow_pipeline *p, struct vowi_place *place)
+/* There is room behind, and nothing that has to leave before; it is in `line` alone. */
+VOWI_INLINE void
+leave_locked(vow_pipeline *p, struct vowi_place *place, struct vowi_todo *todo)
 {
-    vow_stage_figures *f = &place->stage->figures;
+    struct vowi_stage *s = place->stage;
 
-    p->ends[place->fate]++;
-    p->figures.in_flight--;
-    f->in_flight--;
-    f->out += place->fate == VOWI_FINISHED;
-    f->failed += place->failed;
+    if (s->next == NULL) {
+        end_locked(p, place, VOWI_FINISHED, NULL);
+        return;
+    }
+    vowi_list_remove(&place->line);
+    s->figures.out++;
+    s->figures.in_flight--;
+    come_in_locked(take_locked(p, s->next), &place->item, todo);
     give_back_locked(p, place);
 }
 
-/* ---- a pass ------------------------------------------------------------------------ */
-
-static void
-start_locked(struct vowi_stage *s, struct vowi_todo *todo)
-{
-    struct vowi_place *place;
-
-    while (s->running < s->width && (place = pop_in_turn(&s->waiting)) != NULL) {
-        place->state = VOWI_PLACE_RUNNING;
-        s->running++;
-        place->next = NULL;
-        if (todo->first == NULL)
-            todo->first = place;
-        else
-            todo->last->next = place;
-        todo->last = place;
-    }
-}
-
-static bool
-can_leave_locked(const struct vowi_stage *s)
-{
-    const struct vowi_place *first;
-
-    if (s->unordered)
-        return !vowi_list_is_empty(&s->ready);
-    first = first_in_line(&s->line);
-    return first != NULL && first->state == VOWI_PLACE_READY;
-}
-
-/* Takes the one that can leave out of its lists. */
+/* The one that leaves next, out of `ready`; NULL: none can. */
 static struct vowi_place *
-take_out_locked(struct vowi_stage *s)
+take_ready_locked(struct vowi_stage *s)
 {
     struct vowi_place *place;
 
+    if (vowi_list_is_empty(&s->ready))
+        return NULL;
     if (s->unordered) {
         place = pop_in_turn(&s->ready);
-        vowi_list_remove(&place->line);
     } else {
-        place = first_in_line(&s->line);
-        vowi_list_pop(&s->line);
+        place = first_in_line(s);
+        if (place->state != VOWI_PLACE_READY)
+            return NULL;
         vowi_list_remove(&place->turn);
     }
     s->figures.ready--;
     return place;
 }
 
-static bool
-leave_locked(vow_pipeline *p, struct vowi_stage *s)
-{
-    struct vowi_place *place, *to = NULL;
-
-    if (!can_leave_locked(s))
-        return false;
-    if (!is_last(p, s)) {
-        to = take_locked(p, s + 1);
-        if (to == NULL)
-            return false;
-    }
-    place = take_out_locked(s);
-    if (to == NULL) {
-        tell_locked(p, place, VOWI_FINISHED, NULL);
-        return true;
-    }
-    s->figures.out++;
-    s->figures.in_flight--;
-    come_in_locked(to, place->item);
-    give_back_locked(p, place);
-    return true;
-}
-
 /* Returns whether there is more room in a stage than before. */
-static bool
+VOWI_INLINE bool
 go_on_locked(vow_pipeline *p, struct vowi_stage *s, struct vowi_todo *todo)
 {
+    struct vowi_place *place;
     bool left = false;
 
-    while (leave_locked(p, s)) {
-        left = !is_last(p, s); /* from the last, an item leaves when it was told of */
-        if (left)
-            start_locked(s + 1, todo);
+    while (has_room_behind_locked(s) && (place = take_ready_locked(s)) != NULL) {
+        leave_locked(p, place, todo);
+        left = s->next != NULL; /* from the last, an item leaves when it was told of */
     }
-    start_locked(s, todo);
     return left;
 }
 
-void
-vowi_pipeline_flow_locked(vow_pipeline *p, struct vowi_stage *from,
-                          struct vowi_todo *todo)
+/* Lets all go on that can since something has changed in a stage: a function is done, or
+ * there is a place. */
+VOWI_INLINE void
+flow_locked(vow_pipeline *p, struct vowi_stage *from, struct vowi_todo *todo)
 {
-    size_t i = (size_t)(from - p->stages);
+    struct vowi_place *place;
+    struct vowi_stage *s = from;
 
     go_on_locked(p, from, todo);
-    while (i-- > 0 && go_on_locked(p, &p->stages[i], todo))
+    while (from->running < from->width && (place = pop_in_turn(&from->waiting)) != NULL)
+        start_locked(place, todo);
+    while (s-- != p->stages && go_on_locked(p, s, todo))
         ;
 }
 
 static bool
 is_at_rest_locked(const vow_pipeline *p)
 {
-    return p->exhausted && p->taken == 0 && !p->drawing && !p->telling;
+    return p->taken == 0 && p->exhausted && !p->drawing && !p->telling;
 }
 
-void
-vowi_pipeline_decide_locked(vow_pipeline *p, struct vowi_todo *todo)
+static bool
+posts_at_home(const struct vowi_todo *todo)
 {
-    if (!p->telling && !vowi_list_is_empty(&p->ended))
-        p->telling = todo->tell = true;
-    if (!p->drawing && vowi_pipeline_can_draw_locked(p))
-        p->drawing = todo->draw = true;
+    const struct vowi_place *place = todo->first;
+
+    while (place != NULL && todo->in_turn && place->stage->on == todo->turn_of &&
+           place->stage->lasts)
+        place = place->next;
+    return place == NULL;
+}
+
+/* Whether what is to be drawn is drawn in a task of its own. */
+static bool
+draws_elsewhere(const vow_pipeline *p, const struct vowi_todo *todo)
+{
+    const vow_feed *feed = &p->feed;
+
+    if (todo->post || todo->tell != NULL)
+        return true;
+    return feed->next != NULL && feed->on != NULL &&
+           !(todo->in_turn && todo->turn_of == feed->on);
+}
+
+/* Whether there is something to do in which it may come to rest, and those go whom this
+ * needs then. */
+static bool
+needs_use(const vow_pipeline *p, const struct vowi_todo *todo)
+{
+    if (todo->kept || todo->tell != NULL)
+        return false;
+    if (todo->halt)
+        return true;
+    if (todo->draw != NULL)
+        return todo->post || p->feed.channel != NULL;
+    return !todo->home;
+}
+
+VOWI_INLINE void
+decide_locked(vow_pipeline *p, struct vowi_todo *todo)
+{
+    if (!p->telling && !vowi_list_is_empty(&p->ended)) {
+        p->telling = true;
+        todo->tell = pop_in_turn(&p->ended);
+    }
+    if (!p->drawing && !p->exhausted && (todo->draw = take_locked(p, p->stages)) != NULL)
+        p->drawing = true;
     if (!p->over && is_at_rest_locked(p))
         p->over = todo->rests = true;
-    if (todo->in_use ||
-        !(todo->first != NULL || todo->tell || todo->draw || todo->halt || todo->rests))
+    if (todo->draw != NULL)
+        todo->post = draws_elsewhere(p, todo);
+    todo->home = posts_at_home(todo);
+    if (todo->in_use || !needs_use(p, todo))
         return;
     todo->in_use = true;
     vowi_add_relaxed(&p->uses, 1); /* relaxed: under the lock, and not all have left */
 }
 
-/* ---- drawing ----------------------------------------------------------------------- */
-
-bool
-vowi_pipeline_can_draw_locked(const vow_pipeline *p)
+void
+vowi_pipeline_decide_locked(vow_pipeline *p, struct vowi_todo *todo)
 {
-    return !p->exhausted && !vowi_list_is_empty(&p->stages[0].idle);
+    decide_locked(p, todo);
 }
+
+/* ---- drawing ----------------------------------------------------------------------- */
 
 struct vowi_place *
 vowi_pipeline_reserve_locked(vow_pipeline *p)
@@ -251,7 +270,8 @@ vowi_pipeline_exhaust_locked(vow_pipeline *p, struct vowi_place *reserved)
 }
 
 void
-vowi_pipeline_enter_locked(vow_pipeline *p, struct vowi_place *place, vow_value v)
+vowi_pipeline_enter_locked(vow_pipeline *p, struct vowi_place *place, vow_value v,
+                           struct vowi_todo *todo)
 {
     vow_pipeline_figures *f = &p->figures;
     struct vowi_item item = {.value = v, .index = (size_t)f->drawn};
@@ -260,28 +280,34 @@ vowi_pipeline_enter_locked(vow_pipeline *p, struct vowi_place *place, vow_value 
     f->in_flight++;
     if (f->in_flight > f->peak)
         f->peak = f->in_flight;
-    come_in_locked(place, item);
-    if (!p->stopped)
+    if (!p->stopped) {
+        come_in_locked(place, &item, todo);
         return;
-    vowi_list_remove(&place->turn);
-    end_locked(p, place, VOWI_DROPPED, NULL);
+    }
+    fill_locked(place, &item);
+    tell_locked(p, place, VOWI_DROPPED, NULL);
 }
 
 /* ---- ending ------------------------------------------------------------------------ */
 
 void
-vowi_pipeline_done_locked(vow_pipeline *p, struct vowi_place *place)
+vowi_pipeline_done_locked(vow_pipeline *p, struct vowi_place *place,
+                          struct vowi_todo *todo)
 {
     struct vowi_stage *s = place->stage;
 
     s->running--;
     if (p->stopped) {
         end_locked(p, place, VOWI_DROPPED, NULL);
-        return;
+    } else if ((s->unordered || first_in_line(s) == place) && has_room_behind_locked(s)) {
+        leave_locked(p, place, todo);
+    } else {
+        place->state = VOWI_PLACE_READY;
+        vowi_list_push(&s->ready, &place->turn);
+        s->figures.ready++;
     }
-    place->state = VOWI_PLACE_READY;
-    vowi_list_push(&s->ready, &place->turn);
-    s->figures.ready++;
+    flow_locked(p, s, todo);
+    decide_locked(p, todo);
 }
 
 void
@@ -301,6 +327,29 @@ vowi_pipeline_failed_locked(vow_pipeline *p, struct vowi_place *place, vow_error
     else
         end_locked(p, place,
                    s->on_error == VOW_STAGE_DIVERT ? VOWI_DIVERTED : VOWI_SKIPPED, error);
+    flow_locked(p, s, todo);
+    decide_locked(p, todo);
+}
+
+struct vowi_place *
+vowi_pipeline_next_end_locked(vow_pipeline *p)
+{
+    return pop_in_turn(&p->ended);
+}
+
+void
+vowi_pipeline_told_locked(vow_pipeline *p, struct vowi_place *place,
+                          struct vowi_todo *todo)
+{
+    vow_stage_figures *f = &place->stage->figures;
+
+    p->ends[place->fate]++;
+    p->figures.in_flight--;
+    f->in_flight--;
+    f->out += place->fate == VOWI_FINISHED;
+    f->failed += place->failed;
+    give_back_locked(p, place);
+    flow_locked(p, place->stage, todo);
 }
 
 /* What waits, before or after a function, ends here. */

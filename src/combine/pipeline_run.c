@@ -121,11 +121,9 @@ settle(struct vowi_place *place, vow_error *error, bool closed, struct vowi_todo
     if (todo->in_turn && place->stage->pooled)
         count_turn_locked(p, todo);
     if (error == NULL)
-        vowi_pipeline_done_locked(p, place);
+        vowi_pipeline_done_locked(p, place, todo);
     else
         vowi_pipeline_failed_locked(p, place, error, closed, todo);
-    vowi_pipeline_flow_locked(p, place->stage, todo);
-    vowi_pipeline_decide_locked(p, todo);
     vowi_lock_release(&p->lock);
     vowi_pipeline_carry_out(p, todo);
 }
@@ -192,7 +190,7 @@ call_stage(struct vowi_call *c)
 }
 
 static void
-stage_ended(struct vowi_call *c, vow_result r)
+stage_ended(struct vowi_call *c, const vow_result *r)
 {
     struct turn *turn = vowi_container_of(c, struct turn, call);
     struct vowi_place *place = turn->place;
@@ -201,17 +199,17 @@ stage_ended(struct vowi_call *c, vow_result r)
 
     if (turn->start != 0)
         todo.took = vowi_monotonic_now() - turn->start;
-    if (r.follow != NULL) {
-        follow(place, r.follow);
+    if (r->follow != NULL) {
+        follow(place, r->follow);
         return;
     }
-    if (r.error == NULL &&
-        !vowi_call_forwards(&r, item->value,
+    if (r->error == NULL &&
+        !vowi_call_forwards(r, item->value,
                             item->value.drop != NULL || item->keeper != NULL)) {
         drop_item(item);
-        item->value = r.value;
+        item->value = r->value;
     }
-    settle(place, r.error, false, &todo);
+    settle(place, r->error, false, &todo);
     turn->nap = todo.nap;
 }
 
@@ -238,23 +236,49 @@ refusal(int why)
     return e != NULL ? e : vow_error_new(why, "the stage was refused");
 }
 
+VOWI_NOINLINE static void
+is_refused_later(struct vowi_place *place, int why)
+{
+    struct vowi_todo todo = {0};
+
+    settle(place, refusal(why), why != VOW_E_LIMIT, &todo);
+}
+
+/* It is stopped: the item is dropped. */
+VOWI_NOINLINE static void
+is_too_late(struct vowi_place *place)
+{
+    struct vowi_todo todo = {0};
+
+    settle(place, NULL, false, &todo);
+}
+
 static void
 run_stage(vow_task *task, int why)
 {
     struct vowi_place *place = vowi_container_of(task, struct vowi_place, hanger.task);
-    struct vowi_todo todo = {0};
 
     if (why != 0)
-        settle(place, refusal(why), why != VOW_E_LIMIT, &todo);
+        is_refused_later(place, why);
     else if (vow_token_cancelled(place->p->token))
-        settle(place, NULL, false, &todo); /* it is stopped: the item is dropped */
+        is_too_late(place);
     else
         take_turn(place);
 }
 
-/* With the use of the caller's. What is refused may make room for more. */
+/* May make room for more. */
+VOWI_NOINLINE static void
+is_refused(struct vowi_place *place, int why, struct vowi_todo *todo)
+{
+    vow_pipeline *p = place->p;
+
+    vowi_lock_acquire(&p->lock);
+    vowi_pipeline_failed_locked(p, place, refusal(why), why != VOW_E_LIMIT, todo);
+    vowi_lock_release(&p->lock);
+}
+
 static void
-post_all(vow_pipeline *p, struct vowi_todo *todo)
+post_all(struct vowi_todo *todo)
 {
     while (todo->first != NULL) {
         struct vowi_place *place = todo->first;
@@ -263,13 +287,8 @@ post_all(vow_pipeline *p, struct vowi_todo *todo)
         todo->first = place->next;
         task_init(&place->hanger.task, run_stage);
         why = vow_post_task(place->stage->on, &place->hanger.task);
-        if (why == 0)
-            continue;
-        vowi_lock_acquire(&p->lock);
-        vowi_pipeline_failed_locked(p, place, refusal(why), why != VOW_E_LIMIT, todo);
-        vowi_pipeline_flow_locked(p, place->stage, todo);
-        vowi_pipeline_decide_locked(p, todo);
-        vowi_lock_release(&p->lock);
+        if (why != 0)
+            is_refused(place, why, todo);
     }
 }
 
@@ -280,6 +299,7 @@ enum drawn { DRAWN, EXHAUSTED, LATER };
 /*
  * One thread draws at a time, and has a place reserved. It draws as long as there is room,
  * but no more at a stretch than the first stage has places: then a task goes on with it.
+ * Returns the next place; without one there may be no pipeline.
  */
 static struct vowi_place *
 enter(vow_pipeline *p, struct vowi_place *place, enum drawn how, vow_value v, bool go_on)
@@ -288,16 +308,18 @@ enter(vow_pipeline *p, struct vowi_place *place, enum drawn how, vow_value v, bo
     struct vowi_place *next;
 
     vowi_lock_acquire(&p->lock);
-    if (place != NULL && how == DRAWN)
-        vowi_pipeline_enter_locked(p, place, v);
-    else if (place != NULL)
+    if (how == DRAWN)
+        vowi_pipeline_enter_locked(p, place, v, &todo);
+    else
         vowi_pipeline_exhaust_locked(p, place);
-    vowi_pipeline_flow_locked(p, p->stages, &todo);
-    next = go_on ? vowi_pipeline_reserve_locked(p) : NULL;
-    if (next == NULL) {
-        todo.post = todo.draw = !go_on && vowi_pipeline_can_draw_locked(p);
-        p->drawing = todo.draw;
+    next = vowi_pipeline_reserve_locked(p);
+    p->drawing = next != NULL;
+    if (!go_on) {
+        todo.draw = next;
+        todo.post = true;
+        next = NULL;
     }
+    todo.kept = next != NULL;
     vowi_pipeline_decide_locked(p, &todo);
     vowi_lock_release(&p->lock);
     vowi_pipeline_carry_out(p, &todo);
@@ -365,11 +387,10 @@ ask_feed(vow_pipeline *p, struct vowi_place *place, vow_value *v)
     return DRAWN;
 }
 
-/* Without a place there is nothing to be drawn, and perhaps no pipeline. */
 static void
 draw_from(vow_pipeline *p, struct vowi_place *place)
 {
-    size_t left = place != NULL ? place->stage->count : 0;
+    size_t left = place != NULL ? place->stage->count : 0; /* at a stretch */
 
     while (place != NULL) {
         vow_value v = VOW_NIL;
@@ -381,10 +402,14 @@ draw_from(vow_pipeline *p, struct vowi_place *place)
     }
 }
 
+/* If nothing more is to be drawn since the place was reserved, the feed is not asked. */
 static void
-draw(vow_pipeline *p)
+draw(vow_pipeline *p, struct vowi_place *place)
 {
-    draw_from(p, enter(p, NULL, LATER, VOW_NIL, true));
+    if (is_exhausted(p))
+        enter(p, place, EXHAUSTED, VOW_NIL, true);
+    else
+        draw_from(p, place);
 }
 
 /* Nobody draws any more: the feed's executor is closed. If the feed has been ended, what is
@@ -399,6 +424,7 @@ stop_drawing(vow_pipeline *p, int why)
     p->drawing = false;
     if (!p->exhausted)
         vowi_pipeline_stop_locked(p, error, true, -1, &todo);
+    vowi_pipeline_exhaust_locked(p, p->reserved);
     vowi_pipeline_decide_locked(p, &todo);
     vowi_lock_release(&p->lock);
     vow_error_unref(error);
@@ -411,30 +437,36 @@ run_drawer(vow_task *task, int why)
     vow_pipeline *p = vowi_container_of(task, struct vow_pipeline, drawer.task);
 
     if (why == 0 || p->feed.next == NULL)
-        draw(p);
+        draw(p, p->reserved);
     else
         stop_drawing(p, why);
 }
 
-/* With the use of the caller's. What is the user's runs where he has said; what is not may
- * run here, if it is refused there. */
+/* What is the user's runs where he has said; what is not may run here, if it is refused
+ * there. */
 static void
-begin_to_draw(vow_pipeline *p, const struct vowi_todo *todo)
+draw_in_task(vow_pipeline *p, struct vowi_place *place)
 {
-    bool here = p->feed.next == NULL || p->feed.on == NULL ||
-                (todo->in_turn && todo->turn_of == p->feed.on);
     int why;
 
-    if (here && !todo->post && !todo->tell) {
-        draw(p);
-        return;
-    }
+    p->reserved = place;
     task_init(&p->drawer.task, run_drawer);
     why = vow_post_task(p->feed.on, &p->drawer.task);
     if (why != 0 && p->feed.next == NULL)
         why = vow_post_task(NULL, &p->drawer.task);
     if (why != 0)
         stop_drawing(p, why);
+}
+
+VOWI_NOINLINE static void
+begin_to_draw(vow_pipeline *p, const struct vowi_todo *todo)
+{
+    if (todo->post)
+        draw_in_task(p, todo->draw);
+    else if (todo->home && !todo->halt)
+        draw_from(p, todo->draw); /* nothing of a user's has run since it was reserved */
+    else
+        draw(p, todo->draw);
 }
 
 void
@@ -503,29 +535,32 @@ tell_one(vow_pipeline *p, struct vowi_place *place, size_t done)
         opt->progress(done, counted ? p->feed.n : 0, opt->ctx);
 }
 
-/* One thread tells at a time. Each place that becomes free is used before it goes on. */
-static void
-tell(vow_pipeline *p)
+/* Of so many was told; who tells writes them. */
+static size_t
+told(const vow_pipeline *p)
 {
-    struct vowi_place *place;
-    size_t done = 0;
+    size_t n = 0;
 
-    vowi_lock_acquire(&p->lock);
     for (size_t i = 0; i < VOWI_FATES; i++)
-        done += (size_t)p->ends[i];
-    place = vowi_pipeline_next_end_locked(p);
-    vowi_lock_release(&p->lock);
+        n += (size_t)p->ends[i];
+    return n;
+}
+
+/* One thread tells at a time. Each place that becomes free is used before it goes on. */
+VOWI_NOINLINE static void
+tell(vow_pipeline *p, struct vowi_place *place)
+{
+    size_t done = told(p);
+
     while (place != NULL) {
-        struct vowi_todo todo = {0};
+        struct vowi_todo todo = {.post = true}; /* others draw while this one tells */
 
         tell_one(p, place, ++done);
         vowi_lock_acquire(&p->lock);
-        vowi_pipeline_told_locked(p, place);
-        vowi_pipeline_flow_locked(p, place->stage, &todo);
+        vowi_pipeline_told_locked(p, place, &todo);
         place = vowi_pipeline_next_end_locked(p);
-        p->telling = place != NULL;
+        p->telling = todo.kept = place != NULL;
         vowi_pipeline_decide_locked(p, &todo);
-        todo.post = true; /* others draw while this one tells */
         vowi_lock_release(&p->lock);
         vowi_pipeline_carry_out(p, &todo);
     }
@@ -545,7 +580,7 @@ followed_by(struct vowi_place *place)
     return f;
 }
 
-static void
+VOWI_NOINLINE static void
 halt(vow_pipeline *p)
 {
     vow_source_cancel(p->source, vow_error_ref(p->why));
@@ -563,16 +598,15 @@ halt(vow_pipeline *p)
 void
 vowi_pipeline_carry_out(vow_pipeline *p, struct vowi_todo *todo)
 {
-    if (!todo->in_use)
-        return;
-    post_all(p, todo);
+    post_all(todo);
     if (todo->halt)
         halt(p);
-    if (todo->draw)
+    if (todo->draw != NULL)
         begin_to_draw(p, todo);
-    if (todo->tell)
-        tell(p);
+    if (todo->tell != NULL)
+        tell(p, todo->tell);
     if (todo->rests)
         vowi_pipeline_unuse(p);
-    vowi_pipeline_unuse(p);
+    if (todo->in_use)
+        vowi_pipeline_unuse(p);
 }

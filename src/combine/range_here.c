@@ -157,10 +157,10 @@ step_in_frame(struct vowi_call *c)
 
 /* Or its thread has exited: has_exited is next. */
 static void
-frame_ended(struct vowi_call *c, vow_result r)
+frame_ended(struct vowi_call *c, const vow_result *r)
 {
     (void)c;
-    vow_result_drop(r);
+    vow_result_drop(*r);
 }
 
 /* What runs looks at the token, if there is one, and else at that of the caller's task. */

@@ -13,39 +13,36 @@ static void
 thread_exits_in_call(void *arg)
 {
     struct vowi_call *c = arg;
+    vow_result r;
 
     vowi_frame_exited();
-    c->ended(c, vow_err(vowi_thread_exit_error()));
+    r = vow_err(vowi_thread_exit_error());
+    c->ended(c, &r);
     vowi_leave_exiting(vowi_self());
 }
 
-static vow_result
-call(struct vowi_thread *t, struct vowi_call *c)
+static void
+call(struct vowi_thread *t, struct vowi_call *c, vow_result *r)
 {
     struct vowi_frame frame;
-    vow_result r;
 
-    VOWI_USER_CODE(t, frame, NULL, (frame.token = c->token, r = c->call(c)),
+    VOWI_USER_CODE(t, frame, NULL, (frame.token = c->token, *r = c->call(c)),
                    thread_exits_in_call, c);
-    return r;
 }
 
 /* Leaves one member. */
-static vow_result
-tidy(vow_result r)
+static void
+tidy(vow_result *r)
 {
-    vow_result rest = r;
+    vow_result rest = *r;
 
-    if (r.follow == NULL && r.error == NULL)
-        return vowi_marks_turn(&r) ? vow_err(vow_error_of(VOW_E_INVALID)) : r;
-    r.value = VOW_NIL;
-    if (r.follow != NULL)
-        r.error = NULL;
+    r->value = VOW_NIL;
+    if (r->follow != NULL)
+        r->error = NULL;
     else
         rest.error = NULL;
     rest.follow = NULL;
     vow_result_drop(rest);
-    return r;
 }
 
 void
@@ -53,8 +50,14 @@ vowi_call(struct vowi_call *c)
 {
     struct vowi_thread *t = vowi_self();
     bool outermost = vowi_enter(t);
+    vow_result r;
 
-    c->ended(c, tidy(call(t, c)));
+    call(t, c, &r);
+    if (vowi_marks_turn(&r))
+        r = vow_err(vow_error_of(VOW_E_INVALID));
+    else if (r.follow != NULL || r.error != NULL)
+        tidy(&r);
+    c->ended(c, &r);
     vowi_leave(t, outermost);
 }
 

@@ -18,8 +18,9 @@ struct vowi_call {
     vow_result (*call)(struct vowi_call *c); /* calls the function */
 
     /* Once, after it, or instead of what would have come after it. At most one member of
-     * the result is set; what says vow_forward is left as it is. */
-    void (*ended)(struct vowi_call *c, vow_result r);
+     * the result is set; what says vow_forward is left as it is. A pointer: who copies what
+     * was written in halves waits for them. */
+    void (*ended)(struct vowi_call *c, const vow_result *r);
     vow_token *token; /* borrowed; NULL: only what its executor is told counts */
 };
 
