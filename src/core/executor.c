@@ -89,7 +89,8 @@ destroy(vow_executor *on, struct home *home)
     vowi_free(home, sizeof *home);
 }
 
-static void
+/* Out of line, as what takes credit is: so a hold that costs none saves no registers. */
+VOWI_NOINLINE static void
 release_holds(vow_executor *on, int64_t n)
 {
     struct home *home = on->library;
@@ -136,6 +137,17 @@ take_credit(struct vowi_thread *t, vow_executor *on)
     t->credit = VOWI_CREDIT;
 }
 
+VOWI_NOINLINE static void
+hold_without_credit(struct vowi_thread *t, vow_executor *on)
+{
+    if (!vowi_thread_register(t)) { /* credit would be lost with the thread */
+        take_hold(on);
+        return;
+    }
+    take_credit(t, on);
+    t->credit--;
+}
+
 vow_executor *
 vowi_executor_hold(struct vowi_thread *t, vow_executor *on)
 {
@@ -143,27 +155,28 @@ vowi_executor_hold(struct vowi_thread *t, vow_executor *on)
         return NULL;
     if (on->library == NULL)
         return on; /* a static object: there for ever */
-    if (t->credit_of != on || t->credit == 0) {
-        if (!vowi_thread_register(t)) { /* credit would be lost with the thread */
-            take_hold(on);
-            return on;
-        }
-        take_credit(t, on);
-    }
-    t->credit--;
+    if (t->credit_of == on && t->credit != 0)
+        t->credit--;
+    else
+        hold_without_credit(t, on);
     return on;
+}
+
+static void
+give_back(struct vowi_thread *t, vow_executor *on, unsigned n)
+{
+    if (t->credit_of == on && t->credit + n <= 2 * VOWI_CREDIT &&
+        !VOWI_BUGGIFY("a hold is given back at once"))
+        t->credit += n;
+    else
+        release_holds(on, n);
 }
 
 void
 vowi_executor_release(struct vowi_thread *t, vow_executor *on)
 {
-    if (on == NULL || on->library == NULL)
-        return;
-    if (t->credit_of == on && t->credit < 2 * VOWI_CREDIT &&
-        !VOWI_BUGGIFY("a hold is given back at once"))
-        t->credit++;
-    else
-        release_holds(on, 1);
+    if (on != NULL && on->library != NULL)
+        give_back(t, on, 1);
 }
 
 /* A close future that is not settled; false without memory. */
@@ -470,8 +483,7 @@ vowi_executor_uncount_timers(struct vowi_thread *t, vow_executor *on, unsigned n
     if (home == NULL)
         return;
     vowi_sub_relaxed(&home->timers, n);
-    while (n-- > 0)
-        vowi_executor_release(t, on);
+    give_back(t, on, n);
 }
 
 /* ---- being told to stop ---------------------------------------------------------------------- */
