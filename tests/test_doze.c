@@ -9,6 +9,7 @@
 
 #include <vow/vow.h>
 
+#include "pool_fixture.h"
 #include "sync/doze.h"
 #include "sync/gate.h"
 
@@ -155,54 +156,42 @@ do_nothing(void *ctx)
     (void)ctx;
 }
 
-static void
-end_pool(vow_executor *pool)
-{
-    vow_unref(vow_executor_close(pool, VOW_DRAIN));
-    assert_int_equal(vow_executor_join(pool), 0);
-    vow_executor_unref(pool);
-}
-
 /* The first task is over, and the second waits for the thread to be awake. */
 VOW_CASE(doze_is_ended_by_a_worker_between_two_tasks)
 {
-    vow_executor *pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 1));
+    vow_executor *pool = pool_of(1);
     atomic_bool go = false;
     struct sleeper s;
 
-    assert_non_null(pool);
     assert_int_equal(vow_post(pool, wait_for, vow_ptr(&go)), 0);
     assert_int_equal(vow_post(pool, wait_for, vow_ptr(&s.awake)), 0);
     start(&s, 1);
     atomic_store(&go, true);
     join(&s);
-    end_pool(pool);
+    pool_free(pool);
 }
 
 VOW_CASE(doze_is_ended_when_a_pool_has_nothing_left_to_do)
 {
-    vow_executor *pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 2));
+    vow_executor *pool = pool_of(2);
     struct sleeper s;
 
-    assert_non_null(pool);
     for (int i = 0; i < 20; i++) {
         start(&s, VOW_FOREVER);
         assert_int_equal(vow_post(pool, do_nothing, VOW_NIL), 0);
         join(&s);
     }
-    end_pool(pool);
+    pool_free(pool);
 }
 
 /* Nobody dozes in the child, where that thread is not. */
 VOW_CASE(doze_of_a_thread_that_a_fork_leaves_behind_is_none)
 {
-    vow_executor *pool =
-        vow_pool_new(&VOW_POOL_OPTIONS(.threads = 1)); /* fork is watched */
+    vow_executor *pool = pool_of(1); /* fork is watched */
     struct sleeper s;
     int status;
     pid_t child;
 
-    assert_non_null(pool);
     start(&s, VOW_FOREVER);
     child = fork();
     if (child == 0)
@@ -211,7 +200,7 @@ VOW_CASE(doze_of_a_thread_that_a_fork_leaves_behind_is_none)
     assert_int_equal(status, 0);
     vowi_doze_end();
     join(&s);
-    end_pool(pool);
+    pool_free(pool);
 }
 
 int
