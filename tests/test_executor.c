@@ -24,6 +24,7 @@ struct lane {
     vow_clock *clock;
     int block_answer;     /* what block_begin says */
     vow_promise *answers; /* what it settles, once */
+    vow_future *waits;    /* for what it waits a little, once */
     vow_task *asked_to_help;
     /* How often each operation was called. */
     int posts, closes, joins, destroys, block_begins, block_ends, helps;
@@ -132,6 +133,12 @@ lane_block_begin(vow_executor *self)
     if (l->answers != NULL)
         vow_promise_fulfill(l->answers, VOW_NIL);
     l->answers = NULL;
+    if (l->waits != NULL) {
+        vow_future *f = l->waits;
+
+        l->waits = NULL;
+        vow_wait(f, vow_ms(1));
+    }
     return l->block_answer;
 }
 
@@ -1109,6 +1116,39 @@ VOW_CASE(wait_on_a_thread_that_allows_it_begins_and_ends)
     lane_free(&l);
 }
 
+static vow_result
+wait_deeper(void *f)
+{
+    volatile char room[1024] = {0};
+
+    return room[0] == 0 ? wait_a_little(f) : vow_ok(VOW_NIL);
+}
+
+/* What runs here is listed by both, and stays so until the outer one has ended. */
+VOW_CASE(block_begin_may_wait_itself)
+{
+    struct lane l;
+    vow_promise *p = vow_promise_new();
+    vow_future *pending = vow_promise_future(p);
+
+    lane_init(&l, &full_ops);
+    for (int i = 0; i < 4; i++) {
+        vow_future *f = vow_submit(&l.base, i % 2 == 0 ? wait_a_little : wait_deeper,
+                                   vow_ptr(pending));
+
+        l.waits = pending;
+        lane_run(&l);
+        assert_int_equal(vow_get(f).value.as.i64, 0);
+        vow_unref(f);
+    }
+    assert_int_equal(l.block_begins, 8);
+    assert_int_equal(l.block_ends, 8);
+    vow_promise_fulfill(p, VOW_NIL);
+    vow_unref(pending);
+    vow_promise_unref(p);
+    lane_free(&l);
+}
+
 VOW_CASE(wait_that_block_begin_refuses_is_a_deadlock_and_never_ends)
 {
     struct lane l;
@@ -1448,6 +1488,7 @@ main(void)
         vow_test(submit_with_a_priority_shows_it_to_the_executor),
         vow_test(wait_on_a_thread_that_forbids_it_is_a_deadlock),
         vow_test(wait_on_a_thread_that_allows_it_begins_and_ends),
+        vow_test(block_begin_may_wait_itself),
         vow_test(wait_that_block_begin_refuses_is_a_deadlock_and_never_ends),
         vow_test(step_on_what_block_begin_settles_runs_before_anybody_sleeps_for_it),
         vow_test(wait_for_a_task_of_its_own_asks_the_executor_to_help),
