@@ -11,10 +11,10 @@
  * whose return addresses the processor keeps in a shadow stack, there are none.
  *
  * What C++ knows of exceptions of a thread goes with the stack as well: a handler may wait,
- * and so may a destructor. Sanitizers and valgrind are told. In musl clean-up handlers are a list of the thread: it
- * changes with the stack. In glibc the library's own are in the unwind tables, and those of
- * code that was compiled without -fexceptions are looked for only when a thread is
- * cancelled or exits, which one with such stacks never does.
+ * and so may a destructor. Sanitizers and valgrind are told. In musl clean-up handlers are a
+ * list of the thread: it changes with the stack. In glibc the library's own are in the unwind
+ * tables, and those of code that was compiled without -fexceptions are looked for only when
+ * a thread is cancelled or exits, which one with such stacks never does.
  */
 #ifndef VOWI_SYNC_STACK_H
 #define VOWI_SYNC_STACK_H
