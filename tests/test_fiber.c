@@ -969,6 +969,37 @@ VOW_CASE(of_two_that_wait_for_each_other_one_is_told)
     fibers_free(on);
 }
 
+enum { CROWD = 1100 };
+
+/* More than there are chains in which it is looked up who runs what: in some there are two,
+ * and the newer one leaves first. ThreadSanitizer has a megabyte for each. */
+VOW_CASE(of_a_crowd_the_last_to_wait_goes_on_first)
+{
+    vow_executor *on = fibers_new();
+    const int crowd = UNDER_TSAN ? CROWD / 10 : CROWD;
+    struct ring r = {.at = 0};
+    struct answer *answers = calloc(CROWD, sizeof *answers);
+    vow_future **f = calloc(CROWD, sizeof(vow_future *));
+
+    assert_non_null(answers);
+    assert_non_null(f);
+    for (int i = 0; i < crowd; i++) {
+        answers[i] = answer_new();
+        f[i] = vow_submit(on, get_and_add, ref_of(answers[i].f));
+    }
+    let_begin(on);
+    r.f[0] = vow_submit(on, wait_in_ring, vow_ptr(&r));
+    atomic_store(&r.ready, 1);
+    assert_int_equal(value_of(r.f[0]), VOW_E_DEADLOCK);
+    for (int i = crowd; i-- > 0;) {
+        answer_end(&answers[i], i);
+        assert_int_equal(value_of(f[i]), i + 1);
+    }
+    free(answers);
+    free(f);
+    fibers_free(on);
+}
+
 /* ---- its end ----------------------------------------------------------------------------------------- */
 
 VOW_CASE(drain_waits_for_those_that_wait)
@@ -1504,6 +1535,7 @@ main(void)
         vow_test(what_is_given_back_between_two_tasks_may_wait),
         vow_test(task_that_waits_for_itself_is_told),
         vow_test(of_two_that_wait_for_each_other_one_is_told),
+        vow_test(of_a_crowd_the_last_to_wait_goes_on_first),
         vow_test(drain_waits_for_those_that_wait),
         vow_test(cancelling_ends_what_is_queued_and_not_what_has_begun),
         vow_test(close_whose_thread_ends_ends_all_that_is_queued),
