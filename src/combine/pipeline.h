@@ -193,8 +193,8 @@ void vowi_pipeline_enter_locked(vow_pipeline *p, struct vowi_place *place, vow_v
 void vowi_pipeline_done_locked(vow_pipeline *p, struct vowi_place *place,
                                struct vowi_todo *todo);
 
-/* It has failed, likewise; the error is the place's. `closed`: it could not even be called, nor can
- * others. */
+/* It has failed, likewise; the error is the place's. `closed`: it could not even be called,
+ * nor can others. */
 void vowi_pipeline_failed_locked(vow_pipeline *p, struct vowi_place *place,
                                  vow_error *error, bool closed, struct vowi_todo *todo);
 

@@ -4,9 +4,9 @@
  *
  * A pass begins at the stage where something has changed, and goes towards the first as
  * far as that makes room: so room made at the end is used by all stages before it in one
- * pass, and what changes nothing costs nothing. Nobody ever waits for who waits for him: an item waits
- * for a place in a later stage alone, or for an earlier item of its own stage, and the
- * earliest in the last stage waits for nobody.
+ * pass, and what changes nothing costs nothing. Nobody ever waits for who waits for him: an
+ * item waits for a place in a later stage alone, or for an earlier item of its own stage, and
+ * the earliest in the last stage waits for nobody.
  */
 #include "combine/pipeline.h"
 
