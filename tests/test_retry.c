@@ -358,6 +358,57 @@ VOW_CASE(retry_stops_with_its_token)
     vow_unref(f);
 }
 
+/* Whose first attempt fires the token. */
+struct firing {
+    struct drop d; /* first */
+    vow_source *s;
+    int attempts;
+};
+
+static vow_result
+fire_and_fail(void *ctx)
+{
+    struct firing *x = (struct firing *)ctx;
+
+    x->attempts++;
+    vow_source_cancel(x->s, NULL);
+    return vow_fail(EIO, "attempt %d", x->attempts);
+}
+
+VOW_CASE(retry_whose_first_attempt_fires_the_token_makes_no_other)
+{
+    struct firing x = {.s = vow_source_new()};
+    vow_token *t = vow_source_token(x.s);
+    vow_future *f = vow_retry(NULL, EXACTLY(.backoff = VOW_BACKOFF_NONE, .token = t),
+                              fire_and_fail, drop_value(&x.d));
+
+    assert_int_equal(x.attempts, 1);
+    assert_int_equal(code_of(f), VOW_E_CANCELLED);
+    assert_int_equal(drop_count(&x.d), 1);
+    vow_unref(f);
+    vow_token_unref(t);
+    vow_source_unref(x.s);
+}
+
+VOW_CASE(retry_with_a_token_makes_no_second_attempt_that_cannot_be_stopped)
+{
+    vow_source *s = vow_source_new();
+    vow_token *t = vow_source_token(s);
+
+    counting_each_failure(k, COUNTING_ONCE)
+    {
+        struct work w = {.failures = 3};
+        vow_future *f = retry(&w, EXACTLY(.backoff = VOW_BACKOFF_NONE, .token = t));
+
+        vow_manual_run(m);
+        assert_true(f != NULL || w.attempts <= 1);
+        assert_int_equal(drop_count(&w.d), 1);
+        vow_ignore(f);
+    }
+    vow_token_unref(t);
+    vow_source_unref(s);
+}
+
 VOW_CASE(retry_on_an_executor_that_closes_ends)
 {
     struct work w = {.failures = 99}, v = {.failures = 0};
@@ -550,6 +601,8 @@ main(void)
         manual_test(retry_cancelled_in_an_attempt_asks_it_to_stop),
         manual_test(retry_cancelled_by_its_own_attempt_does_not_go_on),
         manual_test(retry_stops_with_its_token),
+        manual_test(retry_whose_first_attempt_fires_the_token_makes_no_other),
+        manual_test(retry_with_a_token_makes_no_second_attempt_that_cannot_be_stopped),
         manual_test(retry_on_an_executor_that_closes_ends),
         manual_test(retry_obeys_the_budget_that_it_shares),
         manual_test(retry_tells_of_each_attempt),

@@ -174,8 +174,8 @@ typedef struct vow_retry_options {
  * @param ctx  consumed: a pointer or VOW_NIL, passed to each attempt; dropped after the
  *             last one returned and before the future settles, but for a future that was
  *             cancelled, or an attempt that timed out: those may still wind down
- * @return     owned; NULL if memory ran out, and then @p fn never runs; rejected with
- *             VOW_E_INVALID if an option makes no sense: a time or a factor below 0
+ * @return     owned; NULL if memory ran out: then @p fn ran once at most, and never runs
+ *             again; rejected with VOW_E_INVALID if an option makes no sense: a time or a factor below 0
  * @contract   any thread; never blocks (a bounded executor may); allocates, for each
  *             attempt as well; may run @p fn before it returns if @p on is inline
  */

@@ -455,23 +455,35 @@ end_at_once(struct retry *r, vow_future *f)
     return f;
 }
 
+/* The future of all of it, which its token cancels; NULL without memory. */
+static vow_future *
+future_of(struct retry *r, const void *site)
+{
+    vow_future *f = vow_promise_future(r->promise);
+    vow_token *t = r->options.token;
+
+    return t != NULL ? vowi_with_token_at(f, t, site) : f;
+}
+
 /* Waits for the first attempt. Whoever waits for all of it may cancel from here on. */
 static vow_future *
 go_on_later(struct retry *r, vow_future *first, const void *site)
 {
     vow_future *f;
+    bool stops;
 
     r->promise = vowi_promise_new_at(site);
     vowi_refs_take(&r->refs);
-    if (vow_promise_on_cancel(r->promise, NULL, stop, vow_own(r, drop_ref)) == NULL) {
-        vow_future_cancel(first, NULL);
-        vow_ignore(first);
-        finish_with(r, VOW_E_NOMEM);
-        return NULL;
+    stops = vow_promise_on_cancel(r->promise, NULL, stop, vow_own(r, drop_ref)) != NULL;
+    f = stops ? future_of(r, site) : NULL;
+    if (f != NULL) {
+        wait_for(r, first, attempt_settled);
+        return f;
     }
-    f = vow_promise_future(r->promise);
-    wait_for(r, first, attempt_settled);
-    return f;
+    vow_future_cancel(first, NULL);
+    vow_ignore(first);
+    finish_with(r, VOW_E_CANCELLED); /* nobody sees it, so that it is not reported */
+    return NULL;
 }
 
 static vow_future *
@@ -506,8 +518,7 @@ retry(vow_executor *on, const vow_retry_options *opt, vow_task_fn *fn,
     f = attempt_new(r);
     if (vowi_has_value(f))
         return end_at_once(r, f);
-    f = go_on_later(r, f, site);
-    return o.token != NULL ? vowi_with_token_at(f, o.token, site) : f;
+    return go_on_later(r, f, site);
 }
 
 vow_future *
