@@ -142,6 +142,20 @@ VOW_CASE(debounce_runs_at_least_so_often)
     vow_pace_unref(p);
 }
 
+VOW_CASE(debounce_of_a_lone_call_waits_no_longer_than_the_most)
+{
+    vow_pace *p = vow_debounce_new(OPTIONS(.max_wait = vow_ms(50)));
+    struct burst b = {.n = 0};
+
+    call(&b, p);
+    later(49);
+    assert_ran("");
+    later(1);
+    assert_ran("a");
+    assert_outcomes(&b, "a");
+    vow_pace_unref(p);
+}
+
 VOW_CASE(debounce_leading_runs_the_first_of_a_burst)
 {
     vow_pace *p = vow_debounce_new(OPTIONS(.edges = VOW_EDGE_LEADING));
@@ -241,6 +255,32 @@ VOW_CASE(throttle_leading_alone_drops_what_comes_too_soon)
 }
 
 /* ---- cancelling, flushing, ending ------------------------------------------------ */
+
+/* Calls again, after half of the window. */
+static struct burst within;
+static vow_pace *paced;
+
+static vow_result
+take_long(void *ctx)
+{
+    (void)ctx;
+    vow_manual_advance(m, vow_ms(50));
+    call(&within, paced);
+    return vow_ok(VOW_NIL);
+}
+
+VOW_CASE(throttle_period_begins_before_what_runs_and_not_after_it)
+{
+    paced = vow_throttle_new(OPTIONS(.max_wait = 0));
+    within = (struct burst){.n = 0};
+    vow_ignore(vow_pace_call(paced, NULL, take_long, VOW_NIL));
+    later(49);
+    assert_ran("");
+    later(1); /* 100 after it began */
+    assert_ran("a");
+    assert_outcomes(&within, "a");
+    vow_pace_unref(paced);
+}
 
 VOW_CASE(pace_call_cancelled_while_it_waits_never_runs)
 {
@@ -363,6 +403,8 @@ VOW_CASE(pace_without_memory_loses_nothing)
 
                 assert_true(code == 0 || code == VOW_E_CANCELLED || code == VOW_E_NOMEM);
                 assert_int_equal(drop_count(&b.d[i]), 1);
+                if (b.f[i] == NULL)
+                    assert_int_equal(b.d[i].ran, 0);
                 vow_ignore(b.f[i]);
             }
             vow_pace_unref(p);
@@ -376,11 +418,13 @@ main(void)
         pace_test(debounce_runs_the_last_of_a_burst),
         pace_test(debounce_superseded_calls_may_share),
         pace_test(debounce_runs_at_least_so_often),
+        pace_test(debounce_of_a_lone_call_waits_no_longer_than_the_most),
         pace_test(debounce_leading_runs_the_first_of_a_burst),
         pace_test(debounce_leading_may_share_what_it_ran),
         pace_test(debounce_at_both_edges_runs_the_last_only_if_there_was_another),
         pace_test(throttle_runs_one_in_each_period),
         pace_test(throttle_leading_alone_drops_what_comes_too_soon),
+        pace_test(throttle_period_begins_before_what_runs_and_not_after_it),
         pace_test(pace_call_cancelled_while_it_waits_never_runs),
         pace_test(pace_call_that_is_shared_runs_as_long_as_one_wants_it),
         pace_test(pace_flush_runs_what_waits_now),

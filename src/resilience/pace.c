@@ -229,7 +229,8 @@ enum place {
 
 struct arrival {
     enum place place;
-    bool opens; /* the window: somebody has to sleep */
+    bool opens;  /* the window: somebody has to sleep */
+    vow_ns left; /* so long */
     struct call *old;
     vow_future *shared;
 };
@@ -259,8 +260,9 @@ open_locked(vow_pace *p, struct call *c, vow_ns now, struct arrival *a)
 {
     p->open = true;
     p->opened = now;
-    p->due = vowi_time_add(now, p->options.wait);
+    p->due = p->throttles ? vowi_time_add(now, p->options.wait) : end_of_window(p, now);
     a->opens = true;
+    a->left = vowi_time_sub(p->due, now);
     a->place = p->options.edges & VOW_EDGE_LEADING ? RUNS : WAITS;
     if (a->place == WAITS)
         p->waiting = c;
@@ -298,29 +300,28 @@ pass_on(vow_view how, void *ctx)
     return vow_forward();
 }
 
-/* What a caller gets: cancelling it must not cancel it for those who share it. */
+/* If calls share: to cancel what a caller gets must not cancel it for those who share it.
+ * That is made before the call is known to anybody, so that one without memory never runs. */
 static vow_future *
 own_view(const vow_pace *p, vow_future *f)
 {
     return shares(p) ? vow_handle(f, NULL, pass_on, VOW_NIL) : f;
 }
 
-/* Consumes the call, unless it waits, and the future of its promise. What runs or is
- * settled here may give up the last handle. */
-static vow_future *
-settle_in(vow_pace *p, struct call *c, vow_future *f, struct arrival *a)
+/* Consumes the call, unless it waits. What runs or is settled here may give up the last
+ * handle; and what runs may take long, or not return. */
+static void
+settle_in(vow_pace *p, struct call *c, struct arrival *a)
 {
-    vow_pace_ref(p);
-    f = own_view(p, a->place == SHARES ? (vow_unref(f), a->shared) : f);
+    if (a->opens)
+        sleep_until_due(p, a->left);
     supersede(a->old);
     if (a->place == RUNS)
         run(c);
-    else if (a->place != WAITS)
+    else if (a->place == SHARES)
+        finish(c, vow_follow(own_view(p, a->shared)));
+    else if (a->place == IS_SUPERSEDED)
         supersede(c);
-    if (a->opens)
-        sleep_until_due(p, p->options.wait);
-    vow_pace_unref(p);
-    return f;
 }
 
 vow_future *
@@ -339,15 +340,22 @@ vow_pace_call(vow_pace *p, vow_executor *on, vow_task_fn *fn, vow_value ctx)
         return NULL;
     }
     c->ctx = ctx;
-    f = vow_promise_future(c->promise);
+    f = own_view(p, vow_promise_future(c->promise));
+    if (f == NULL) {
+        supersede(c);
+        return NULL;
+    }
     now = now_of(p);
+    vow_pace_ref(p);
     vowi_lock_acquire(&p->lock);
     if (p->open)
         join_locked(p, c, now, &a);
     else
         open_locked(p, c, now, &a);
     vowi_lock_release(&p->lock);
-    return settle_in(p, c, f, &a);
+    settle_in(p, c, &a);
+    vow_pace_unref(p);
+    return f;
 }
 
 bool
