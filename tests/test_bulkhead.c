@@ -279,6 +279,24 @@ VOW_CASE(bulkhead_outlives_its_last_handle)
     vow_unref(g);
 }
 
+static void
+let_go_of_bulkhead(void *b)
+{
+    vow_bulkhead_unref((vow_bulkhead *)b);
+}
+
+VOW_CASE(bulkhead_refuses_a_call_whose_context_has_the_last_handle)
+{
+    vow_bulkhead *b = BULKHEAD(.limit = 1, .queue = VOW_BULKHEAD_NO_QUEUE);
+    vow_future *f;
+
+    assert_int_equal(vow_bulkhead_enter(b), 0);
+    f = vow_bulkhead_call(b, NULL, begin_work, vow_own(b, let_go_of_bulkhead));
+    assert_string_equal(vow_error_message(vow_peek(f).error),
+                        "the bulkhead is full: 1 calls run, 0 wait");
+    vow_unref(f);
+}
+
 VOW_CASE(bulkhead_long_queue_of_inline_calls_is_flat)
 {
     enum { CALLS = 100000 };
@@ -422,6 +440,7 @@ main(void)
         manual_test(bulkhead_that_is_left_too_often_says_so_and_keeps_count),
         manual_test(bulkhead_places_by_hand),
         manual_test(bulkhead_outlives_its_last_handle),
+        manual_test(bulkhead_refuses_a_call_whose_context_has_the_last_handle),
         manual_test(bulkhead_long_queue_of_inline_calls_is_flat),
         manual_test(bulkhead_null_has_places_for_all),
         manual_test(bulkhead_without_memory_loses_no_place),

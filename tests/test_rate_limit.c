@@ -217,6 +217,24 @@ VOW_CASE(rate_limit_without_memory_loses_nothing)
     }
 }
 
+static void
+let_go_of_limit(void *l)
+{
+    vow_rate_limit_unref((vow_rate_limit *)l);
+}
+
+VOW_CASE(rate_refuses_a_call_whose_context_has_the_last_handle)
+{
+    vow_rate_limit *l = RATE(.calls = 1, .name = "the gate");
+    vow_future *f;
+
+    assert_true(allows(l));
+    f = vow_rate_limit_call(l, NULL, note_time, vow_own(l, let_go_of_limit));
+    assert_string_equal(vow_error_message(vow_peek(f).error),
+                        "the gate allows the next call in 1000 ms");
+    vow_unref(f);
+}
+
 int
 main(void)
 {
@@ -231,6 +249,7 @@ main(void)
         manual_test(rate_null_allows_all),
         manual_test(rate_options_without_sense_are_refused),
         manual_test(rate_limit_without_memory_loses_nothing),
+        manual_test(rate_refuses_a_call_whose_context_has_the_last_handle),
     };
 
     return vow_test_run(cases);

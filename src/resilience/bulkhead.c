@@ -469,6 +469,7 @@ vow_future *
 vow_bulkhead_call(vow_bulkhead *b, vow_executor *on, vow_task_fn *fn, vow_value ctx)
 {
     bool placed, queued;
+    vow_error *full;
 
     if (b == NULL)
         return vow_submit(on, fn, ctx);
@@ -481,8 +482,9 @@ vow_bulkhead_call(vow_bulkhead *b, vow_executor *on, vow_task_fn *fn, vow_value 
         return call_in_place(b, on, fn, ctx);
     if (queued)
         return wait_for_place(b, on, fn, ctx);
-    vow_value_drop(ctx);
-    return vow_rejected(is_full(b));
+    full = is_full(b);
+    vow_value_drop(ctx); /* which may let go of the bulkhead */
+    return vow_rejected(full);
 }
 
 /* ---- making one, asking ----------------------------------------------------------------- */

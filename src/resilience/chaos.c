@@ -42,6 +42,16 @@ draw(vow_chaos *c, vow_ns *delay)
     return x < o->delay_rate ? IS_LATE : RUNS;
 }
 
+/* The drop of the context may let go of the chaos. */
+static vow_future *
+fail(const vow_chaos *c, vow_value ctx)
+{
+    vow_error *e = vow_error_new_at(NULL, c->options.error, "an error put in on purpose");
+
+    vow_value_drop(ctx);
+    return vow_rejected(e);
+}
+
 vow_future *
 vow_chaos_call(vow_chaos *c, vow_executor *on, vow_task_fn *fn, vow_value ctx)
 {
@@ -49,9 +59,7 @@ vow_chaos_call(vow_chaos *c, vow_executor *on, vow_task_fn *fn, vow_value ctx)
 
     switch (c != NULL ? draw(c, &delay) : RUNS) {
     case FAILS:
-        vow_value_drop(ctx);
-        return vow_rejected(
-            vow_error_new_at(NULL, c->options.error, "an error put in on purpose"));
+        return fail(c, ctx);
     case HANGS:
         return vowi_call_after(vow_sleep(c->options.clock, VOW_FOREVER), on, fn, ctx);
     case IS_LATE:

@@ -116,15 +116,18 @@ vow_rate_limit_reserve(vow_rate_limit *l, vow_ns max_wait, vow_ns *wait)
 
 /* ---- calls ---------------------------------------------------------------------------- */
 
+/* The drop of the context may let go of the limit. */
 static vow_future *
-refuse(const vow_rate_limit *l, vow_ns wait)
+refuse(const vow_rate_limit *l, vow_ns wait, vow_value ctx)
 {
     const char *name = l->options.name != NULL ? l->options.name : "the rate limit";
     vow_error *e =
         vow_error_new_at(NULL, VOW_E_LIMIT, "%s allows the next call in %lld ms", name,
                          (long long)(wait / 1000000));
 
-    return vow_rejected(vow_error_retry(e, wait));
+    e = vow_error_retry(e, wait);
+    vow_value_drop(ctx);
+    return vow_rejected(e);
 }
 
 vow_future *
@@ -132,10 +135,8 @@ vow_rate_limit_call(vow_rate_limit *l, vow_executor *on, vow_task_fn *fn, vow_va
 {
     vow_ns wait;
 
-    if (vow_rate_limit_reserve(l, l != NULL ? l->options.max_wait : 0, &wait) != 0) {
-        vow_value_drop(ctx);
-        return refuse(l, wait);
-    }
+    if (vow_rate_limit_reserve(l, l != NULL ? l->options.max_wait : 0, &wait) != 0)
+        return refuse(l, wait, ctx);
     if (wait == 0)
         return vow_submit(on, fn, ctx);
     return vowi_call_after(vow_sleep(l->options.clock, wait), on, fn, ctx);
