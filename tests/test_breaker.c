@@ -215,6 +215,18 @@ VOW_CASE(breaker_open_time_grows_with_each_trip_in_a_row)
     vow_breaker_unref(b);
 }
 
+/* Each reckoned from the one before, and not from the first: or else this takes days. */
+VOW_CASE(breaker_that_trips_a_million_times_takes_each_time_as_long)
+{
+    vow_breaker *b =
+        vow_breaker_new(EXACTLY(.open_for = vow_seconds(1), .open_factor = 1));
+
+    for (int i = 0; i < 1000000; i++)
+        vow_breaker_force(b, VOW_BREAKER_OPEN);
+    assert_int_equal(vow_breaker_open_remaining(b), vow_seconds(1));
+    vow_breaker_unref(b);
+}
+
 /* A uniform share of 10 % either way: bounds always; the mean of 10,000 draws has a
  * standard error of 0.1 / sqrt(3) / 100 = 0.06 %, so that 0.3 % is five of them. */
 VOW_CASE(breaker_open_time_varies_within_its_jitter)
@@ -400,6 +412,20 @@ VOW_CASE(breaker_tells_of_each_change_in_order)
     vow_breaker_unref(b);
 }
 
+VOW_CASE(breaker_put_into_the_state_that_it_is_in_tells_of_no_change)
+{
+    struct change_log log = {0};
+    vow_breaker *b =
+        vow_breaker_new(EXACTLY(.on_change = log_change, .on_change_ctx = &log));
+
+    vow_breaker_reset(b);
+    assert_string_equal(log.text, "");
+    vow_breaker_force(b, VOW_BREAKER_OPEN);
+    vow_breaker_force(b, VOW_BREAKER_OPEN); /* opens it anew, for longer */
+    assert_string_equal(log.text, "01 ");
+    vow_breaker_unref(b);
+}
+
 VOW_CASE(breaker_tells_of_more_changes_than_it_keeps_as_one)
 {
     struct change_log log = {0};
@@ -529,6 +555,23 @@ VOW_CASE(breaker_call_is_refused_with_the_time_left)
     assert_int_equal(vow_manual_run(m), 0);
 
     vow_unref(f);
+    vow_breaker_unref(b);
+}
+
+VOW_CASE(breaker_call_beside_the_probes_is_told_that_it_is_half_open)
+{
+    vow_breaker *b = vow_breaker_new(EXACTLY(.name = "prices"));
+    vow_permit probe;
+    vow_future *f;
+
+    vow_breaker_force(b, VOW_BREAKER_HALF_OPEN);
+    assert_int_equal(vow_breaker_acquire(b, &probe), 0);
+    f = vow_breaker_call(b, on, succeed, VOW_NIL);
+    assert_int_equal(code_of(f), VOW_E_OPEN);
+    assert_string_equal(vow_error_message(vow_peek(f).error),
+                        "prices is half open: a call may try when a probe has ended");
+    vow_unref(f);
+    vow_breaker_report(b, &probe, VOW_OUTCOME_SUCCESS);
     vow_breaker_unref(b);
 }
 
@@ -1126,6 +1169,7 @@ main(void)
         manual_test(breaker_cancelled_calls_count_as_neither),
         manual_test(breaker_open_refuses_until_its_time_has_passed),
         manual_test(breaker_open_time_grows_with_each_trip_in_a_row),
+        manual_test(breaker_that_trips_a_million_times_takes_each_time_as_long),
         manual_test(breaker_open_time_varies_within_its_jitter),
         manual_test(breaker_half_open_lets_as_many_through_as_it_has_probes),
         manual_test(breaker_late_result_decides_nothing),
@@ -1134,11 +1178,13 @@ main(void)
         manual_test(breaker_forced_into_no_state_says_so_and_stays),
         manual_test(breaker_forced_states_obey),
         manual_test(breaker_tells_of_each_change_in_order),
+        manual_test(breaker_put_into_the_state_that_it_is_in_tells_of_no_change),
         manual_test(breaker_tells_of_more_changes_than_it_keeps_as_one),
         manual_test(breaker_may_be_let_go_by_whom_it_tells),
         manual_test(breaker_options_without_sense_are_refused),
         manual_test(breaker_call_gives_the_outcome_and_counts_it),
         manual_test(breaker_call_is_refused_with_the_time_left),
+        manual_test(breaker_call_beside_the_probes_is_told_that_it_is_half_open),
         manual_test(breaker_call_lasts_until_what_it_follows_has_settled),
         manual_test(breaker_call_that_waits_in_a_queue_is_not_slow),
         manual_test(breaker_call_that_never_ran_counts_as_neither),

@@ -82,8 +82,8 @@ typedef struct vow_breaker_options {
     vow_ns slow_after;      /**< a call longer than this is slow; default: none is */
     vow_ns open_for;        /**< how long it stays open; default 5 s */
     double open_factor;     /**< times this for each trip in a row; default 2 */
-    vow_ns open_max;        /**< but never longer; default 60 s, at least open_for */
-    double open_jitter;     /**< varied by up to this share; default 0.1, at most 1 */
+    vow_ns open_max;        /**< but no longer; default 60 s, at least open_for */
+    double open_jitter;     /**< and then varied by this share; default 0.1, at most 1 */
     unsigned probes;        /**< calls at once while half open; default 1 */
     unsigned probe_results; /**< results that decide; default: probes */
     vow_ns probe_timeout;   /**< default: open_for */

@@ -23,7 +23,7 @@
 static void
 note_change_locked(vow_breaker *b, vow_breaker_state to)
 {
-    if (b->options.on_change == NULL)
+    if (b->options.on_change == NULL || b->state == to)
         return;
     if (b->untold == VOWI_BREAKER_CHANGES) {
         b->changes[b->untold - 1].to = to;
@@ -53,12 +53,11 @@ open_time_locked(vow_breaker *b)
 {
     const vow_breaker_options *o = &b->options;
     double most = (double)o->open_max;
-    double time = (double)o->open_for;
+    double time = b->grown > 0 ? b->grown * o->open_factor : (double)o->open_for;
 
-    for (unsigned i = 0; i < b->trips_in_row && time < most; i++)
-        time *= o->open_factor;
     if (time > most)
         time = most;
+    b->grown = time;
     if (o->open_jitter > 0)
         time *= 1 + o->open_jitter * (2 * vowi_random_unit(&b->random) - 1);
     return time < 0x1p62 ? (vow_ns)time : VOW_FOREVER;
@@ -70,8 +69,6 @@ open_locked(vow_breaker *b, vow_ns at)
     change_locked(b, VOW_BREAKER_OPEN);
     b->opened = at;
     b->open_time = open_time_locked(b);
-    if (b->trips_in_row < UINT32_MAX)
-        b->trips_in_row++;
 }
 
 static void
@@ -85,7 +82,7 @@ static void
 close_locked(vow_breaker *b)
 {
     change_locked(b, VOW_BREAKER_CLOSED);
-    b->trips_in_row = 0;
+    b->grown = 0;
 }
 
 void

@@ -300,6 +300,10 @@ vowi_breaker_refuse(vow_breaker *b)
 
     if (left == VOW_FOREVER)
         e = vow_error_new_at(NULL, VOW_E_OPEN, "%s is forced open", name);
+    else if (left == 0)
+        e = vow_error_new_at(NULL, VOW_E_OPEN,
+                             "%s is half open: a call may try when a probe has ended",
+                             name);
     else
         e = vow_error_new_at(NULL, VOW_E_OPEN,
                              "%s is open: the next call may try in %lld ms", name,

@@ -40,7 +40,7 @@ struct vow_breaker {
 
     vow_ns opened;    /* when */
     vow_ns open_time; /* for how long, this time */
-    unsigned trips_in_row;
+    double grown;     /* that before jitter; 0: it has closed since it was open */
     struct vowi_random random;
 
     struct vowi_probe *probes; /* options.probes places */
