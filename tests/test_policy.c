@@ -99,6 +99,25 @@ VOW_CASE(policy_without_layers_passes_calls_through)
     vow_unref(g);
 }
 
+VOW_CASE(policy_call_is_not_over_while_what_it_follows_has_not_settled)
+{
+    vow_policy *p = vow_policy_new(NULL, 0);
+    struct work w = {.hang = vow_promise_new()};
+    vow_future *f = call(p, &w);
+
+    vow_manual_run(m);
+    assert_int_equal(vow_future_status(f), VOW_PENDING);
+    assert_int_equal(metrics_of(p).running, 1);
+    assert_int_equal(drop_count(&w.d), 0);
+    vow_promise_fulfill(w.hang, vow_i64(3));
+    vow_promise_unref(w.hang);
+    assert_int_equal(vow_get(f).value.as.i64, 3);
+    assert_int_equal(metrics_of(p).running, 0);
+    assert_int_equal(drop_count(&w.d), 1);
+    vow_unref(f);
+    vow_policy_unref(p);
+}
+
 VOW_CASE(policy_retry_outside_of_a_breaker_calls_through_it_each_time)
 {
     vow_breaker *b = vow_breaker_new(&VOW_BREAKER_OPTIONS(.consecutive = 2));
@@ -412,6 +431,21 @@ VOW_CASE(chaos_in_a_policy_is_what_retries_are_tested_with)
     vow_chaos_unref(c);
 }
 
+static void
+let_go_of_chaos(void *c)
+{
+    vow_chaos_unref((vow_chaos *)c);
+}
+
+VOW_CASE(chaos_fails_a_call_whose_context_has_the_last_handle)
+{
+    vow_chaos *c = vow_chaos_new(&VOW_CHAOS_OPTIONS(.error_rate = 1, .error = EPIPE));
+    vow_future *f = vow_chaos_call(c, NULL, do_work, vow_own(c, let_go_of_chaos));
+
+    assert_int_equal(code_of(f), EPIPE);
+    vow_unref(f);
+}
+
 VOW_CASE(chaos_options_without_sense_are_refused)
 {
     const vow_chaos_options bad[] = {
@@ -440,6 +474,7 @@ main(void)
 {
     const struct CMUnitTest cases[] = {
         policy_test(policy_without_layers_passes_calls_through),
+        policy_test(policy_call_is_not_over_while_what_it_follows_has_not_settled),
         policy_test(policy_retry_outside_of_a_breaker_calls_through_it_each_time),
         policy_test(policy_breaker_outside_of_a_retry_sees_one_call),
         policy_test(policy_of_five_layers_stands_a_service_that_hangs),
@@ -452,6 +487,7 @@ main(void)
         policy_test(chaos_draws_as_often_as_it_says),
         policy_test(chaos_of_one_seed_repeats),
         policy_test(chaos_in_a_policy_is_what_retries_are_tested_with),
+        policy_test(chaos_fails_a_call_whose_context_has_the_last_handle),
         policy_test(chaos_options_without_sense_are_refused),
     };
 

@@ -151,7 +151,8 @@ void vow_policy_unref(vow_policy *p);
  *             hedges, several times, perhaps at once
  * @param ctx  consumed: a pointer or VOW_NIL, passed to each attempt; dropped when the
  *             call is over and no attempt runs any more
- * @return     owned; NULL if memory ran out, and then @p fn never runs
+ * @return     owned; NULL if memory ran out: of a layer that is put around an attempt, the
+ *             attempt may have begun, and what comes of it is dropped
  * @contract   any thread; never blocks (a bounded executor may); allocates; may run
  *             @p fn before it returns if @p on is inline
  */

@@ -102,11 +102,31 @@ go_on(void *frame)
 }
 
 static vow_result
+pass_on(vow_view how, void *frame)
+{
+    (void)how;
+    (void)frame;
+    return vow_forward();
+}
+
+/* The call is not over while what its function returned has not settled. */
+static vow_result
+follow(struct frame *frame, vow_result r)
+{
+    vow_future *f = r.follow;
+
+    r.follow = NULL;
+    vow_result_drop(r);
+    return vow_follow(vow_handle(f, NULL, pass_on, context_of(frame)));
+}
+
+static vow_result
 run_function(void *frame)
 {
     struct call *c = ((struct frame *)frame)->call;
+    vow_result r = c->fn(c->ctx.as.ptr);
 
-    return c->fn(c->ctx.as.ptr);
+    return r.follow != NULL ? follow(frame, r) : r;
 }
 
 static vow_future *
