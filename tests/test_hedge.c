@@ -104,6 +104,23 @@ VOW_CASE(hedge_replaces_an_attempt_that_failed_at_once)
     finish_work(&w);
 }
 
+VOW_CASE(hedge_gives_a_replacement_its_whole_delay)
+{
+    static const int times[] = {0, 40, 90, 140};
+    struct work w = {.attempts = 0};
+    vow_future *f = hedge(&w, EXACTLY(.max_attempts = 4));
+
+    vow_manual_advance(m, vow_ms(40));
+    vow_promise_reject(w.p[0], vow_error_new(EIO, "no"));
+    vow_manual_advance(m, vow_seconds(1));
+    assert_int_equal(w.attempts, 4);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(w.times[i], vow_ms(times[i]));
+    vow_promise_fulfill(w.p[3], VOW_NIL);
+    vow_unref(f);
+    finish_work(&w);
+}
+
 VOW_CASE(hedge_one_that_fails_does_not_end_the_others)
 {
     struct work w = {.attempts = 0};
@@ -349,6 +366,7 @@ main(void)
         manual_test(hedge_of_a_quick_call_is_one_call),
         manual_test(hedge_starts_another_after_each_delay),
         manual_test(hedge_replaces_an_attempt_that_failed_at_once),
+        manual_test(hedge_gives_a_replacement_its_whole_delay),
         manual_test(hedge_one_that_fails_does_not_end_the_others),
         manual_test(hedge_of_which_all_fail_has_the_last_error),
         manual_test(hedge_tries_no_other_after_an_error_that_says_nothing_would_change),

@@ -363,28 +363,50 @@ static void pause_settled(vow_view how, void *turn);
 
 /* The pause before attempt i, of which there is one more. */
 static void
-pause_before(struct hedge *h, unsigned i)
+pause_before(struct hedge *h, unsigned i, vow_ns pause)
 {
-    if (i < h->options.max_attempts)
-        wait_for(h, &h->attempts[i].pause, vow_sleep(h->options.clock, delay_of(h)),
-                 pause_settled, drop_pause);
+    struct turn *w = &h->attempts[i].pause;
+
+    if (i >= h->options.max_attempts)
+        return;
+    w->begun = now_of(h);
+    wait_for(h, w, vow_sleep(h->options.clock, pause), pause_settled, drop_pause);
 }
 
-/* An attempt that failed may have been replaced before this pause was over: then it
- * starts the one after that. */
+/* How long an attempt still has that took the place of one that failed, after the pause
+ * began; 0: there is none. */
+static vow_ns
+time_of_replacement(struct hedge *h, const struct turn *pause)
+{
+    vow_ns begun, left;
+
+    vowi_lock_acquire(&h->lock);
+    begun = h->attempts[h->started - 1].run.begun;
+    vowi_lock_release(&h->lock);
+    if (begun <= pause->begun)
+        return 0;
+    left = vowi_time_sub(vowi_time_add(begun, delay_of(h)), now_of(h));
+    return left > 0 ? left : 0;
+}
+
+/* If an attempt that failed was replaced meanwhile, that one has its whole delay: the next
+ * pause is what is left of it. There is one, since each is for an attempt that has begun. */
 static void
 pause_settled(vow_view how, void *turn)
 {
     struct turn *w = turn;
     struct hedge *h = w->h;
     struct attempt *a = vowi_container_of(w, struct attempt, pause);
+    vow_ns left;
 
     w->taken = true;
     vow_ignore(end_wait(w));
     if (how.error != NULL)
         return;
-    start(h);
-    pause_before(h, (unsigned)(a - h->attempts) + 1);
+    left = time_of_replacement(h, w);
+    if (left == 0)
+        start(h);
+    pause_before(h, (unsigned)(a - h->attempts) + 1, left != 0 ? left : delay_of(h));
 }
 
 /* ---- beginning --------------------------------------------------------------------------- */
@@ -441,7 +463,7 @@ begin_all(struct hedge *h, bool can_be_stopped)
 {
     if (can_be_stopped) {
         start(h);
-        pause_before(h, 1);
+        pause_before(h, 1, delay_of(h));
     } else if (make_over(h)) {
         end(h, vow_err(vow_error_of(VOW_E_CANCELLED)), NULL);
     }
