@@ -420,6 +420,36 @@ VOW_CASE(error_carries_the_index_and_is_the_callers)
     assert_failed(f, EIO, 100 + 3 + 3); /* pieces of 100 / 32 */
 }
 
+static vow_error *
+fail_at_once(size_t first, size_t end, void *nothing)
+{
+    (void)first;
+    (void)end;
+    (void)nothing;
+    return vow_error_new(EIO, "no");
+}
+
+/* vow_error_index has no number for it. */
+VOW_CASE(error_at_an_index_beyond_all_numbers_carries_none)
+{
+    static const size_t begins[] = {SIZE_MAX / 2, SIZE_MAX - 1};
+
+    for (size_t i = 0; i < 2; i++) {
+        size_t begin = begins[i];
+        vow_error *e =
+            vow_parallel_for_here(NULL, NULL, begin, begin + 1, fail_at_once, VOW_NIL);
+        vow_future *f =
+            vow_parallel_for(NULL, NULL, begin, begin + 1, fail_at_once, VOW_NIL);
+        int64_t index = sizeof begin < sizeof index ? (int64_t)begin : -1;
+
+        assert_int_equal(vow_error_code(e), EIO);
+        assert_true(vow_error_index(e) == index);
+        assert_true(vow_error_index(vow_get(f).error) == index);
+        vow_error_unref(e);
+        vow_unref(f);
+    }
+}
+
 VOW_CASE(error_on_a_pool_waits_for_the_calls_that_run)
 {
     vow_executor *pool = pool_of(3);
@@ -863,6 +893,7 @@ main(void)
         vow_test(dropped_result_lets_the_loop_go_on),
         vow_test(first_error_stops_the_rest),
         vow_test(error_carries_the_index_and_is_the_callers),
+        vow_test(error_at_an_index_beyond_all_numbers_carries_none),
         vow_test(error_on_a_pool_waits_for_the_calls_that_run),
         vow_test(call_whose_thread_exits_breaks_the_loop),
         vow_test(cancel_half_way_begins_no_more_calls),

@@ -387,7 +387,7 @@ conclude(struct vowi_join *j, size_t by)
     if (by == VOWI_ALL)
         return conclude_all(j);
     vowi_reject_for(j, &r->failed, by);
-    r->failed.error.position = (int64_t)vowi_range_lane(r, (unsigned)by)->first + 1;
+    r->failed.error.position = vowi_lane_position(vowi_range_lane(r, (unsigned)by));
     return true;
 }
 

@@ -165,6 +165,16 @@ bool vowi_range_is_done(const struct vowi_range *r);
 /* The executor that counts its revoked lanes; NULL: none does. */
 vow_executor *vowi_range_counted_on(const struct vowi_range *r);
 
+/* Where a lane's last call began, as the position in an error, which counts from 1; 0, which is
+ * none, if that has no number for it. */
+static inline int64_t
+vowi_lane_position(const struct vowi_lane *lane)
+{
+    uint64_t first = lane->first;
+
+    return first < INT64_MAX ? (int64_t)first + 1 : 0;
+}
+
 static inline vow_future **
 vowi_range_futures(const struct vowi_range *r)
 {

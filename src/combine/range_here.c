@@ -325,7 +325,7 @@ indexed_gone(vow_error *e)
 
 /* With the first index of the call that failed; without memory it has none. */
 static vow_error *
-with_index(vow_error *cause, size_t index)
+with_position(vow_error *cause, int64_t position)
 {
     static const struct vowi_error_kind kind = {.gone = indexed_gone};
     vow_error *e = vowi_alloc(sizeof *e);
@@ -333,7 +333,7 @@ with_index(vow_error *cause, size_t index)
     if (e == NULL)
         return cause;
     vowi_error_place(e, &kind, VOW_E_BROKEN, cause);
-    e->position = (int64_t)index + 1;
+    e->position = position;
     vow_error_unref(cause);
     return e;
 }
@@ -367,7 +367,7 @@ outcome(struct here *h)
         own ? choose(&h->result.error, &h->other) : choose(&h->other, &h->result.error);
 
     if (failing != NULL)
-        return with_index(e, failing->first);
+        return with_position(e, vowi_lane_position(failing));
     if (!is_fulfilled(h->r))
         return e;
     vow_error_unref(e);
