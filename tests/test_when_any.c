@@ -313,6 +313,8 @@ VOW_CASE(some_that_is_decided_from_the_start_leaves_all)
 
     hook_all(&in);
     f = vow_some(3, in.future, 2);
+    assert_string_equal(vow_error_message(vow_get(f).error),
+                        "vow_some: 3 are wanted of 2 futures");
     assert_int_equal(code_of(f), VOW_E_INVALID);
     vow_unref(f);
     assert_int_equal(in.asked[0] + in.asked[1], 2);

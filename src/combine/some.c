@@ -91,7 +91,9 @@ conclude_at_once(struct vowi_join *j, struct some *some)
     if (vowi_join_count(j) == 0)
         vowi_join_reject(j, vow_error_of(VOW_E_EMPTY));
     else if (some->wanted > 0)
-        vowi_join_reject(j, vow_error_of(VOW_E_INVALID));
+        vowi_join_reject(j, vow_error_new_at(NULL, VOW_E_INVALID,
+                                             "vow_some: %zu are wanted of %zu futures",
+                                             some->wanted, vowi_join_count(j)));
     else
         vowi_results_fulfill(&some->results);
     return vowi_join_count(j) != 0 && some->wanted == 0;
