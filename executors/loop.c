@@ -146,10 +146,11 @@ vowi_loop_go_out(struct vow_loop *l, vow_executor *before, bool exits)
     vow_executor_enter(before);
     vowi_lock_acquire(&l->lock);
     l->busy++;
-    if (exits)
-        l->owner = NULL; /* whoever runs it next owns it */
-    if (--l->entered == 0)
+    if (--l->entered == 0) {
+        if (exits) /* nor is there anything of it below: whoever runs it next owns it */
+            l->owner = NULL;
         give_up_queues_locked(l, &g.refused);
+    }
     /* relaxed: whoever gave up the last handle has seen entered under the lock, or sees
      * it at 0 and cancels by itself */
     g.orphaned = l->entered == 0 && vowi_load_relaxed(&l->handles) == 0;

@@ -673,6 +673,54 @@ VOW_CASE(after_a_thread_exited_in_a_task_another_one_may_run_it)
     vow_promise_unref(all.pending);
 }
 
+/* What another thread is told while this one goes out: the inner run is over, the outer is
+ * not. */
+static int answer;
+
+static void *
+run_for_a_settled_one(void *arg)
+{
+    answer = vow_loop_run_until(loop, arg);
+    return NULL;
+}
+
+static void
+let_another_thread_run(void *f)
+{
+    pthread_t thread;
+
+    assert_int_equal(pthread_create(&thread, NULL, run_for_a_settled_one, f), 0);
+    pthread_join(thread, NULL);
+}
+
+static void
+exit_in_an_inner_run(void *settled)
+{
+    vow_future *f = vow_promise_future(all.pending);
+
+    assert_int_equal(vow_post(on, exit_thread, VOW_NIL), 0);
+    pthread_cleanup_push(let_another_thread_run, settled);
+    vow_loop_run_until(loop, f);
+    pthread_cleanup_pop(0);
+}
+
+VOW_CASE(a_thread_that_exits_in_an_inner_run_owns_the_loop_until_it_is_out)
+{
+    vow_future *f, *settled = vow_resolved(VOW_NIL);
+
+    all.pending = vow_promise_new();
+    f = vow_promise_future(all.pending);
+    assert_int_equal(vow_post(on, exit_in_an_inner_run, vow_ptr(settled)), 0);
+    run_in_a_thread_that_exits();
+    assert_int_equal(answer, EPERM);
+    assert_int_equal(vow_loop_run_once(loop, 0), VOW_E_TIMEDOUT);
+    vow_unref(settled);
+    vow_promise_fulfill(all.pending, VOW_NIL);
+    vow_promise_unref(all.pending);
+    for (int i = 0; i < 3; i++)
+        vow_unref(f); /* two are what the thread had */
+}
+
 static void
 disarm_in_timer(void *arg)
 {
@@ -802,6 +850,7 @@ main(void)
         end_test(another_thread_may_cancel_a_loop_that_runs),
         end_test(closing_wakes_one_that_sleeps),
         end_test(after_a_thread_exited_in_a_task_another_one_may_run_it),
+        end_test(a_thread_that_exits_in_an_inner_run_owns_the_loop_until_it_is_out),
         end_test(a_thread_that_exits_in_other_callbacks_leaves_nothing),
         end_test(what_a_thread_that_exits_leaves_untold_the_next_one_tells),
         end_test(a_frame_may_close_its_loop_and_the_others_of_it_do_not_run),
