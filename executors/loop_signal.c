@@ -187,6 +187,8 @@ vowi_loop_close_signals(struct vow_loop *l)
         w = take_first_locked(&l->signalled);
         if (w == NULL)
             w = take_first_locked(&l->signals);
+        if (w == NULL && l->signal_fd >= 0)
+            update_locked(l); /* nobody reads what it says, so it is to say nothing */
         vowi_lock_release(&l->lock);
         if (w != NULL)
             settle(w, vow_err(vowi_error_of_end(VOWI_END_OF_WATCH)));

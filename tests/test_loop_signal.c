@@ -2,6 +2,7 @@
 /* Signals as futures. */
 #include "loop_fixture.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
@@ -166,6 +167,17 @@ VOW_CASE(what_is_no_signal_is_invalid)
     expect_invalid(SIGSTOP);
 }
 
+/* Takes it from the kernel, for the cases after this one. */
+static void
+accept_signal(int number)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, number);
+    assert_int_equal(sigwaitinfo(&set, NULL), number);
+}
+
 VOW_CASE(closing_settles_who_waits)
 {
     vow_future *f = vow_loop_signal(loop, SIGUSR1);
@@ -176,6 +188,37 @@ VOW_CASE(closing_settles_who_waits)
     f = vow_loop_signal(loop, SIGUSR1);
     assert_int_equal(code_of(f), VOW_E_CLOSED);
     vow_unref(f);
+}
+
+/* So a loop that drains, inside an inner run say, may sleep; and whoever polls its descriptor. */
+static void
+close_and_signal(void *arg)
+{
+    struct pollfd p = {.fd = vow_loop_fd(loop), .events = POLLIN};
+
+    vow_unref(vow_executor_close(on, VOW_DRAIN));
+    kill(getpid(), SIGUSR1);
+    *(int *)arg = poll(&p, 1, 0);
+}
+
+/* By then the loop has seen that something was posted to it. */
+static void
+close_in_the_next_turn(void *arg)
+{
+    assert_int_equal(vow_post(on, close_and_signal, vow_ptr(arg)), 0);
+}
+
+VOW_CASE(a_signal_that_comes_after_the_close_does_not_wake_it)
+{
+    vow_future *f = vow_loop_signal(loop, SIGUSR1);
+    int ready = -1;
+
+    assert_int_equal(vow_post(on, close_in_the_next_turn, vow_ptr(&ready)), 0);
+    assert_int_equal(vow_loop_run(loop), 0);
+    assert_int_equal(ready, 0);
+    assert_int_equal(code_of(f), VOW_E_CLOSED);
+    vow_unref(f);
+    accept_signal(SIGUSR1);
 }
 
 VOW_CASE(without_memory_it_is_null)
@@ -203,6 +246,7 @@ main(void)
         loop_test(a_step_may_close_the_loop_under_another_who_waits),
         loop_test(what_is_no_signal_is_invalid),
         loop_test(closing_settles_who_waits),
+        loop_test(a_signal_that_comes_after_the_close_does_not_wake_it),
         loop_test(without_memory_it_is_null),
     };
 
