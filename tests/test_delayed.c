@@ -1949,6 +1949,25 @@ VOW_CASE(periodic_work_without_a_period_is_invalid)
     vow_unref(f);
 }
 
+static vow_result
+want_another_turn(void *ctx)
+{
+    (void)ctx;
+    return vow_yield_task();
+}
+
+VOW_CASE(periodic_work_that_yields_is_invalid)
+{
+    vow_manual *m = vow_manual_new();
+    vow_future *f = vow_submit_every(vow_manual_executor(m), 10, VOW_MISSED_SKIP,
+                                     want_another_turn, VOW_NIL);
+
+    vow_manual_advance(m, 10);
+    assert_int_equal(vow_error_code(vow_peek(f).error), VOW_E_INVALID);
+    vow_unref(f);
+    vow_manual_unref(m);
+}
+
 VOW_CASE(periodic_work_takes_no_more_memory_as_it_goes_on)
 {
     struct beat b = {.slow = -1};
@@ -2354,6 +2373,7 @@ main(void)
         vow_test(turn_whose_future_is_abandoned_ends_it_all),
         vow_test(cancel_is_passed_on_to_what_a_turn_returned),
         vow_test(periodic_work_without_a_period_is_invalid),
+        vow_test(periodic_work_that_yields_is_invalid),
         vow_test(periodic_work_takes_no_more_memory_as_it_goes_on),
         vow_test(periodic_work_on_a_pool_ends_when_it_closes),
         vow_test(turn_that_ends_its_thread_breaks_it),

@@ -69,7 +69,8 @@ typedef enum vow_missed {
  * @p fn has returned, and if it returned a future, when that has settled.
  *
  * The future stays pending until @p fn fails, which rejects it with that error; until it
- * is cancelled; or until @p on closes. The values that @p fn returns are dropped. Letting
+ * is cancelled; or until @p on closes. The values that @p fn returns are dropped, but
+ * vow_yield_task fails it with VOW_E_INVALID: what comes next is decided here. Letting
  * go of the future changes nothing. A cancel while @p fn runs takes effect when it has
  * returned, and is passed on to the future that it returned.
  *

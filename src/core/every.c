@@ -25,6 +25,7 @@
 
 #include "base/atomic.h"
 #include "base/error.h"
+#include "base/mark.h"
 #include "base/mem.h"
 #include "base/time.h"
 #include "core/caller.h"
@@ -228,6 +229,10 @@ take_turn(struct vowi_thread *t, struct every *e)
 {
     vow_result r = call(t, e);
 
+    if (vowi_marks_turn(&r)) {
+        turn_ended(e, vow_error_of(VOW_E_INVALID));
+        return;
+    }
     if (r.follow != NULL) {
         wait_for(e, r.follow);
         vow_value_drop(r.value);
