@@ -319,6 +319,30 @@ VOW_CASE(armed_timer_keeps_its_clock)
     vow_manual_unref(m);
 }
 
+VOW_CASE(close_ends_a_timer_whose_clock_is_in_force_no_more)
+{
+    vow_manual *before = virtual_begin();
+    vow_executor *pool = pool_new(1), *other = pool_new(1);
+    struct alarm a = alarm_new(), b = alarm_new(), c = alarm_new();
+    vow_manual *m = vow_manual_new();
+
+    assert_int_equal(vow_timer_arm(pool, &a.timer, 10), 0);
+    assert_int_equal(vow_timer_arm(other, &c.timer, 10), 0);
+    vow_clock_use(vow_manual_clock(m));
+    assert_int_equal(vow_timer_arm(pool, &b.timer, 10), 0);
+    pool_free(pool);
+    assert_int_equal(a.ran, 1);
+    assert_int_equal(a.why, VOW_E_CLOSED);
+    assert_int_equal(b.ran, 1);
+    assert_int_equal(b.why, VOW_E_CLOSED);
+    assert_int_equal(vow_manual_advance(before, 10), 1);
+    await_ran(&c);
+    assert_int_equal(c.why, 0);
+    pool_free(other);
+    virtual_end(m);
+    vow_manual_unref(before);
+}
+
 VOW_CASE(disarm_tells_a_timer_on_its_way_from_one_that_has_run)
 {
     vow_manual *m = virtual_begin();
@@ -2307,6 +2331,7 @@ main(void)
         vow_test(timer_for_a_pool_is_on_the_clock_in_force),
         vow_test(timer_that_was_refused_is_not_on_its_way),
         vow_test(armed_timer_keeps_its_clock),
+        vow_test(close_ends_a_timer_whose_clock_is_in_force_no_more),
         vow_test(disarm_tells_a_timer_on_its_way_from_one_that_has_run),
         vow_test(executor_is_closed_from_its_close_on),
         vow_test(close_ends_the_timers_of_that_executor_at_once),

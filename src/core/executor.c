@@ -50,6 +50,7 @@ struct home {
     atomic_bool finished;
     _Atomic(unsigned) husks;
     _Atomic(int64_t) timers; /* armed elsewhere for it */
+    atomic_bool keeps;       /* or kept, timers for others */
     vow_promise *closed;
     vow_future *closing; /* of closed */
     vow_token *stopping; /* fires when it is closed with VOW_CANCEL_QUEUED */
@@ -212,6 +213,7 @@ home_init(struct home *home, vow_executor *self)
     atomic_init(&home->finished, false);
     atomic_init(&home->husks, 0);
     atomic_init(&home->timers, 0);
+    atomic_init(&home->keeps, false);
     home->executor = self;
     home->ops = self->ops;
     vowi_global_lock(VOWI_GLOBAL_EXECUTORS);
@@ -484,6 +486,92 @@ vowi_executor_uncount_timers(struct vowi_thread *t, vow_executor *on, unsigned n
         return;
     vowi_sub_relaxed(&home->timers, n);
     give_back(t, on, n);
+}
+
+/* relaxed: what a close has to find has been counted before it looked first [armed] */
+bool
+vowi_executor_has_timers(const vow_executor *on)
+{
+    struct home *home = home_of(on);
+
+    return home != NULL && vowi_load_relaxed(&home->timers) != 0;
+}
+
+/* ---- timers armed here for others -------------------------------------------------------------- */
+
+/*
+ * The first time under the lock of the list, so that of a walk and that time the later one
+ * sees the other: the walk who keeps some, or who arms, and whoever it is later, that the
+ * executor of the walk is closed [armed].
+ */
+void
+vowi_executor_keeps_timers(vow_executor *on)
+{
+    struct home *home = home_of(on);
+
+    if (home == NULL || vowi_load_acquire(&home->keeps)) /* [armed] */
+        return;
+    vowi_global_lock(VOWI_GLOBAL_EXECUTORS);
+    vowi_store_release(&home->keeps, true); /* [armed] */
+    vowi_global_unlock(VOWI_GLOBAL_EXECUTORS);
+}
+
+/* Holds one that keeps timers. Without holds it is about to leave the list. relaxed: the lock
+ * of the list orders both */
+static bool
+hold_keeper(struct home *home)
+{
+    int64_t holds = vowi_load_relaxed(&home->holds);
+
+    if (!vowi_load_relaxed(&home->keeps))
+        return false;
+    while (holds != 0 && !vowi_cas_relaxed(&home->holds, &holds, holds + 1))
+        ;
+    return holds != 0;
+}
+
+/* The next after one that is held, and so stays in the list, is held; NULL: after none. */
+static struct home *
+next_keeper(const struct home *at)
+{
+    struct home *next = NULL;
+    struct vowi_link *link;
+
+    vowi_global_lock(VOWI_GLOBAL_EXECUTORS);
+    link = at != NULL ? at->link.next : homes.head.next;
+    for (; link != &homes.head && next == NULL; link = link->next)
+        if (hold_keeper(vowi_container_of(link, struct home, link)))
+            next = vowi_container_of(link, struct home, link);
+    vowi_global_unlock(VOWI_GLOBAL_EXECUTORS);
+    return next;
+}
+
+static void
+let_go(void *home)
+{
+    release_holds(((struct home *)home)->executor, 1);
+}
+
+/* Returns the next. What is visited may end the thread. */
+static struct home *
+visit_keeper(struct home *at, vowi_visit_fn *visit, vow_executor *on)
+{
+    struct home *next;
+
+    pthread_cleanup_push(let_go, at);
+    visit(at->executor, on);
+    next = next_keeper(at);
+    pthread_cleanup_pop(1);
+    return next;
+}
+
+void
+vowi_executors_that_keep_timers(vowi_visit_fn *visit, vow_executor *on)
+{
+    struct home *at = next_keeper(NULL);
+
+    while (at != NULL)
+        at = visit_keeper(at, visit, on);
 }
 
 /* ---- being told to stop ---------------------------------------------------------------------- */

@@ -26,6 +26,14 @@ void vowi_executor_release(struct vowi_thread *t, vow_executor *on);
  */
 bool vowi_executor_count_timer(struct vowi_thread *t, vow_executor *on);
 void vowi_executor_uncount_timers(struct vowi_thread *t, vow_executor *on, unsigned n);
+/* Whether there may be one. */
+bool vowi_executor_has_timers(const vow_executor *on);
+
+/* It is about to arm one for another. And calls visit for each that did, its memory kept. */
+typedef void vowi_visit_fn(vow_executor *each, vow_executor *on);
+void vowi_executor_keeps_timers(vow_executor *on);
+void vowi_executors_that_keep_timers(vowi_visit_fn *visit, vow_executor *on);
+
 /* The token that fires when an executor is told to cancel, lent; NULL: inline, or one that
  * is never closed. */
 vow_token *vowi_executor_stopping(const vow_executor *on);

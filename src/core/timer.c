@@ -145,6 +145,7 @@ start_away(vow_executor *on, vow_timer *timer, bool asked)
     struct vowi_thread *t = vowi_self();
     int why;
 
+    vowi_executor_keeps_timers(timer->home);
     if (!vowi_executor_count_timer(t, on))
         return VOW_E_CLOSED;
     if (asked) /* else others may read it just now */
@@ -417,6 +418,8 @@ vowi_timers_revoke(vow_executor *on)
         revoke_at(home, on);
     if (c != NULL && c->timers != home)
         revoke_at(c->timers, on);
+    if (vowi_executor_has_timers(on)) /* armed on a clock that was in force before */
+        vowi_executors_that_keep_timers(revoke_at, on);
 }
 
 void
