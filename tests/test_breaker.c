@@ -473,6 +473,41 @@ VOW_CASE(breaker_may_be_let_go_by_whom_it_tells)
     vow_unref(f);
 }
 
+/* Exits as the breaker opens. */
+static void
+exit_or_count(vow_breaker *b, vow_breaker_state from, vow_breaker_state to, void *told)
+{
+    (void)b;
+    (void)from;
+    ++*(int *)told;
+    if (to == VOW_BREAKER_OPEN)
+        pthread_exit(NULL);
+}
+
+static void *
+open_it(void *b)
+{
+    vow_breaker_force((vow_breaker *)b, VOW_BREAKER_OPEN);
+    return b;
+}
+
+VOW_CASE(breaker_tells_on_after_a_thread_that_exited_as_it_was_told)
+{
+    int told = 0;
+    vow_breaker *b =
+        vow_breaker_new(EXACTLY(.on_change = exit_or_count, .on_change_ctx = &told));
+    pthread_t thread;
+    void *result;
+
+    assert_int_equal(pthread_create(&thread, NULL, open_it, b), 0);
+    assert_int_equal(pthread_join(thread, &result), 0);
+    assert_null(result);
+    assert_int_equal(told, 1);
+    vow_breaker_reset(b);
+    assert_int_equal(told, 2);
+    vow_breaker_unref(b);
+}
+
 VOW_CASE(breaker_options_without_sense_are_refused)
 {
     const vow_breaker_options bad[] = {
@@ -1181,6 +1216,7 @@ main(void)
         manual_test(breaker_put_into_the_state_that_it_is_in_tells_of_no_change),
         manual_test(breaker_tells_of_more_changes_than_it_keeps_as_one),
         manual_test(breaker_may_be_let_go_by_whom_it_tells),
+        manual_test(breaker_tells_on_after_a_thread_that_exited_as_it_was_told),
         manual_test(breaker_options_without_sense_are_refused),
         manual_test(breaker_call_gives_the_outcome_and_counts_it),
         manual_test(breaker_call_is_refused_with_the_time_left),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* resilience/breaker_face.c - a circuit breaker as its users see it. */
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -42,6 +43,18 @@ take_change(vow_breaker *b, vow_breaker_state *from, vow_breaker_state *to)
     return taken;
 }
 
+/* The thread exits inside on_change: what it was not told of, it is with the next change. */
+static void
+has_exited(void *breaker)
+{
+    vow_breaker *b = breaker;
+
+    vowi_lock_acquire(&b->lock);
+    b->telling = false;
+    vowi_lock_release(&b->lock);
+    vow_breaker_unref(b);
+}
+
 static void
 tell(vow_task *task, int why)
 {
@@ -49,8 +62,10 @@ tell(vow_task *task, int why)
     vow_breaker_state from, to;
 
     (void)why;
+    pthread_cleanup_push(has_exited, b);
     while (take_change(b, &from, &to))
         b->options.on_change(b, from, to, b->options.on_change_ctx);
+    pthread_cleanup_pop(0);
     vow_breaker_unref(b);
 }
 
