@@ -29,6 +29,8 @@
  * Where no stack can be had the task that waits still leaves the thread to those that are
  * ready, but none begins: block_begin says so (VOW_E_LIMIT), which is what finds a wait that
  * could never end then. If it was memory that was missing it is asked for again now and then.
+ * With the most there may be it is not: a stack comes free when a task ends, which its
+ * thread sees itself.
  *
  * The end. Closed, with nothing queued and no task that has begun, it takes nothing more.
  * The thread goes back to its own stack, and frees the others.

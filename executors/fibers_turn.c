@@ -94,10 +94,16 @@ vowi_fibers_free_idle(struct vowi_fibers *x)
 
 static void begin(void *stack);
 
+static bool
+has_most(const struct vowi_fibers *x)
+{
+    return x->most != 0 && x->stacks >= x->most;
+}
+
 static struct vowi_stack *
 stack_new(const struct vowi_fibers *x)
 {
-    if ((x->most != 0 && x->stacks >= x->most) || VOWI_BUGGIFY("no stack is to be had"))
+    if (has_most(x) || VOWI_BUGGIFY("no stack is to be had"))
         return NULL;
     return vowi_stack_new(x->stack_size, sizeof(struct vowi_fiber),
                           offsetof(struct vowi_fiber, stack), begin);
@@ -206,7 +212,7 @@ sleep_a_while(struct vowi_fibers *x)
 {
     vow_ns until = vowi_wheel_next(&x->sleeps);
 
-    if (x->queued) { /* there is no stack for it */
+    if (x->queued && !has_most(x)) { /* there was no memory for its stack */
         vow_ns again = vowi_time_add(vowi_monotonic_now(), ASK_AGAIN);
 
         until = again < until ? again : until;

@@ -29,6 +29,7 @@
 static atomic_int stacks_made, no_memory, no_guard, no_mutex;
 static _Atomic(void *) last_stack;
 static atomic_size_t size_of_last;
+static atomic_int sleeps, sleeps_with_an_end;
 static int no_thread; /* what starting one gives */
 static bool shadowed;
 
@@ -43,6 +44,10 @@ int __wrap_vowi_sys_thread_create(pthread_t *thread, size_t stack, void *(*run)(
 int __real_vowi_sys_mutex_init(pthread_mutex_t *mutex);
 int __wrap_vowi_sys_mutex_init(pthread_mutex_t *mutex);
 bool __wrap_vowi_switch_is_shadowed(void);
+bool __real_vowi_gate_pass(struct vowi_gate *g);
+bool __wrap_vowi_gate_pass(struct vowi_gate *g);
+bool __real_vowi_gate_pass_until(struct vowi_gate *g, vow_ns until);
+bool __wrap_vowi_gate_pass_until(struct vowi_gate *g, vow_ns until);
 
 static bool
 fails_now(atomic_int *left)
@@ -95,6 +100,20 @@ bool
 __wrap_vowi_switch_is_shadowed(void)
 {
     return shadowed;
+}
+
+bool
+__wrap_vowi_gate_pass(struct vowi_gate *g)
+{
+    atomic_fetch_add(&sleeps, 1);
+    return __real_vowi_gate_pass(g);
+}
+
+bool
+__wrap_vowi_gate_pass_until(struct vowi_gate *g, vow_ns until)
+{
+    atomic_fetch_add(&sleeps_with_an_end, 1);
+    return __real_vowi_gate_pass_until(g, until);
 }
 
 /* ---- work ------------------------------------------------------------------------------------ */
@@ -1309,6 +1328,42 @@ VOW_CASE(no_more_begin_than_asked_for)
     fibers_free(on);
 }
 
+/* Waits, and leaves behind what cannot begin. */
+struct last_to_begin {
+    vow_future *waits_for, *left;
+    atomic_int begun;
+};
+
+static vow_result
+submit_and_get(void *last)
+{
+    struct last_to_begin *l = last;
+
+    l->left = vow_submit(vow_executor_current(), give_seven, VOW_NIL);
+    atomic_store(&sleeps, 0);
+    atomic_store(&sleeps_with_an_end, 0);
+    set(&l->begun);
+    return get_and_add(l->waits_for);
+}
+
+VOW_CASE(thread_whose_stacks_all_wait_sleeps_until_it_is_woken)
+{
+    vow_executor *on = vow_fibers_new(&VOW_FIBERS_OPTIONS(.most = 1, .name = "one"));
+    struct answer a = answer_new();
+    struct last_to_begin last = {.waits_for = vow_ref(a.f)};
+    vow_future *waits = vow_submit(on, submit_and_get, vow_ptr(&last));
+
+    while (!atomic_load(&last.begun) ||
+           atomic_load(&sleeps) + atomic_load(&sleeps_with_an_end) == 0)
+        sched_yield();
+    assert_int_equal(atomic_load(&sleeps_with_an_end), 0);
+    answer_end(&a, 1);
+    assert_int_equal(value_of(waits), 2);
+    assert_int_equal(value_of(last.left), 7);
+    vow_unref(last.waits_for);
+    fibers_free(on);
+}
+
 static vow_result
 get_own_submit(void *ctx)
 {
@@ -1549,6 +1604,7 @@ main(void)
         vow_test(lone_task_waits_without_another_stack),
         vow_test(stack_without_a_guard_is_none),
         vow_test(no_more_begin_than_asked_for),
+        vow_test(thread_whose_stacks_all_wait_sleeps_until_it_is_woken),
         vow_test(wait_for_what_can_never_begin_is_told),
         vow_test(who_yields_may_leave_a_stack_to_what_is_waited_for),
         vow_test(without_a_thread_there_is_no_executor),
