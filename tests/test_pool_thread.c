@@ -126,6 +126,27 @@ VOW_CASE(thread_that_a_task_ended_stops_and_another_starts_in_its_place)
     assert_int_equal(seen.wrong, 0);
 }
 
+static void
+leave_in_stop(unsigned worker, void *ctx)
+{
+    stopped(worker, ctx);
+    pthread_exit(NULL);
+}
+
+VOW_CASE(stop_hook_may_end_the_thread)
+{
+    vow_executor *pool = pool_new(2, leave_in_stop);
+    vow_future *f = vow_submit(pool, leave, VOW_NIL);
+
+    assert_int_equal(code_of(f), VOW_E_BROKEN);
+    vow_unref(f);
+    assert_in_range(result_of(vow_submit(pool, who_is_here, VOW_NIL)), 1, 2);
+    pool_free(pool);
+    assert_int_equal(seen.starts[0] + seen.starts[1], 3);
+    assert_int_equal(seen.stops[0] + seen.stops[1], 3);
+    assert_int_equal(seen.wrong, 0);
+}
+
 static vow_result
 wait_for(void *f)
 {
@@ -316,6 +337,7 @@ main(void)
         vow_test(hooks_run_once_on_each_thread_around_its_tasks),
         vow_test(close_future_settles_after_the_last_stop),
         vow_test(thread_that_a_task_ended_stops_and_another_starts_in_its_place),
+        vow_test(stop_hook_may_end_the_thread),
         vow_test(spare_thread_has_hooks_as_well),
         vow_test(start_hook_may_use_the_pool),
         vow_test(stop_hook_can_neither_post_to_the_ended_pool_nor_wait),
