@@ -394,6 +394,7 @@ init_fields(struct vow_loop *l)
     memset(l, 0, sizeof *l);
     l->epoll_fd = l->wake_fd = l->timer_fd = l->signal_fd = -1;
     atomic_init(&l->handles, 1);
+    atomic_init(&l->poster_cpu, -1);
     vowi_loop_empty(l);
 }
 

@@ -20,6 +20,7 @@
  *     NULL     empty
  *     asleep   empty, and the loop sleeps or nobody runs it: whoever posts first has
  *              to write to the eventfd, and nobody after that
+ *     aside    empty, and the runner yields, awake (loop_rush.c)
  *     closed   no more
  *
  * A post exchanges tail for its task. If there was a task before, it hangs itself on
@@ -162,6 +163,7 @@ struct vow_loop {
     /* Written by whoever posts. */
     _Alignas(VOWI_CACHE_LINE) _Atomic(vow_task *) tail;
     _Atomic(vow_task *) head;
+    _Atomic(int) poster_cpu; /* where the first post came from as it last was idle */
 
     /* The runner's own. */
     _Alignas(VOWI_CACHE_LINE) struct vowi_tasks ready; /* phase 3 */
@@ -177,6 +179,7 @@ struct vow_loop {
     bool polled;            /* events are this turn's */
     bool ran;               /* something ran in this turn, or it was woken */
     int poll_error;         /* epoll_wait failed for good */
+    uint64_t tasks_rested;  /* so many had run when it last had nothing to do */
     vow_ns frame_time;
     vow_future *awaited; /* by the innermost vow_loop_run_until */
     struct epoll_event events[VOWI_LOOP_EVENTS];
@@ -300,6 +303,10 @@ void vowi_loop_nudge(struct vow_loop *l);
 bool vowi_loop_fall_asleep(struct vow_loop *l);
 void vowi_loop_stay_awake(struct vow_loop *l);
 
+/* Says that the runner yields; false: there are posts, or none can come. */
+bool vowi_loop_step_aside(struct vow_loop *l);
+void vowi_loop_come_back(struct vow_loop *l);
+
 /* Closes the inbox if it is empty; false: it is not. */
 bool vowi_loop_end_inbox_locked(struct vow_loop *l);
 
@@ -326,6 +333,18 @@ void vowi_loop_poll(struct vow_loop *l);
 
 /* Whether a time by which the loop wanted to be awake has come nearer. */
 bool vowi_loop_is_sooner_locked(const struct vow_loop *l, vow_ns when);
+
+/* ---- loop_rush.c ----------------------------------------------------------------- */
+
+/* The runner, which has nothing to do, gives way to who posts, if it is time for that.
+ * Returns whether it has. */
+bool vowi_loop_gives_way(struct vow_loop *l);
+
+/* By who posts first, before that can be seen: to a loop that sleeps, or is aside. */
+void vowi_loop_note_poster(struct vow_loop *l, bool aside);
+
+/* Gives way to a loop that is aside. */
+void vowi_loop_let_run(void);
 
 /* ---- loop_timer.c ---------------------------------------------------------------- */
 

@@ -124,16 +124,26 @@ vowi_loop_poll(struct vow_loop *l)
         poll_events(l, 0);
 }
 
+/* The same, and until a monotonic time at most. */
+static vow_ns
+time_left_until(struct vow_loop *l, vow_ns until)
+{
+    vow_ns timeout = time_left(l);
+    vow_ns left;
+
+    if (timeout <= 0 || until == VOW_FOREVER)
+        return timeout;
+    left = vowi_time_sub(until, vowi_monotonic_now());
+    return left < timeout ? left : timeout;
+}
+
 void
 vowi_loop_sleep(struct vow_loop *l, vow_ns until)
 {
-    vow_ns timeout = time_left(l);
+    vow_ns timeout = time_left_until(l, until);
 
-    if (timeout > 0 && until != VOW_FOREVER) {
-        vow_ns left = vowi_time_sub(until, vowi_monotonic_now());
-
-        timeout = left < timeout ? left : timeout;
-    }
+    if (timeout > 0 && vowi_loop_gives_way(l))
+        timeout = time_left_until(l, until);
     if (timeout > 0 &&
         vowi_load_seq_cst(&l->life) != VOWI_LOOP_CANCELLING && /* [woken] */
         !vowi_loop_fall_asleep(l))

@@ -16,6 +16,7 @@
 /* What tail is when it is no task; their contents mean nothing. */
 static vow_task asleep;
 static vow_task closed;
+static vow_task aside;
 
 /* ---- lists of one thread ------------------------------------------------------------- */
 
@@ -116,6 +117,8 @@ push_first(struct vow_loop *l, vow_task *before, vow_task *first, vow_task *last
 {
     if (before == &closed)
         return refuse(l, last);
+    if (before != NULL)
+        vowi_loop_note_poster(l, before == &aside);
     /* relaxed: the exchange releases the task, and another one comes to it [post] */
     vowi_store_relaxed(&l->head, first);
     if (before == &asleep)
@@ -126,7 +129,7 @@ push_first(struct vow_loop *l, vow_task *before, vow_task *first, vow_task *last
 static bool
 is_task(const vow_task *tail)
 {
-    return tail != NULL && tail != &asleep && tail != &closed;
+    return tail != NULL && tail != &asleep && tail != &aside && tail != &closed;
 }
 
 static inline int
@@ -156,11 +159,14 @@ int
 vowi_loop_post(vow_executor *self, vow_task *task)
 {
     struct vow_loop *l = vowi_loop_of(self);
+    struct vowi_thread *t = vowi_self();
 
     if (vowi_loop_is_runner(l))
         return post_own(l, task);
     if (vowi_loop_life(l) != VOWI_LOOP_OPEN && (task->flags & VOW_TASK_STEP) == 0)
         return VOW_E_CLOSED;
+    if (t->until_yield != 0 && --t->until_yield == 0)
+        vowi_loop_let_run();
     return push_inbox(l, task, task);
 }
 
@@ -234,6 +240,23 @@ vowi_loop_stay_awake(struct vow_loop *l)
     vow_task *tail = &asleep;
 
     /* relaxed: who finds the old mark writes to the eventfd for nothing */
+    vowi_cas_strong_relaxed(&l->tail, &tail, NULL);
+}
+
+/* relaxed, as is coming back: a hint to who posts. Nothing else is told by it. */
+bool
+vowi_loop_step_aside(struct vow_loop *l)
+{
+    vow_task *tail = NULL;
+
+    return vowi_cas_strong_relaxed(&l->tail, &tail, &aside);
+}
+
+void
+vowi_loop_come_back(struct vow_loop *l)
+{
+    vow_task *tail = &aside;
+
     vowi_cas_strong_relaxed(&l->tail, &tail, NULL);
 }
 

@@ -138,6 +138,9 @@ struct vowi_thread {
     vow_executor *ending; /* the pool whose last thread this is, on its way out */
     bool returning; /* set by core: the task's function has returned, one step to post */
 
+    /* executors/loop_rush.c: so many more posts to loops, and it yields; 0: it need not. */
+    unsigned until_yield;
+
     /* executors/pool_rush.c: when this thread let a search run, as many posts before, and
      * how many there will be from now on before it does again. */
     vow_ns let_at;

@@ -391,6 +391,87 @@ SCENARIO(loop_orphan, 0, "the last reference goes while the loop runs and is sto
     outcome("%d %s", rc, fate(&a));
 }
 
+/* ---- a loop in a rush --------------------------------------------------------------------------- */
+
+/* With two tasks it has run as many as a loop that steps aside before it sleeps. */
+static void
+make_busy(void)
+{
+    make();
+    post(&a);
+    post(&b);
+}
+
+static void
+posts_c(void)
+{
+    post(&c);
+}
+
+static void
+runs_until_all_ran(void)
+{
+    while (a.ran + b.ran + c.ran < 3)
+        require(vow_loop_run_once(loop, VOW_FOREVER) == 0);
+}
+
+SCENARIO(loop_post_aside, 0, "a task is posted while a busy loop is aside or falls asleep",
+         EXPECTED("ran wakes=1", "it was awake"),
+         EXPECTED("ran wakes=2", "it had fallen asleep"))
+{
+    vow_loop_stats s = {.size = sizeof s};
+
+    make_busy();
+    run_threads(runs_until_all_ran, posts_c);
+    vow_loop_read_stats(loop, &s);
+    end();
+    outcome("%s wakes=%d", fate(&c), (int)s.wakes);
+}
+
+static void
+stops(void)
+{
+    vow_loop_stop(loop);
+}
+
+SCENARIO(loop_stop_aside, 0, "a busy loop is stopped while it is aside or falls asleep",
+         EXPECTED("0 ran", "it heard"), EXPECTED("0 refused", "before it had begun"))
+{
+    make_busy();
+    run_threads(runs, stops);
+    end();
+    check(&a);
+    check(&b);
+    outcome("%d %s", rc, fate(&b));
+}
+
+SCENARIO(loop_drain_aside, 0, "a busy loop is closed while it is aside, and posted to",
+         EXPECTED("0 ran", "it was in before"),
+         EXPECTED("0 turned away", "it came too late"))
+{
+    make_busy();
+    run_threads(runs, posts_c, drains);
+    check(&c);
+    require(a.ran == 1 && b.ran == 1);
+    require(vow_future_status(closing) == VOW_FULFILLED);
+    vow_unref(closing);
+    end();
+    outcome("%d %s", rc, fate(&c));
+}
+
+SCENARIO(loop_cancel_aside, 0, "a busy loop is cancelled while it is aside",
+         EXPECTED("0 ran", "it was fast enough"), EXPECTED("0 refused", "it was not"))
+{
+    make_busy();
+    run_threads(runs, cancels);
+    check(&a);
+    check(&b);
+    require(vow_future_status(closing) == VOW_FULFILLED);
+    vow_unref(closing);
+    end();
+    outcome("%d %s", rc, fate(&b));
+}
+
 /* ---- timers ------------------------------------------------------------------------------------ */
 
 static void
@@ -541,12 +622,6 @@ waits_for_f(void)
     rc = vow_loop_run_until(loop, f);
 }
 
-static void
-posts_c(void)
-{
-    post(&c);
-}
-
 SCENARIO(loop_post_nested, 0, "a task is posted while another waits, with one behind it",
          EXPECTED("0 ran ran", "it comes behind that, whoever posted it"))
 {
@@ -563,12 +638,6 @@ SCENARIO(loop_post_nested, 0, "a task is posted while another waits, with one be
     vow_promise_unref(p);
     end();
     outcome("%d %s %s", rc, fate(&b), fate(&c));
-}
-
-static void
-stops(void)
-{
-    vow_loop_stop(loop);
 }
 
 SCENARIO(loop_until_stop, 0, "a future settles while the wait for it is stopped",
