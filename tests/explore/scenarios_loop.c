@@ -415,7 +415,8 @@ runs_until_all_ran(void)
         require(vow_loop_run_once(loop, VOW_FOREVER) == 0);
 }
 
-SCENARIO(loop_post_aside, 0, "a task is posted while a busy loop is aside or falls asleep",
+SCENARIO(loop_post_aside, 0,
+         "a task is posted while a busy loop is aside or falls asleep",
          EXPECTED("ran wakes=1", "it was awake"),
          EXPECTED("ran wakes=2", "it had fallen asleep"))
 {
