@@ -717,6 +717,20 @@ VOW_CASE(waiter_is_replaced_by_a_spare_that_rests)
     pool_free(pool);
 }
 
+/* It asked without the lock: meanwhile another worker has begun to wait. */
+VOW_CASE(spare_that_is_needed_again_as_it_would_rest_does_not)
+{
+    static struct vowi_pool bare = {.threads = 1, .awake = 2, .blocked = 1};
+    static struct vowi_worker spare = {.spare = true};
+
+    assert_int_equal(vowi_lock_init(&bare.lock, VOWI_RANK_POOL), 0);
+    vowi_store_relaxed(&bare.surplus, 1);
+    assert_true(vowi_worker_rest(&bare, &spare));
+    assert_null(bare.resting);
+    assert_int_equal(bare.awake, 2);
+    vowi_lock_fini(&bare.lock);
+}
+
 int
 main(void)
 {
@@ -739,6 +753,7 @@ main(void)
         vow_test(waiters_that_use_up_all_spares_hold_the_others_up_and_no_longer),
         vow_test(waiter_without_a_spare_sleeps_while_another_runs),
         vow_test(waiter_is_replaced_by_a_spare_that_rests),
+        vow_test(spare_that_is_needed_again_as_it_would_rest_does_not),
     };
 
     return vow_test_run(cases);
