@@ -1987,6 +1987,7 @@ VOW_CASE(periodic_work_that_yields_is_invalid)
                                      want_another_turn, VOW_NIL);
 
     vow_manual_advance(m, 10);
+    assert_int_equal(vow_future_status(f), VOW_REJECTED);
     assert_int_equal(vow_error_code(vow_peek(f).error), VOW_E_INVALID);
     vow_unref(f);
     vow_manual_unref(m);
