@@ -474,6 +474,34 @@ SCENARIO(manual_fires_or_is_closed, 0, "a manual executor is closed as a timer i
     vow_manual_unref(m);
 }
 
+static void
+uses_another_clock_and_closes(void)
+{
+    vow_clock_use(NULL);
+    closes();
+}
+
+/* Whoever keeps it is then none that the close would ask but for what it has kept. */
+SCENARIO(timer_is_armed_before_or_closed, 0,
+         "its executor closes when another clock is in force than it is armed on",
+         EXPECTED("closed", "given up at once"), EXPECTED("refused", "closed before"))
+{
+    make();
+    explore_calmly(starts_thread);
+    explore_calmly(disarms_never);
+    m = vow_manual_new();
+    require(m != NULL);
+    vow_clock_use(vow_manual_clock(m));
+    run_threads(arms_for_ever, uses_another_clock_and_closes);
+    require(ran == (armed == 0));
+    if (armed == 0)
+        outcome(why == VOW_E_CLOSED ? "closed" : "fired");
+    else
+        outcome("refused");
+    explore_calmly(ends);
+    vow_manual_unref(m);
+}
+
 static vow_result
 beats(void *ctx)
 {
