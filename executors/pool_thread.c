@@ -153,8 +153,7 @@ lose_worker(struct vowi_pool *p, int why)
  * Runs what the user has for a thread that ends. It is a worker no more, so that the pool
  * refuses what is posted here once it has ended; but its executor is still the pool, which
  * keeps it from waiting for room and lets no wait begin (vowi_pool_block_begin). That may
- * end the thread: what comes after it, which the caller says by a clean-up, comes all the
- * same.
+ * end the thread, unless a task has.
  */
 static void
 stop(struct vowi_worker *w)
@@ -177,14 +176,20 @@ leave(void *worker)
     exit_pool(w->pool, false);
 }
 
-/* The same if another thread is to carry on with this worker's queue. */
+/* pthread_exit in a task: another thread carries on with this worker's queue. */
 static void
-replace(void *worker)
+thread_exits(void *worker)
 {
     struct vowi_worker *w = worker;
     struct vowi_pool *p = w->pool;
     int rc;
 
+    /* relaxed: compared only */
+    if (vowi_load_relaxed(&w->stolen) == &vowi_pool_left_behind)
+        return;
+    vowi_assert(w->next == NULL);     /* without a thread nobody would run it */
+    vow_executor_enter(&p->executor); /* the task may have been of one on top of it */
+    stop(w);
     vow_executor_enter(NULL);
     vowi_lock_acquire(&p->lock);
     w->predecessor = pthread_self();
@@ -193,23 +198,6 @@ replace(void *worker)
     vowi_lock_release(&p->lock);
     if (rc != 0)
         lose_worker(p, rc);
-}
-
-/* pthread_exit in a task. */
-static void
-thread_exits(void *worker)
-{
-    struct vowi_worker *w = worker;
-
-    /* relaxed: compared only */
-    if (vowi_load_relaxed(&w->stolen) == &vowi_pool_left_behind)
-        return;
-    vowi_assert(w->next == NULL); /* without a thread nobody would run it */
-    vow_executor_enter(
-        &w->pool->executor); /* the task may have been of one on top of it */
-    pthread_cleanup_push(replace, w);
-    stop(w);
-    pthread_cleanup_pop(1);
 }
 
 static void

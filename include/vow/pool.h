@@ -86,7 +86,9 @@ typedef struct vow_pool_options {
     /**
      * On the same thread after its last task, also if a task ended the thread: then
      * another one starts with that number. All have returned before the pool's close
-     * future settles. A wait in it that would have to block gives VOW_E_DEADLOCK.
+     * future settles. A wait in it that would have to block gives VOW_E_DEADLOCK. It may call
+     * pthread_exit, but not on a thread that a task has ended so: it is a clean-up
+     * handler there.
      */
     vow_pool_hook *on_stop;
     void *hook_ctx; /**< handed to both; borrowed until the pool has finished */
