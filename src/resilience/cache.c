@@ -26,6 +26,7 @@
 #include "base/options.h"
 #include "base/time.h"
 #include "queue/keys.h"
+#include "resilience/call.h"
 #include "resilience/random.h"
 #include "sync/kept.h"
 #include "sync/lock.h"
@@ -255,19 +256,11 @@ waiter_gone(void *entry)
     let_go(e);
 }
 
-static vow_result
-pass_on(vow_view how, void *entry)
-{
-    (void)how;
-    (void)entry;
-    return vow_forward();
-}
-
 /* The caller counted it as a waiter, and has a future of the entry's promise. */
 static vow_future *
 wait_for(struct entry *e, vow_future *f)
 {
-    return vow_handle(f, NULL, pass_on, context_of(e, waiter_gone));
+    return vow_handle(f, NULL, vowi_pass_on, context_of(e, waiter_gone));
 }
 
 /*

@@ -56,6 +56,14 @@ drop_step(void *call)
     unref(call);
 }
 
+vow_result
+vowi_pass_on(vow_view how, void *unused)
+{
+    (void)how;
+    (void)unused;
+    return vow_forward();
+}
+
 static vow_result
 has_settled(vow_view how, void *call)
 {

@@ -54,6 +54,10 @@ vowi_has_value(const vow_future *f)
     return f != NULL && vow_future_status(f) == VOW_FULFILLED;
 }
 
+/* The function of a step that settles as its source does, and is there to be cancelled by
+ * itself, or for the drop of its context. */
+vow_result vowi_pass_on(vow_view how, void *unused);
+
 /* Tells end how a future settles. Consumes both; returns a future that settles likewise. */
 vow_future *vowi_call_behind(struct vowi_call *c, vow_future *f);
 

@@ -19,6 +19,7 @@
 #include "base/options.h"
 #include "base/time.h"
 #include "core/caller.h"
+#include "resilience/call.h"
 #include "sync/kept.h"
 #include "sync/lock.h"
 #include "sync/refs.h"
@@ -292,20 +293,12 @@ join_locked(vow_pace *p, struct call *c, vow_ns now, struct arrival *a)
     }
 }
 
-static vow_result
-pass_on(vow_view how, void *ctx)
-{
-    (void)how;
-    (void)ctx;
-    return vow_forward();
-}
-
 /* If calls share: to cancel what a caller gets must not cancel it for those who share it.
  * That is made before the call is known to anybody, so that one without memory never runs. */
 static vow_future *
 own_view(const vow_pace *p, vow_future *f)
 {
-    return shares(p) ? vow_handle(f, NULL, pass_on, VOW_NIL) : f;
+    return shares(p) ? vow_handle(f, NULL, vowi_pass_on, VOW_NIL) : f;
 }
 
 /* Consumes the call, unless it waits. What runs or is settled here may give up the last

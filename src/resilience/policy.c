@@ -25,6 +25,7 @@
 #include "resilience/attempts.h"
 #include "resilience/breaker_internal.h"
 #include "resilience/bulkhead_internal.h"
+#include "resilience/call.h"
 #include "resilience/rate_limit_internal.h"
 #include "sync/refs.h"
 
@@ -101,14 +102,6 @@ go_on(void *frame)
     return vow_follow(enter(frame));
 }
 
-static vow_result
-pass_on(vow_view how, void *frame)
-{
-    (void)how;
-    (void)frame;
-    return vow_forward();
-}
-
 /* The call is not over while what its function returned has not settled. */
 static vow_result
 follow(struct frame *frame, vow_result r)
@@ -117,7 +110,7 @@ follow(struct frame *frame, vow_result r)
 
     r.follow = NULL;
     vow_result_drop(r);
-    return vow_follow(vow_handle(f, NULL, pass_on, context_of(frame)));
+    return vow_follow(vow_handle(f, NULL, vowi_pass_on, context_of(frame)));
 }
 
 static vow_result
