@@ -180,6 +180,19 @@ VOW_CASE(of_another_code_is_null)
         assert_null(vow_error_of(others[i]));
 }
 
+VOW_CASE(name_of_each_code_is_that_of_its_constant)
+{
+    static const int others[] = {0,   EIO, ENOMEM, VOW_E_CANCELLED - 1, VOW_E_LOST + 1,
+                                 OURS};
+
+#define EXPECT(name, number, text)                                                       \
+    assert_string_equal(vow_error_name(number), "VOW_E_" #name);
+    VOW_ERRORS(EXPECT)
+#undef EXPECT
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        assert_null(vow_error_name(others[i]));
+}
+
 VOW_CASE(built_in_error_is_never_used_up)
 {
     vow_error *e = vow_error_of(VOW_E_TIMEDOUT);
@@ -673,7 +686,8 @@ VOW_CASE(print_of_a_long_pause_is_in_milliseconds)
 
 VOW_CASE(print_of_a_built_in_error_and_of_none)
 {
-    assert_prints(vow_error_of(VOW_E_CANCELLED), "error 4096: cancelled\n");
+    assert_prints(vow_error_of(VOW_E_CANCELLED),
+                  "error 4096 (VOW_E_CANCELLED): cancelled\n");
     assert_prints(NULL, "no error\n");
 }
 
@@ -682,8 +696,9 @@ VOW_CASE(print_allocates_nothing)
     vow_error *e = vow_error_with(vow_error_of(VOW_E_OPEN), "key", "value");
     size_t calls = counting_calls();
 
-    assert_prints(e, "error 4102: the circuit breaker is open [key=value]\n"
-                     "  because of error 4102: the circuit breaker is open\n");
+    assert_prints(e,
+                  "error 4102 (VOW_E_OPEN): the circuit breaker is open [key=value]\n"
+                  "  because of error 4102 (VOW_E_OPEN): the circuit breaker is open\n");
     assert_int_equal(counting_calls(), calls);
     vow_error_unref(e);
 }
@@ -780,6 +795,7 @@ main(void)
         vow_test(new_without_memory_is_the_built_in_error_of_its_code),
         vow_test(vnew_without_a_format_has_the_message_of_its_code),
         vow_test(of_each_code_is_its_built_in_error),
+        vow_test(name_of_each_code_is_that_of_its_constant),
         vow_test(of_another_code_is_null),
         vow_test(built_in_error_is_never_used_up),
         vow_test(null_error_reads_as_none),

@@ -646,7 +646,7 @@ static int
 child(void)
 {
     for (int i = 0; i < MANY; i++)
-        vow_unref(vow_rejected(vow_error_new(EIO, "the dog ate page %d", i)));
+        vow_unref(vow_rejected(vow_error_new(VOW_E_LIMIT, "the dog ate page %d", i)));
     return 0;
 }
 
@@ -671,7 +671,8 @@ run_child(const char *setting)
     assert_non_null(f);
     while (fgets(line, sizeof line, f) != NULL) {
         o.lines++;
-        o.tells_the_first = o.tells_the_first || strstr(line, "ate page 0") != NULL;
+        o.tells_the_first |=
+            strstr(line, "error 4103 (VOW_E_LIMIT): the dog ate page 0 (") != NULL;
     }
     o.status = pclose(f);
     return o;

@@ -86,7 +86,7 @@ static int
 child(void)
 {
     for (int i = 0; i < MANY; i++)
-        vowi_warn(EAGAIN, "sheep %d is missing", i);
+        vowi_warn(VOW_E_LIMIT, "sheep %d is missing", i);
     return 0;
 }
 
@@ -103,7 +103,8 @@ run_child(bool *tells_the_first, bool *tells_the_total)
     f = popen(command, "r");
     assert_non_null(f);
     for (; fgets(line, sizeof line, f) != NULL; lines++) {
-        *tells_the_first |= strstr(line, "sheep 0 is missing") != NULL;
+        *tells_the_first |=
+            strstr(line, "warning 4103 (VOW_E_LIMIT): sheep 0 is missing\n") != NULL;
         *tells_the_total |= strstr(line, "more warnings") != NULL;
     }
     assert_int_equal(pclose(f), 0);

@@ -500,7 +500,8 @@ VOW_CASE(print_of_an_error_says_which_input_it_was)
     vow_future *f = vow_when_all(VOW_FUTURES(
         vow_resolved(VOW_NIL), vow_rejected(vow_error_new_at("here:1", 4109, "not me"))));
 
-    assert_prints(vow_get(f).error, "error 4109 at here:1: not me [input 1]\n");
+    assert_prints(vow_get(f).error,
+                  "error 4109 (VOW_E_LOST) at here:1: not me [input 1]\n");
     vow_unref(f);
 }
 

@@ -289,9 +289,10 @@ VOW_CASE(print_of_failures_alone_lists_them)
                                 vow_resolved(VOW_NIL),
                                 vow_rejected(vow_error_new_at("a:2", 6, "two"))));
 
-    assert_prints(vow_get(f).error, "error 4107: several operations failed\n"
-                                    "  input 0: error 5 at a:1: one\n"
-                                    "  input 2: error 6 at a:2: two\n");
+    assert_prints(vow_get(f).error,
+                  "error 4107 (VOW_E_AGGREGATE): several operations failed\n"
+                  "  input 0: error 5 at a:1: one\n"
+                  "  input 2: error 6 at a:2: two\n");
     vow_unref(f);
 }
 

@@ -210,6 +210,15 @@ vow_error *vow_error_wrap_at(const char *where, const vow_error *cause, int code
 vow_error *vow_error_of(int code);
 
 /**
+ * Returns the name of a code: "VOW_E_TIMEDOUT" of VOW_E_TIMEDOUT.
+ *
+ * @param code  an errno value, a VOW_E_ code, or one from VOW_E_USER on
+ * @return      borrowed for ever; NULL for a code that is none of the library's
+ * @contract    any thread; never blocks; no memory; runs no user code
+ */
+const char *vow_error_name(int code);
+
+/**
  * Takes another reference to an error.
  *
  * @param e   borrowed; may be NULL
@@ -385,7 +394,8 @@ vow_value vow_error_payload(const vow_error *e);
 /**
  * Prints an error and its causes, one line each; and one for each of the others that it
  * stands for (vow_error_at), up to sixteen. What says the same as its cause, and only
- * which input that was, shares the line of that.
+ * which input that was, shares the line of that. A code is printed as its number and,
+ * if it has one, its name (vow_error_name).
  *
  * @param e       borrowed; may be NULL
  * @param stream  borrowed for the call

@@ -82,6 +82,12 @@ static const vow_error cancelled_by[] = {
 VOW_ERRORS(IN_A_ROW)
 #undef IN_A_ROW
 
+static const char *const names[] = {
+#define NAME(name, number, text) [VOW_E_##name - FIRST] = "VOW_E_" #name,
+    VOW_ERRORS(NAME)
+#undef NAME
+};
+
 /* The errors of others are written to in one place only: their count. */
 static vow_error *
 writable(const vow_error *e)
@@ -95,15 +101,27 @@ is_built_in(const vow_error *e)
     return e->size == 0;
 }
 
+static bool
+is_ours(int code)
+{
+    return code >= FIRST && code < FIRST + COUNT;
+}
+
 vow_error *
 vow_error_of(int code)
 {
     if (code == ENOMEM)
         code = VOW_E_NOMEM;
-    if (code < FIRST || code >= FIRST + COUNT)
+    if (!is_ours(code))
         return NULL;
     vowi_assert(built_in[code - FIRST].code == code);
     return writable(&built_in[code - FIRST]);
+}
+
+const char *
+vow_error_name(int code)
+{
+    return is_ours(code) ? names[code - FIRST] : NULL;
 }
 
 const vow_error *
@@ -511,10 +529,24 @@ print_input(const vow_error *e, FILE *stream)
         fprintf(stream, " [input %" PRId64 "]", e->position - 1);
 }
 
+const char *
+vowi_error_code_text(int code, char text[VOWI_CODE_TEXT])
+{
+    const char *name = vow_error_name(code);
+
+    if (name != NULL)
+        snprintf(text, VOWI_CODE_TEXT, "%d (%s)", code, name);
+    else
+        snprintf(text, VOWI_CODE_TEXT, "%d", code);
+    return text;
+}
+
 static void
 print_one(const vow_error *e, FILE *stream)
 {
-    fprintf(stream, "error %d", e->code);
+    char code[VOWI_CODE_TEXT];
+
+    fprintf(stream, "error %s", vowi_error_code_text(e->code, code));
     if (e->where != NULL)
         fprintf(stream, " at %s", e->where);
     fputs(": ", stream);

@@ -69,6 +69,19 @@ vow_error *vowi_error_of_end(enum vowi_end what);
  */
 bool vowi_error_is_end_of_wait(const vow_error *e);
 
+/** Room for the text of a code. */
+#define VOWI_CODE_TEXT 48
+
+/**
+ * Writes how a code is printed: its number, and its name if it has one.
+ *
+ * @param code  any code
+ * @param text  out; where
+ * @return      text
+ * @contract    any thread; never blocks; no memory
+ */
+const char *vowi_error_code_text(int code, char text[VOWI_CODE_TEXT]);
+
 /* No hint whether to try again. */
 #define VOWI_NO_HINT ((vow_ns)-1)
 

@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/error.h"
 #include "base/sys.h"
 #include "base/thread.h"
 #include "base/time.h"
@@ -56,13 +57,15 @@ static void
 warn_by_default(int code, const char *message)
 {
     int cancel = vowi_sys_cancel_off();
+    char text[VOWI_CODE_TEXT];
     bool print;
 
     vowi_global_lock(VOWI_GLOBAL_WARNINGS);
     print = vowi_rate_allows(&warnings.rate);
     vowi_global_unlock(VOWI_GLOBAL_WARNINGS);
     if (print)
-        fprintf(stderr, "vow: warning %d: %s\n", code, message);
+        fprintf(stderr, "vow: warning %s: %s\n", vowi_error_code_text(code, text),
+                message);
     vowi_sys_cancel_back(cancel);
 }
 

@@ -58,13 +58,14 @@ print_total(void)
 static void
 print_line(const vow_unhandled *u)
 {
+    const char *where = vow_error_where(u->error);
+    char code[VOWI_CODE_TEXT];
     int cancel = vowi_sys_cancel_off();
 
-    fprintf(stderr, "vow: unhandled error %d: %s%s%s%s%s, in %s%s%s\n",
-            vow_error_code(u->error), vow_error_message(u->error),
-            vow_error_where(u->error) != NULL ? " (" : "",
-            vow_error_where(u->error) != NULL ? vow_error_where(u->error) : "",
-            vow_error_where(u->error) != NULL ? ")" : "", "",
+    fprintf(stderr, "vow: unhandled error %s: %s%s%s%s, in %s%s%s\n",
+            vowi_error_code_text(vow_error_code(u->error), code),
+            vow_error_message(u->error), where != NULL ? " (" : "",
+            where != NULL ? where : "", where != NULL ? ")" : "",
             u->name != NULL ? u->name : "",
             u->name != NULL ? " made at " : "a future of ", u->site);
     vowi_sys_cancel_back(cancel);
