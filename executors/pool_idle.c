@@ -50,6 +50,7 @@ wake_sleeper(struct vowi_pool *p)
         return;
     vowi_add_relaxed(&p->wakes, 1); /* relaxed: a statistic */
     vowi_gate_open(&w->gate);
+    vowi_self()->woke = true;
 }
 
 void

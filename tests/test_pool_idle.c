@@ -8,6 +8,8 @@
 
 #include "../executors/pool_internal.h"
 #include "../executors/timekeeper.h"
+#include "core/linger.h"
+#include "core/state.h"
 #include "support/drops.h"
 #include "support/pool_fixture.h"
 
@@ -383,7 +385,7 @@ nothing(void *unused)
     (void)unused;
 }
 
-/* Until the other one of two is asleep; nothing is queued. */
+/* Until one worker is asleep, and no other searches; nothing is queued. */
 static void
 await_sleeper(vow_executor *pool)
 {
@@ -391,6 +393,29 @@ await_sleeper(vow_executor *pool)
 
     while (vowi_load_seq_cst(&p->idle) != VOWI_ASLEEP)
         sched_yield();
+}
+
+/* Its next wait then begins with a yield, and only that one. */
+VOW_CASE(who_wakes_a_worker_remembers_it_until_it_waits)
+{
+    vow_executor *pool = pool_of(1);
+    vow_promise *pending = vow_promise_new();
+    struct vow_state *s = vowi_promise_state(pending);
+    struct vowi_thread *t = vowi_self();
+    struct gate g;
+
+    await_sleeper(pool);
+    t->woke = false;
+    shut(&g, pool);
+    assert_true(t->woke);
+    assert_false(vowi_linger_glance(t, s));
+    assert_false(t->woke);
+
+    assert_int_equal(vow_post(pool, nothing, VOW_NIL), 0); /* to one that is awake */
+    assert_false(t->woke);
+    open_gate(&g);
+    pool_free(pool);
+    vow_promise_unref(pending);
 }
 
 VOW_CASE(worker_gives_back_what_it_keeps_while_another_searches)
@@ -432,6 +457,7 @@ main(void)
         vow_test(worker_that_fires_for_a_slow_executor_keeps_no_task_of_its_pool_waiting),
         vow_test(step_that_is_posted_as_a_close_has_seen_nothing_runs),
         vow_test(step_of_a_priority_that_is_posted_as_a_close_has_seen_nothing_runs),
+        vow_test(who_wakes_a_worker_remembers_it_until_it_waits),
         vow_test(worker_gives_back_what_it_keeps_while_another_searches),
     };
 

@@ -118,6 +118,7 @@ struct vowi_thread {
     unsigned reads;   /* since this thread last settled or posted anything */
     unsigned crowded; /* in so many waits to come it does not yield */
     unsigned crowd;   /* how many these were after the last yield that was late */
+    bool woke;        /* a worker, which may want this CPU, since its last wait */
     bool napped;      /* in the one that ends */
     bool tended;      /* a worker has ended the last nap */
     bool grown;       /* the one before it was worth it */

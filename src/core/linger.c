@@ -5,10 +5,11 @@
  * To sleep and to be woken costs some microseconds on both sides. So a wait looks for a
  * moment, and if waits were short lately it goes on looking for about as long as a
  * sleep costs. Then it yields after each look, so that on a CPU which is wanted whoever is
- * to settle runs instead. A yield that comes back late, and to nothing or very late, says
- * that others than those run here, and it gave up what it had left to them: then a sleeper,
- * which the system prefers when it wakes, has its answer sooner than one who yields, and the
- * next waits sleep. If that happens again soon they do so for longer.
+ * to settle runs instead; and at once if this thread has just woken a worker, which the
+ * system likes to put on its waker's CPU. A yield that comes back late, and to nothing or
+ * very late, says that others than those run here, and it gave up what it had left to them:
+ * then a sleeper, which the system prefers when it wakes, has its answer sooner than one who
+ * yields, and the next waits sleep. If that happens again soon they do so for longer.
  *
  * A thread that only reads, future after future, and did nothing else between, leaves
  * the CPU to those it reads from: it does not spin, and if its waits are short it does
@@ -62,9 +63,9 @@ twice(vow_ns last, vow_ns least, vow_ns most)
 /* ---- looking ---------------------------------------------------------------------- */
 
 static bool
-look(struct vow_state *s)
+look(struct vow_state *s, int checks)
 {
-    for (int i = 0; i < CHECKS; i++) {
+    for (int i = 0; i < checks; i++) {
         if (vowi_settled(s))
             return true;
         vowi_relax();
@@ -119,7 +120,7 @@ vowi_linger(struct vowi_thread *t, struct vow_state *s, vow_ns start, vow_ns dea
             note_crowd(t);
             return vowi_settled(s);
         }
-        if (look(s))
+        if (look(s, CHECKS))
             break;
     }
     if (t->crowded == 0 && t->crowd > 0)
@@ -235,7 +236,10 @@ vowi_linger_learn(struct vowi_thread *t, vow_ns start)
 bool
 vowi_linger_glance(struct vowi_thread *t, struct vow_state *s)
 {
-    if (!look(s))
+    bool woke = t->woke;
+
+    t->woke = false;
+    if (!look(s, woke ? 1 : CHECKS))
         return false;
     learn(t, BRIEF);
     if (t->reads > 0)

@@ -14,7 +14,7 @@
 #endif
 
 /* The first look, without one at the clock, which would be much of so short a wait: whether s
- * has settled. Then the wait is over, and learnt from. */
+ * has settled. Then the wait is over, and learnt from. It is a short one after a wake. */
 bool vowi_linger_glance(struct vowi_thread *t, struct vow_state *s);
 
 /* Looks on for a while, from a time on and until a deadline; returns whether s has settled. */
