@@ -684,6 +684,14 @@ VOW_CASE(print_of_a_long_pause_is_in_milliseconds)
     vow_error_unref(e);
 }
 
+VOW_CASE(print_of_a_pause_without_end_is_no_number)
+{
+    vow_error *e = vow_error_retry(vow_error_new_at(NULL, OURS, "later"), VOW_FOREVER);
+
+    assert_prints(e, "error 65543: later [retry after VOW_FOREVER]\n");
+    vow_error_unref(e);
+}
+
 VOW_CASE(print_of_a_built_in_error_and_of_none)
 {
     assert_prints(vow_error_of(VOW_E_CANCELLED),
@@ -829,6 +837,7 @@ main(void)
         vow_test(value_drop_runs_the_drop_once_and_only_if_there_is_one),
         vow_test(print_of_a_chain_is_one_line_for_each),
         vow_test(print_of_a_long_pause_is_in_milliseconds),
+        vow_test(print_of_a_pause_without_end_is_no_number),
         vow_test(print_of_a_built_in_error_and_of_none),
         vow_test(print_allocates_nothing),
         vow_test(decorating_with_one_failed_allocation_leaks_nothing),

@@ -187,6 +187,25 @@ VOW_CASE(retry_begins_no_pause_that_would_not_end_before_the_deadline)
     vow_unref(f);
 }
 
+VOW_CASE(retry_begins_no_pause_that_would_never_end)
+{
+    const vow_ns deadlines[] = {VOW_FOREVER, vow_seconds(1)};
+
+    for (int i = 0; i < 2; i++) {
+        struct work w = {.failures = 99, .after = VOW_FOREVER};
+        vow_future *f = retry(&w, EXACTLY(.deadline = deadlines[i]));
+
+        vow_manual_run(m);
+        assert_int_equal(code_of(f), EIO);
+        assert_string_equal(
+            vow_error_message(vow_peek(f).error),
+            "1 attempt failed, and the wait before another would never end");
+        assert_string_equal(vow_error_note(vow_peek(f).error, "retry"), "error");
+        assert_int_equal(w.attempts, 1);
+        vow_unref(f);
+    }
+}
+
 VOW_CASE(retry_attempt_that_takes_too_long_has_failed)
 {
     struct work w = {.p = vow_promise_new()};
@@ -591,6 +610,7 @@ main(void)
         manual_test(retry_reads_the_table_of_classes),
         manual_test(retry_waits_as_long_as_the_error_says_if_that_is_longer),
         manual_test(retry_begins_no_pause_that_would_not_end_before_the_deadline),
+        manual_test(retry_begins_no_pause_that_would_never_end),
         manual_test(retry_attempt_that_takes_too_long_has_failed),
         manual_test(retry_deadline_ends_an_attempt_too),
         manual_test(retry_begins_nothing_at_its_deadline),

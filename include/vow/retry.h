@@ -162,8 +162,9 @@ typedef struct vow_retry_options {
  *
  * Without should_retry, each error is worth another attempt but VOW_E_CANCELLED,
  * VOW_E_OPEN and VOW_E_NOMEM. An error that says how long to wait first
- * (vow_error_retry) makes the pause that long, if it would be shorter. No pause begins
- * that would not end before the deadline. The error of more than one attempt has the
+ * (vow_error_retry) makes the pause that long, if it would be shorter; one that says
+ * VOW_FOREVER is not worth another attempt. No pause begins that would not end before the
+ * deadline. The error of more than one attempt has the
  * code and, as its cause, the error of the last; its note "attempts" says how many, its
  * note "retry" why no more: "attempts", "error", "deadline" or "budget".
  *

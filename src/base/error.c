@@ -558,7 +558,9 @@ print_one(const vow_error *e, FILE *stream)
         print_text(n->value, stream);
         fputc(']', stream);
     }
-    if (e->retry_after >= vow_ms(10))
+    if (e->retry_after == VOW_FOREVER)
+        fputs(" [retry after VOW_FOREVER]", stream);
+    else if (e->retry_after >= vow_ms(10))
         fprintf(stream, " [retry after %" PRId64 " ms]", e->retry_after / vow_ms(1));
     else if (e->retry_after != NO_HINT)
         fprintf(stream, " [retry after %" PRId64 " ns]", e->retry_after);

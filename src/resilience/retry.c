@@ -59,13 +59,14 @@ struct turn {
 };
 
 /* Why there is no other attempt. */
-enum verdict { AGAIN, NO_SENSE, NO_ATTEMPT, NO_TIME, NO_BUDGET };
+enum verdict { AGAIN, NO_SENSE, NO_ATTEMPT, NO_END, NO_TIME, NO_BUDGET };
 
 static const struct {
     const char *note, *message;
 } verdicts[] = {
     [NO_SENSE] = {"error", "the last error is not worth another"},
     [NO_ATTEMPT] = {"attempts", "no more are allowed"},
+    [NO_END] = {"error", "the wait before another would never end"},
     [NO_TIME] = {"deadline", "no time is left for another"},
     [NO_BUDGET] = {"budget", "the budget of retries is used up"},
 };
@@ -186,13 +187,18 @@ pause_after(struct retry *r, const vow_error *error)
 static enum verdict
 judge(struct retry *r, const vow_error *error, vow_ns now, vow_ns *pause)
 {
+    vow_ns end;
+
     if (!is_worth_it(r, error))
         return NO_SENSE;
     if (r->number >= r->options.max_attempts &&
         r->options.max_attempts != VOW_RETRY_FOREVER)
         return NO_ATTEMPT;
     *pause = pause_after(r, error);
-    if (vowi_time_add(now, *pause) >= r->options.deadline)
+    end = vowi_time_add(now, *pause);
+    if (end == VOW_FOREVER)
+        return NO_END;
+    if (end >= r->options.deadline)
         return NO_TIME;
     return vow_budget_withdraw(r->options.budget) ? AGAIN : NO_BUDGET;
 }
