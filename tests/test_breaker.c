@@ -703,6 +703,31 @@ fail_with(void *ctx)
     return vow_fail(*(int *)ctx, "code %d", *(int *)ctx);
 }
 
+VOW_CASE(breaker_open_for_ever_says_so_and_what_ends_it)
+{
+    static const double jitters[] = {VOW_BREAKER_NO_JITTER, 1};
+
+    for (int i = 0; i < 2; i++) {
+        vow_breaker *b = vow_breaker_new(
+            &VOW_BREAKER_OPTIONS(.clock = vow_manual_clock(m), .name = "the mill",
+                                 .open_for = VOW_FOREVER, .open_jitter = jitters[i]));
+        vow_future *f;
+
+        vow_breaker_force(b, VOW_BREAKER_OPEN);
+        vow_manual_advance(m, vow_seconds(1000));
+        assert_int_equal(vow_breaker_open_remaining(b), VOW_FOREVER);
+        f = vow_breaker_call(b, NULL, fail_with, VOW_NIL);
+        assert_int_equal(code_of(f), VOW_E_OPEN);
+        assert_string_equal(vow_error_message(vow_peek(f).error),
+                            "the mill is open until vow_breaker_reset");
+        assert_int_equal(vow_error_retry_after(vow_peek(f).error), VOW_FOREVER);
+        vow_unref(f);
+        vow_breaker_reset(b);
+        assert_int_equal(one(b, VOW_OUTCOME_SUCCESS, 0), 0);
+        vow_breaker_unref(b);
+    }
+}
+
 VOW_CASE(breaker_asks_which_errors_are_failures)
 {
     int asked = 0, codes[] = {ENOENT, VOW_E_LIMIT, VOW_E_CANCELLED, EIO};
@@ -1225,6 +1250,7 @@ main(void)
         manual_test(breaker_call_that_waits_in_a_queue_is_not_slow),
         manual_test(breaker_call_that_never_ran_counts_as_neither),
         manual_test(breaker_call_cancelled_while_it_follows_frees_its_probe),
+        manual_test(breaker_open_for_ever_says_so_and_what_ends_it),
         manual_test(breaker_asks_which_errors_are_failures),
         manual_test(breaker_takes_no_error_of_this_process_for_a_failure),
         manual_test(breaker_null_lets_all_through),

@@ -90,6 +90,26 @@ VOW_CASE(rate_window_allows_again_when_the_oldest_is_old_enough)
     vow_rate_limit_unref(l);
 }
 
+VOW_CASE(rate_without_end_of_its_time_allows_no_more_and_says_so)
+{
+    static const vow_rate_kind kinds[] = {VOW_RATE_BUCKET, VOW_RATE_WINDOW};
+
+    for (int i = 0; i < 2; i++) {
+        vow_rate_limit *l = RATE(.kind = kinds[i], .calls = 1, .per = VOW_FOREVER,
+                                 .max_wait = VOW_FOREVER, .name = "the gate");
+        vow_future *f;
+
+        assert_true(allows(l));
+        vow_manual_advance(m, vow_seconds(1000));
+        f = vow_rate_limit_call(l, NULL, note_time, VOW_NIL);
+        assert_string_equal(vow_error_message(vow_peek(f).error),
+                            "the gate allows no more calls");
+        assert_int_equal(vow_error_retry_after(vow_peek(f).error), VOW_FOREVER);
+        vow_unref(f);
+        vow_rate_limit_unref(l);
+    }
+}
+
 VOW_CASE(rate_reservations_queue_up)
 {
     static const vow_rate_kind kinds[] = {VOW_RATE_BUCKET, VOW_RATE_WINDOW};
@@ -242,6 +262,7 @@ main(void)
         manual_test(rate_bucket_allows_a_burst_and_then_the_rate),
         manual_test(rate_window_never_allows_more_in_any_stretch),
         manual_test(rate_window_allows_again_when_the_oldest_is_old_enough),
+        manual_test(rate_without_end_of_its_time_allows_no_more_and_says_so),
         manual_test(rate_reservations_queue_up),
         manual_test(rate_call_runs_when_its_time_has_come),
         manual_test(rate_call_cancelled_while_it_waits_never_starts),

@@ -188,7 +188,7 @@ vow_breaker_state vow_breaker_state_of(const vow_breaker *b);
  *
  * @param b   borrowed; may be NULL
  * @return    a duration; 0 if the next call may go through, VOW_FOREVER if it is
- *            forced open
+ *            forced open, or open_for is
  * @contract  any thread; never blocks; no memory; runs the clock's now()
  */
 vow_ns vow_breaker_open_remaining(const vow_breaker *b);

@@ -58,6 +58,8 @@ open_time_locked(vow_breaker *b)
     if (time > most)
         time = most;
     b->grown = time;
+    if (time >= (double)VOW_FOREVER)
+        return VOW_FOREVER;
     if (o->open_jitter > 0)
         time *= 1 + o->open_jitter * (2 * vowi_random_unit(&b->random) - 1);
     return time < 0x1p62 ? (vow_ns)time : VOW_FOREVER;
@@ -302,6 +304,8 @@ vowi_breaker_remaining_locked(const vow_breaker *b, vow_ns now)
         return VOW_FOREVER;
     if (b->state != VOW_BREAKER_OPEN)
         return 0;
+    if (b->open_time == VOW_FOREVER)
+        return VOW_FOREVER;
     left = vowi_time_sub(vowi_time_add(b->opened, b->open_time), now);
     return left > 0 ? left : 0;
 }

@@ -314,7 +314,8 @@ vowi_breaker_refuse(vow_breaker *b)
     vow_error *e;
 
     if (left == VOW_FOREVER)
-        e = vow_error_new_at(NULL, VOW_E_OPEN, "%s is forced open", name);
+        e = vow_error_new_at(NULL, VOW_E_OPEN, "%s is open until vow_breaker_reset",
+                             name);
     else if (left == 0)
         e = vow_error_new_at(NULL, VOW_E_OPEN,
                              "%s is half open: a call may try when a probe has ended",

@@ -54,6 +54,8 @@ wait_locked(vow_rate_limit *l, vow_ns now)
     oldest = l->times[l->next];
     if (oldest == INT64_MIN)
         return 0; /* fewer than that so far */
+    if (l->options.per == VOW_FOREVER)
+        return VOW_FOREVER;
     left = vowi_time_sub(vowi_time_add(oldest, l->options.per), now);
     return left > 0 ? left : 0;
 }
@@ -121,10 +123,13 @@ static vow_future *
 refuse(const vow_rate_limit *l, vow_ns wait, vow_value ctx)
 {
     const char *name = l->options.name != NULL ? l->options.name : "the rate limit";
-    vow_error *e =
-        vow_error_new_at(NULL, VOW_E_LIMIT, "%s allows the next call in %lld ms", name,
-                         (long long)(wait / 1000000));
+    vow_error *e;
 
+    if (wait == VOW_FOREVER)
+        e = vow_error_new_at(NULL, VOW_E_LIMIT, "%s allows no more calls", name);
+    else
+        e = vow_error_new_at(NULL, VOW_E_LIMIT, "%s allows the next call in %lld ms",
+                             name, (long long)(wait / 1000000));
     e = vow_error_retry(e, wait);
     vow_value_drop(ctx);
     return vow_rejected(e);
