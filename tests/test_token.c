@@ -1002,6 +1002,60 @@ VOW_CASE(remove_wait_on_a_thread_of_a_users_executor_does_as_that_says)
     assert_int_equal(removal_inside(&strict), VOW_RUNNING);
 }
 
+/* An executor that is closed. */
+static int
+never_admits(vow_executor *self, vow_task *task)
+{
+    (void)self;
+    (void)task;
+    return VOW_E_CLOSED;
+}
+
+static const vow_executor_ops closed_ops = {
+    .size = sizeof(vow_executor_ops), .name = "closed", .post = never_admits};
+
+/* Removed by another thread while its context is being dropped. */
+struct refused {
+    vow_registration *r;
+    vow_removal removal;
+    bool dropped;
+};
+
+static void *
+remove_refused(void *refused)
+{
+    struct refused *f = refused;
+
+    f->removal = vow_registration_remove(f->r);
+    return NULL;
+}
+
+static void
+drop_while_removed(void *refused)
+{
+    struct refused *f = refused;
+    pthread_t thread;
+
+    pthread_create(&thread, NULL, remove_refused, f);
+    pthread_join(thread, NULL);
+    f->dropped = true;
+}
+
+VOW_CASE(remove_of_a_refused_callback_says_that_its_context_is_still_used)
+{
+    vow_executor closed = {.ops = &closed_ops};
+    struct pair p = pair_new();
+    struct refused f = {.removal = VOW_REMOVED};
+
+    f.r = vow_token_on_cancel(p.token, &closed, never_call,
+                              vow_own(&f, drop_while_removed));
+    vow_source_cancel(p.source, NULL);
+
+    assert_true(f.dropped);
+    assert_int_equal(f.removal, VOW_RUNNING);
+    pair_free(&p);
+}
+
 static void
 exit_thread(void *ctx)
 {
@@ -1119,6 +1173,7 @@ main(void)
         vow_test(remove_wait_inside_defer_answers_at_once),
         vow_test(callback_that_was_removed_as_it_ran_may_be_the_last_user_of_its_token),
         vow_test(remove_wait_on_a_thread_of_a_users_executor_does_as_that_says),
+        vow_test(remove_of_a_refused_callback_says_that_its_context_is_still_used),
         vow_test(callback_that_ends_its_thread_leaves_the_others_theirs),
         vow_test(linked_token_of_more_than_there_can_be_is_null),
         vow_test(tokens_without_memory_are_null_and_leave_nothing),

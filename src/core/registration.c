@@ -7,7 +7,7 @@
  * guarded by the token's lock, so that a remove answers exactly:
  *
  *     WAITING   hangs, or is on its way to where it runs
- *     RUNNING   runs now, on thread `runner`
+ *     RUNNING   runs now, on thread `runner`; or its context is being dropped there
  *     RAN       its function has returned and its context is dropped
  *     REFUSED   its executor did not want it, or closed first: it never runs
  *     GIVEN_UP  its owner removed it: on its way it becomes free when it arrives,
@@ -167,6 +167,7 @@ struct turn {
     struct callback *cb;
     vow_fn *fn;
     vow_value ctx;
+    unsigned char then; /* what becomes of it: RAN or REFUSED */
 };
 
 static void
@@ -175,7 +176,8 @@ callback_free(struct vowi_thread *t, struct callback *cb)
     vowi_free_on(t, cb, sizeof *cb);
 }
 
-/* Its function has returned. Says so, or frees it if its owner has gone. */
+/* Its function has returned, or will not be called. Drops its context, then says so, or
+ * frees it if its owner has gone. */
 static void
 callback_ended(struct vowi_thread *t, struct turn *turn)
 {
@@ -191,7 +193,7 @@ callback_ended(struct vowi_thread *t, struct turn *turn)
         unused = vowi_token_unuse_locked(token);
     else
         waiter = cb->then.waiter;
-    cb->tie.of = RAN;
+    cb->tie.of = turn->then;
     vowi_spin_release(&token->lock);
     if (waiter != NULL)
         end_wait(waiter);
@@ -220,9 +222,9 @@ call(struct vowi_thread *t, struct turn *turn)
     callback_ended(t, turn);
 }
 
-/* Whether a callback that has arrived may run; if not, it is dealt with. */
+/* Whether a callback that has arrived has a turn; if not, it is dealt with. */
 static bool
-begin_turn(struct vowi_thread *t, struct turn *turn, int why)
+begin_turn(struct vowi_thread *t, struct turn *turn)
 {
     struct callback *cb = turn->cb;
     struct vow_token *token = cb->tie.token;
@@ -235,18 +237,16 @@ begin_turn(struct vowi_thread *t, struct turn *turn, int why)
     } else {
         turn->fn = cb->then.fn;
         turn->ctx = cb->ctx;
-        cb->tie.of = why == 0 ? RUNNING : REFUSED;
+        cb->tie.of = RUNNING;
         cb->where.runner = vowi_runner_here(t);
         cb->then.waiter = NULL;
     }
     vowi_spin_release(&token->lock);
     if (given_up)
         callback_free(t, cb);
-    else if (why != 0)
-        vow_value_drop(turn->ctx);
     if (unused)
         vowi_token_unused(token);
-    return !given_up && why == 0;
+    return !given_up;
 }
 
 static void
@@ -254,11 +254,16 @@ run_callback(vow_task *task, int why)
 {
     struct vowi_thread *t = vowi_self();
     union vowi_task *as = vowi_container_of(task, union vowi_task, task);
-    struct turn turn = {.cb = vowi_container_of(as, struct callback, as)};
+    struct turn turn = {.cb = vowi_container_of(as, struct callback, as),
+                        .then = why == 0 ? RAN : REFUSED};
     bool outermost = vowi_enter(t);
 
-    if (begin_turn(t, &turn, why))
-        call(t, &turn);
+    if (begin_turn(t, &turn)) {
+        if (why == 0)
+            call(t, &turn);
+        else
+            callback_ended(t, &turn);
+    }
     vowi_leave(t, outermost);
 }
 

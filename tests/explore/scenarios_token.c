@@ -84,6 +84,13 @@ removes_and_waits(void)
 }
 
 static void
+removes_waits_and_looks(void)
+{
+    removal = (int)vow_registration_remove_wait(r);
+    late = dropped;
+}
+
+static void
 lets_go(void)
 {
     unmake();
@@ -137,6 +144,29 @@ SCENARIO(token_remove_wait_cancel, 0, "a remove waits for the callback",
     require(late == ran);
     unmake();
     outcome("removal %d, ran %d, dropped %d", removal, ran, dropped);
+}
+
+static int
+refuses(vow_executor *self, vow_task *task)
+{
+    (void)self;
+    (void)task;
+    return VOW_E_CLOSED;
+}
+
+SCENARIO(token_remove_wait_refused, 0,
+         "a remove waits while the callback is refused and its context dropped",
+         EXPECTED("removal 0, ran 0, dropped 1", "and it is when the remove returns"))
+{
+    static const vow_executor_ops ops = {
+        .size = sizeof(vow_executor_ops), .name = "closed", .post = refuses};
+    vow_executor closed = {.ops = &ops};
+
+    make();
+    r = vow_token_on_cancel(token, &closed, notes, vow_own(&dropped, drops));
+    run_threads(removes_waits_and_looks, cancels);
+    unmake();
+    outcome("removal %d, ran %d, dropped %d", removal, ran, late);
 }
 
 SCENARIO(token_go_cancel, 0, "the last handles go while another thread cancels",
