@@ -200,6 +200,80 @@ VOW_CASE(deadlines_of_two_clocks_are_compared_by_what_is_left)
     vow_manual_unref(n);
 }
 
+/* A clock of a user's who takes it away. */
+struct lent_clock {
+    vow_clock clock; /* first: what users know */
+    bool gone;
+};
+
+static vow_ns
+lent_now(const vow_clock *self)
+{
+    assert_false(((const struct lent_clock *)(const void *)self)->gone);
+    return 50;
+}
+
+VOW_CASE(deadline_that_has_passed_has_no_more_to_do_with_its_clock)
+{
+    struct lent_clock lent = {.clock.now = lent_now};
+    vow_manual *m = vow_manual_new();
+    vow_token *tokens[] = {vow_token_deadline(vow_manual_clock(m), 10),
+                           vow_token_deadline(&lent.clock, 50)};
+    vow_token *any;
+
+    assert_true(vow_token_cancelled(tokens[1]));
+    lent.gone = true;
+    any = vow_token_any(tokens, 2);
+
+    assert_true(vow_token_cancelled(any));
+    vow_token_unref(any);
+    vow_token_unref(tokens[0]);
+    vow_token_unref(tokens[1]);
+    vow_manual_unref(m);
+}
+
+/* Who fires timers when the test says so, and has no say then. */
+static vow_timer *due;
+
+static int
+hold_timer(vow_executor *self, vow_timer *timer)
+{
+    (void)self;
+    due = timer;
+    return 0;
+}
+
+static vow_removal
+too_late(vow_executor *self, vow_timer *timer)
+{
+    (void)self;
+    (void)timer;
+    return VOW_RUNNING;
+}
+
+static int
+never_posted(vow_executor *self, vow_task *task)
+{
+    (void)self;
+    (void)task;
+    return VOW_E_INVALID;
+}
+
+VOW_CASE(deadline_that_comes_as_its_token_goes_asks_no_clock)
+{
+    static const vow_executor_ops ops = {.size = sizeof(vow_executor_ops),
+                                         .name = "slow",
+                                         .post = never_posted,
+                                         .arm = hold_timer,
+                                         .disarm = too_late};
+    vow_executor slow = {.ops = &ops};
+    struct lent_clock lent = {.clock = {.now = lent_now, .timers = &slow}};
+
+    vow_token_unref(vow_token_deadline(&lent.clock, 60));
+    lent.gone = true;
+    vow_timer_fire(due, 0);
+}
+
 /* Work. */
 
 static vow_result
@@ -486,6 +560,8 @@ main(void)
         vow_test(deadline_of_linked_tokens_is_the_earliest),
         vow_test(deadline_without_a_pool_to_fire_it_is_null),
         vow_test(deadlines_of_two_clocks_are_compared_by_what_is_left),
+        vow_test(deadline_that_has_passed_has_no_more_to_do_with_its_clock),
+        vow_test(deadline_that_comes_as_its_token_goes_asks_no_clock),
         vow_test(deadline_of_a_queued_task_settles_it_at_once),
         vow_test(deadline_of_a_task_is_on_the_clock_of_its_executor),
         vow_test(task_that_runs_past_its_deadline_is_told_and_may_go_on),

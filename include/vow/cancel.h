@@ -219,8 +219,8 @@ vow_token *vow_token_any(vow_token *const *tokens, size_t n) VOW_MUST_USE;
  * and as soon after as timers on that clock are fired. It goes with its last reference,
  * timer and all. To have a deadline beside other reasons, link it (vow_token_any).
  *
- * @param clock  borrowed while the token is held and has not fired; NULL: the clock in
- *               force here (vow_now)
+ * @param clock  borrowed while the token, or one that is linked to it, is held and has
+ *               not fired; NULL: the clock in force here (vow_now)
  * @param when   a time; VOW_FOREVER never comes; past: the token has fired already
  * @return       owned; NULL if memory ran out, or there is no thread to be had that fires
  *               timers

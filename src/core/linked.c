@@ -80,7 +80,8 @@ inherit_deadline(struct vowi_upward *up, const struct vow_token *parent)
     up->clock = parent->upward->clock;
 }
 
-/* Hangs a token that is being built on one more parent. False: that has fired. */
+/* Hangs a token that is being built on one more parent. False: that has fired, and of its
+ * clock there may be nothing left. */
 static bool
 add_parent(struct vow_token *token, vow_token *parent)
 {
@@ -89,11 +90,13 @@ add_parent(struct vow_token *token, vow_token *parent)
     bond->tie.token = parent;
     bond->tie.fire = fire_child;
     bond->child = token;
-    inherit_deadline(token->upward, parent);
     vowi_spin_acquire(&token->lock);
     token->holds++;
     vowi_spin_release(&token->lock);
-    return vowi_tie_hang(&bond->tie) == VOWI_TIE_HANGS;
+    if (vowi_tie_hang(&bond->tie) != VOWI_TIE_HANGS)
+        return false;
+    inherit_deadline(token->upward, parent);
+    return true;
 }
 
 /* Parents that have fired share their outcome with what nobody else knows yet. */
@@ -151,13 +154,14 @@ vow_token_any(vow_token *const *tokens, size_t n)
 
 /* ---- deadlines --------------------------------------------------------------------------- */
 
+/* Its own clock is not asked: that is there until it has fired or nobody holds it, and
+ * either may have come first. */
 static void
 time_out(struct vow_token *token)
 {
     vow_error *reason = vow_error_of(VOW_E_TIMEDOUT);
 
-    vowi_token_fire(token, reason, vowi_error_cancelled_by(reason),
-                    vow_clock_now(token->upward->clock));
+    vowi_token_fire(token, reason, vowi_error_cancelled_by(reason), vow_now());
 }
 
 static void
