@@ -511,6 +511,43 @@ VOW_CASE(wait_inside_a_step_inside_a_wait_ends)
     vow_unref(f);
 }
 
+/* Inside a drop. */
+
+/* A value whose drop lets go of another one, and waits for what the drop of that does. */
+struct waiting_drop {
+    vow_future *other;
+    vow_future *awaited;
+    bool settled;
+};
+
+static void
+settle_as_dropped(void *promise)
+{
+    vow_promise_fulfill(promise, VOW_NIL);
+    vow_promise_unref(promise);
+}
+
+static void
+wait_as_dropped(void *waiting)
+{
+    struct waiting_drop *w = waiting;
+
+    vow_unref(w->other);
+    w->settled = vow_wait(w->awaited, vow_ms(10)); /* or it sleeps for nothing */
+}
+
+VOW_CASE(wait_inside_a_drop_sees_the_drops_of_what_that_let_go_of)
+{
+    vow_promise *p = vow_promise_new();
+    struct waiting_drop w = {.awaited = vow_promise_future(p)};
+
+    w.other = vow_resolved(vow_own(p, settle_as_dropped));
+    vow_unref(vow_resolved(vow_own(&w, wait_as_dropped)));
+
+    assert_true(w.settled);
+    vow_unref(w.awaited);
+}
+
 /* Deferred stretches. */
 
 static void
@@ -978,6 +1015,7 @@ main(void)
         vow_test(get_inside_a_step_runs_the_steps_it_waits_for),
         vow_test(get_inside_a_step_runs_what_that_step_settled),
         vow_test(wait_inside_a_step_inside_a_wait_ends),
+        vow_test(wait_inside_a_drop_sees_the_drops_of_what_that_let_go_of),
         vow_test(defer_holds_steps_back_until_its_end),
         vow_test(defer_holds_back_what_is_attached_to_a_settled_future),
         vow_test(defer_nested_ends_with_the_outermost),

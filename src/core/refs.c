@@ -8,7 +8,8 @@
  * other thread has a reference from which to make another.
  *
  * A free never recurses: a value whose drop frees another state only queues that one
- * for the loop that is running already.
+ * for the loop that is running already; or for a wait within that drop, which may be for
+ * what is queued.
  */
 #include "core/refs.h"
 
@@ -65,19 +66,32 @@ drop_outcome(struct vow_state *s)
         vow_value_drop(s->outcome.as.value);
 }
 
+static void
+drop_and_free(struct vowi_thread *t, struct vow_state *s)
+{
+    drop_outcome(s);
+    free_block(t, s);
+}
+
+void
+vowi_reclaim_queued(struct vowi_thread *t)
+{
+    struct vow_state *s;
+
+    while ((s = t->reclaim) != NULL) {
+        /* relaxed: the word is only a link of this thread's list by now */
+        t->reclaim = (struct vow_state *)vowi_load_relaxed(&s->word);
+        drop_and_free(t, s);
+    }
+}
+
 /* Drops an outcome, then those of the states that its drop has freed. */
 static void
 reclaim(struct vowi_thread *t, struct vow_state *s)
 {
     t->reclaiming = true;
-    while (s != NULL) {
-        drop_outcome(s);
-        free_block(t, s);
-        s = t->reclaim;
-        if (s != NULL)
-            /* relaxed: the word is only a link of this thread's list by now */
-            t->reclaim = (struct vow_state *)vowi_load_relaxed(&s->word);
-    }
+    drop_and_free(t, s);
+    vowi_reclaim_queued(t);
     t->reclaiming = false;
 }
 
@@ -104,7 +118,7 @@ vowi_state_free(struct vowi_thread *t, struct vow_state *s)
         vowi_consumer_unref(t, s->outcome.as.other.as.root);
         free_block(t, s);
     } else if (t->reclaiming) {
-        vowi_store_relaxed(&s->word, (uintptr_t)t->reclaim); /* relaxed: see reclaim */
+        vowi_store_relaxed(&s->word, (uintptr_t)t->reclaim); /* relaxed: as above */
         t->reclaim = s;
     } else {
         reclaim(t, s);

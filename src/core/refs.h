@@ -13,6 +13,9 @@
 /* Nobody refers to it any more. */
 void vowi_state_free(struct vowi_thread *t, struct vow_state *s);
 
+/* Frees those that a drop on this stack has let go of so far. */
+void vowi_reclaim_queued(struct vowi_thread *t);
+
 /* relaxed: the caller has a reference, and with it an order. */
 static inline void
 vowi_consumer_ref(struct vow_state *s)

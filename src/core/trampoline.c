@@ -19,6 +19,7 @@
 #include "base/check.h"
 #include "core/block.h"
 #include "core/follow.h"
+#include "core/refs.h"
 #include "core/step.h"
 
 #ifndef VOWI_TRAMPOLINE_BUDGET
@@ -193,8 +194,12 @@ vowi_drain_all(struct vowi_thread *t)
 {
     if (t->fifo_head != NULL)
         vowi_mix_stolen(t);
-    while (t->fifo_head != NULL)
-        run_node(pop(t));
+    while (t->fifo_head != NULL || t->reclaim != NULL) {
+        if (t->fifo_head != NULL)
+            run_node(pop(t));
+        else
+            vowi_reclaim_queued(t);
+    }
 }
 
 void

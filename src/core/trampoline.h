@@ -10,7 +10,8 @@
 
 void vowi_drain(struct vowi_thread *t);
 
-/* For a thread that is about to wait: here, all of it, since it may wait for that. */
+/* For a thread that is about to wait: here, all of it, since it may wait for that, or for
+ * what is dropped with the states whose end is put off here. */
 void vowi_drain_all(struct vowi_thread *t);
 
 /* Puts a node at the end. */
