@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "support/drops.h"
 
@@ -619,6 +620,23 @@ map_long(vow_executor *on, bool unordered)
     vow_unref(f);
 }
 
+VOW_CASE(generator_with_a_limit_that_is_none_is_refused_with_advice)
+{
+    static const size_t limits[] = {SIZE_MAX, SIZE_MAX / 500};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct drop source = {0};
+        vow_future *f = vow_map_from(NULL, &VOW_MAP_OPTIONS(.limit = limits[i]), count,
+                                     drop_value(&source), pass_number, ctx());
+        const vow_error *e = vow_get(f).error;
+
+        assert_int_equal(vow_error_code(e), VOW_E_INVALID);
+        assert_non_null(strstr(vow_error_message(e), "say how many there may be"));
+        assert_int_equal(drop_count(&source), 1);
+        vow_unref(f);
+    }
+}
+
 VOW_CASE(memory_depends_on_the_window)
 {
     vow_executor *pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 2));
@@ -784,6 +802,7 @@ main(void)
         vow_test(each_is_told_nothing_after_an_error),
         vow_test(generator_gives_as_many_as_it_likes),
         vow_test(generator_is_asked_when_there_is_room),
+        vow_test(generator_with_a_limit_that_is_none_is_refused_with_advice),
         vow_test(memory_depends_on_the_window),
         vow_test(filter_keeps_items_and_says_which),
         vow_test(sequence_calls_the_next_when_the_last_is_done),

@@ -916,6 +916,17 @@ map_number(vow_value item, void *c)
     return vow_ok(span_value((size_t)item.as.u64, (size_t)item.as.u64 + 1, 1));
 }
 
+VOW_CASE(generator_to_be_reduced_with_a_limit_that_is_none_is_refused)
+{
+    struct drop source = {0};
+
+    begin();
+    assert_failed(vow_map_reduce_from(NULL, &VOW_MAP_OPTIONS(.limit = SIZE_MAX), give,
+                                      drop_value(&source), map_number, fold_spans, ctx()),
+                  VOW_E_INVALID);
+    assert_int_equal(drop_count(&source), 1);
+}
+
 VOW_CASE(generator_is_reduced_with_memory_for_its_window)
 {
     vow_executor *pool = pool_of(2);
@@ -1204,6 +1215,7 @@ main(void)
         vow_test(futures_of_items_are_folded_as_they_come),
         vow_test(neighbours_alone_are_folded),
         vow_test(items_themselves_may_be_the_values),
+        vow_test(generator_to_be_reduced_with_a_limit_that_is_none_is_refused),
         vow_test(generator_is_reduced_with_memory_for_its_window),
         vow_test(progress_counts_to_the_total),
         vow_test(error_of_an_item_or_a_fold_stops_the_items),

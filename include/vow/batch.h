@@ -93,7 +93,8 @@ vow_future *vow_map(vow_executor *on, const vow_map_options *opt, const vow_valu
  * @param source  consumed: its context; dropped after the last call
  * @param fn      as for vow_map
  * @param ctx     consumed: dropped after the last item has ended
- * @return        owned; as vow_map
+ * @return        owned; as vow_map; rejected with VOW_E_INVALID if .limit is more than
+ *                there could ever be places for: SIZE_MAX is not "no limit"
  * @contract      any thread; never blocks (a bounded executor may); allocates; runs
  *                @p next, and @p fn if @p on is inline
  */
@@ -155,7 +156,8 @@ vow_future *vow_map_reduce(vow_executor *on, const vow_map_options *opt,
  * @param map     as the step of vow_map
  * @param fold    as for vow_map_reduce
  * @param ctx     consumed: dropped after the last item has ended; passed to both
- * @return        owned; fulfilled with the value; NULL if memory ran out
+ * @return        owned; fulfilled with the value; NULL if memory ran out; rejected with
+ *                VOW_E_INVALID as by vow_map_from
  * @contract      as vow_map_from
  */
 vow_future *vow_map_reduce_from(vow_executor *on, const vow_map_options *opt,

@@ -636,12 +636,35 @@ vowi_map_limit(const struct vowi_map_plan *plan)
     return limit;
 }
 
+/* Of an array no more are in flight than it has. */
+static bool
+asks_for_too_many(const struct vowi_map_plan *plan)
+{
+    return plan->n == VOWI_UNKNOWN && plan->opt.limit > VOWI_MAP_MOST;
+}
+
+static vow_future *
+refuse_limit(struct vowi_map_plan *plan)
+{
+    vow_error *e =
+        vow_error_new_at(NULL, VOW_E_INVALID,
+                         "a map with a .limit of %zu: each item in flight has a place, "
+                         "from the start on; say how many there may be, or 0",
+                         plan->opt.limit);
+
+    drop_rest(plan, 0);
+    return vow_rejected(e);
+}
+
+_Static_assert(sizeof(struct place) <= 256,
+               "VOWI_MAP_MOST of them, and a map, are a size");
+
 static struct map *
 map_new(const struct vowi_map_plan *plan)
 {
     size_t limit = vowi_map_limit(plan);
     size_t size = sizeof(struct map) + limit * sizeof(struct place);
-    struct map *m = limit < SIZE_MAX / 2 / sizeof(struct place) ? vowi_alloc(size) : NULL;
+    struct map *m = limit <= VOWI_MAP_MOST ? vowi_alloc(size) : NULL;
 
     if (m == NULL)
         return NULL;
@@ -675,10 +698,14 @@ result_of(struct map *m, vow_token *token)
 vow_future *
 vowi_map_start(const struct vowi_map_plan *plan, bool enough_memory)
 {
-    struct map *m = enough_memory ? map_new(plan) : NULL;
     struct vowi_map_plan rest = *plan;
+    struct map *m = NULL;
     vow_future *f = NULL;
 
+    if (asks_for_too_many(plan))
+        return refuse_limit(&rest);
+    if (enough_memory)
+        m = map_new(plan);
     if (m != NULL) {
         map_ref(m); /* the map may end any time now */
         m->plan = *plan;

@@ -55,6 +55,9 @@ struct vowi_map_plan {
 /* Copies the items, which are the plan's then; false without memory, and they are gone. */
 bool vowi_map_copy_items(struct vowi_map_plan *plan, const vow_value *items, size_t n);
 
+/* The most that may be in flight: each has a place, from the start on. */
+#define VOWI_MAP_MOST (SIZE_MAX / 512)
+
 /* How many items may be in flight. */
 size_t vowi_map_limit(const struct vowi_map_plan *plan);
 

@@ -161,13 +161,14 @@ init_mappers(struct reduction *r)
     }
 }
 
+_Static_assert(sizeof(struct mapper) <= 256, "VOWI_MAP_MOST of them are a size");
+
 static struct reduction *
 reduction_new(const struct vowi_map_plan *plan, vow_then_fn *map, vow_fold_fn *fold)
 {
     size_t limit = vowi_map_limit(plan);
     size_t size = sizeof(struct reduction) + limit * sizeof(struct mapper);
-    struct reduction *r =
-        limit < SIZE_MAX / 2 / sizeof(struct mapper) ? vowi_alloc(size) : NULL;
+    struct reduction *r = limit <= VOWI_MAP_MOST ? vowi_alloc(size) : NULL;
 
     if (r == NULL)
         return NULL;
