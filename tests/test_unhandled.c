@@ -196,17 +196,9 @@ make_one_of_each(vow_loop *l, vow_channel *c, vow_token *t, vow_pace *pace,
 }
 
 /* They are near each other: in the function that called for them, not in the library. */
-VOW_CASE(future_names_the_call_of_the_user_that_made_it)
+static void
+assert_made_together(vow_future *const *fs, size_t n)
 {
-    vow_manual *m = vow_manual_new();
-    vow_clock *before = vow_clock_use(vow_manual_clock(m));
-    vow_loop *l = vow_loop_new(NULL);
-    vow_channel *c = vow_channel_new(0);
-    vow_source *s = vow_source_new();
-    vow_token *t = vow_source_token(s);
-    vow_pace *pace = vow_debounce_new(NULL);
-    vow_future *fs[MADE];
-    size_t n = make_one_of_each(l, c, t, pace, fs);
     uintptr_t first = (uintptr_t)vow_future_site(fs[0]);
 
     for (size_t i = 0; i < n; i++) {
@@ -217,12 +209,102 @@ VOW_CASE(future_names_the_call_of_the_user_that_made_it)
         vow_future_cancel(fs[i], NULL);
         vow_ignore(fs[i]);
     }
+}
+
+VOW_CASE(future_names_the_call_of_the_user_that_made_it)
+{
+    vow_manual *m = vow_manual_new();
+    vow_clock *before = vow_clock_use(vow_manual_clock(m));
+    vow_loop *l = vow_loop_new(NULL);
+    vow_channel *c = vow_channel_new(0);
+    vow_source *s = vow_source_new();
+    vow_token *t = vow_source_token(s);
+    vow_pace *pace = vow_debounce_new(NULL);
+    vow_future *fs[MADE];
+
+    assert_made_together(fs, make_one_of_each(l, c, t, pace, fs));
     vow_pace_unref(pace);
     vow_token_unref(t);
     vow_source_unref(s);
     vow_channel_unref(c);
     vow_loop_unref(l);
     vow_clock_use(before);
+    vow_manual_unref(m);
+}
+
+/* Of one that calls, and one that joins it. */
+VOW_CASE(future_of_a_shared_call_names_that_call)
+{
+    vow_manual *m = vow_manual_new();
+    vow_executor *on = vow_manual_executor(m);
+    vow_cache *c = vow_cache_new(NULL);
+    vow_singleflight *s = vow_singleflight_new();
+    vow_future *fs[8];
+    size_t n = 0;
+
+    fs[n++] = vow_submit(on, take_turn, VOW_NIL);
+    fs[n++] = vow_cache_get(NULL, "key", 3, on, take_turn, VOW_NIL);
+    fs[n++] = vow_cache_get(c, "key", 3, on, take_turn, VOW_NIL);
+    fs[n++] = vow_cache_get(c, "key", 3, on, take_turn, VOW_NIL);
+    fs[n++] = vow_singleflight_call(s, "key", 3, on, take_turn, VOW_NIL);
+    fs[n++] = vow_singleflight_call(s, "key", 3, on, take_turn, VOW_NIL);
+    vow_manual_run(m);
+    fs[n++] = vow_cache_get(c, "key", 3, on, take_turn, VOW_NIL);
+    assert_made_together(fs, n);
+    vow_singleflight_unref(s);
+    vow_cache_unref(c);
+    vow_manual_unref(m);
+}
+
+/* Of one that runs, one that waits, one that is refused. */
+VOW_CASE(future_of_a_protected_call_names_that_call)
+{
+    vow_manual *m = vow_manual_new();
+    vow_executor *on = vow_manual_executor(m);
+    vow_breaker *b = vow_breaker_new(NULL);
+    vow_bulkhead *h = vow_bulkhead_new(&VOW_BULKHEAD_OPTIONS(.limit = 1, .queue = 1));
+    vow_future *fs[8];
+    size_t n = 0;
+
+    fs[n++] = vow_submit(on, take_turn, VOW_NIL);
+    fs[n++] = vow_bulkhead_call(NULL, on, take_turn, VOW_NIL);
+    for (int i = 0; i < 3; i++)
+        fs[n++] = vow_bulkhead_call(h, on, take_turn, VOW_NIL);
+    fs[n++] = vow_breaker_call(NULL, on, take_turn, VOW_NIL);
+    fs[n++] = vow_breaker_call(b, on, take_turn, VOW_NIL);
+    vow_breaker_force(b, VOW_BREAKER_FORCED_OPEN);
+    fs[n++] = vow_breaker_call(b, on, take_turn, VOW_NIL);
+    assert_made_together(fs, n);
+    vow_bulkhead_unref(h);
+    vow_breaker_unref(b);
+    vow_manual_unref(m);
+}
+
+/* Of one that runs, one that waits for its turn, one that is refused. */
+VOW_CASE(future_of_a_child_names_the_call_that_added_it)
+{
+    vow_manual *m = vow_manual_new();
+    vow_executor *on = vow_manual_executor(m);
+    vow_source *s = vow_source_new();
+    vow_token *t = vow_source_token(s);
+    vow_group *g = vow_group_new(&VOW_GROUP_OPTIONS(.limit = 3));
+    vow_future *fs[8];
+    size_t n = 0;
+
+    fs[n++] = vow_submit(on, take_turn, VOW_NIL);
+    fs[n++] = vow_group_submit(g, on, take_turn, VOW_NIL);
+    fs[n++] = vow_group_submit_with(g, on, NULL, take_turn, VOW_NIL);
+    fs[n++] =
+        vow_group_submit_with(g, on, &VOW_SUBMIT_OPTIONS(.token = t), take_turn, VOW_NIL);
+    fs[n++] = vow_group_submit(g, on, take_turn, VOW_NIL);
+    vow_group_cancel(g, NULL);
+    fs[n++] = vow_group_submit(g, on, take_turn, VOW_NIL);
+    vow_group_close(g);
+    fs[n++] = vow_group_submit(g, on, take_turn, VOW_NIL);
+    assert_made_together(fs, n);
+    vow_ignore(vow_group_join(g));
+    vow_token_unref(t);
+    vow_source_unref(s);
     vow_manual_unref(m);
 }
 
@@ -777,6 +859,9 @@ main(int argc, char **argv)
         unhandled_test(error_dropped_unread_is_reported_once),
         unhandled_test(error_is_reported_with_the_name_of_its_future),
         unhandled_test(future_names_the_call_of_the_user_that_made_it),
+        unhandled_test(future_of_a_shared_call_names_that_call),
+        unhandled_test(future_of_a_protected_call_names_that_call),
+        unhandled_test(future_of_a_child_names_the_call_that_added_it),
         unhandled_test(promise_made_for_another_names_that),
         unhandled_test(error_of_a_named_task_is_reported_with_that_name),
         unhandled_test(error_is_reported_by_the_last_future_alone),

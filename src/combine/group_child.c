@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "base/options.h"
+#include "core/caller.h"
 
 static struct vowi_child *
 child_new(vow_group *g)
@@ -283,7 +284,7 @@ start_with(const vow_group *g, const struct vowi_turn *turn)
     if (opt.token == NULL || both != NULL) {
         opt.token = both != NULL ? both : g->token;
         opt.name = opt.name != NULL ? opt.name : g->name;
-        f = vow_submit_with(turn->on, &opt, turn->fn, turn->ctx);
+        f = vowi_submit_with_at(turn->on, &opt, turn->fn, turn->ctx, turn->site);
     } else {
         vow_value_drop(turn->ctx);
     }
@@ -297,9 +298,9 @@ start(const vow_group *g, const struct vowi_turn *turn)
 {
     if (turn->opt != NULL)
         return start_with(g, turn);
-    return vow_submit_with(turn->on,
-                           &VOW_SUBMIT_OPTIONS(.token = g->token, .name = g->name),
-                           turn->fn, turn->ctx);
+    return vowi_submit_with_at(turn->on,
+                               &VOW_SUBMIT_OPTIONS(.token = g->token, .name = g->name),
+                               turn->fn, turn->ctx, turn->site);
 }
 
 /* A child in line has its turn. */
@@ -329,7 +330,7 @@ drop_turn(void *child)
 static vow_promise *
 put_behind_gate(struct vowi_child *c, const struct vowi_turn *turn)
 {
-    vow_promise *gate = vow_promise_new();
+    vow_promise *gate = vowi_promise_new_at(turn->site);
 
     c->turn = *turn;
     vow_executor_ref(turn->on);
@@ -339,7 +340,8 @@ put_behind_gate(struct vowi_child *c, const struct vowi_turn *turn)
         vow_token_ref(c->opt.token);
     }
     c->waits = true;
-    c->f = vow_then(vow_promise_future(gate), NULL, take_turn, vow_own(c, drop_turn));
+    c->f = vowi_then_at(vow_promise_future(gate), NULL, take_turn, vow_own(c, drop_turn),
+                        turn->site);
     return gate;
 }
 
@@ -408,7 +410,8 @@ add(vow_group *g, const struct vowi_turn *turn, vow_future **f)
 int
 vow_group_post(vow_group *g, vow_executor *on, vow_task_fn *fn, vow_value ctx)
 {
-    const struct vowi_turn turn = {.on = on, .fn = fn, .ctx = ctx};
+    const struct vowi_turn turn = {
+        .on = on, .fn = fn, .ctx = ctx, .site = __builtin_return_address(0)};
 
     if (g != NULL)
         return add(g, &turn, NULL);
@@ -424,15 +427,17 @@ name_of(const vow_group *g)
 
 /* The future of a child that was not taken. */
 static vow_future *
-refused(const vow_group *g, int code)
+refused(const vow_group *g, int code, const void *site)
 {
     if (code == VOW_E_NOMEM)
         return NULL;
     if (code == VOW_E_CANCELLED)
-        return vow_rejected(vowi_group_error_of_child(g));
-    return vow_rejected(vow_error_new_at(
-        NULL, code, "%s takes no more children: it was closed, or has ended",
-        name_of(g)));
+        return vowi_rejected_at(vowi_group_error_of_child(g), site);
+    return vowi_rejected_at(
+        vow_error_new_at(NULL, code,
+                         "%s takes no more children: it was closed, or has ended",
+                         name_of(g)),
+        site);
 }
 
 static vow_future *
@@ -446,13 +451,14 @@ submit(vow_group *g, const struct vowi_turn *turn)
         return NULL;
     }
     code = add(g, turn, &f);
-    return code == 0 ? f : refused(g, code);
+    return code == 0 ? f : refused(g, code, turn->site);
 }
 
 vow_future *
 vow_group_submit(vow_group *g, vow_executor *on, vow_task_fn *fn, vow_value ctx)
 {
-    const struct vowi_turn turn = {.on = on, .fn = fn, .ctx = ctx};
+    const struct vowi_turn turn = {
+        .on = on, .fn = fn, .ctx = ctx, .site = __builtin_return_address(0)};
 
     return submit(g, &turn);
 }
@@ -462,7 +468,11 @@ vow_group_submit_with(vow_group *g, vow_executor *on, const vow_submit_options *
                       vow_task_fn *fn, vow_value ctx)
 {
     vow_submit_options known;
-    const struct vowi_turn turn = {.on = on, .opt = &known, .fn = fn, .ctx = ctx};
+    const struct vowi_turn turn = {.on = on,
+                                   .opt = &known,
+                                   .fn = fn,
+                                   .ctx = ctx,
+                                   .site = __builtin_return_address(0)};
 
     vowi_options_read(&known, sizeof known, opt);
     known.size = sizeof known;

@@ -50,6 +50,7 @@ struct vowi_turn {
     const vow_submit_options *opt; /* NULL: none */
     vow_task_fn *fn;
     vow_value ctx;
+    const void *site; /* of whoever adds it */
 };
 
 struct vowi_child {

@@ -80,17 +80,22 @@ vow_resolved(vow_value v)
 }
 
 vow_future *
-vow_rejected(vow_error *e)
+vowi_rejected_at(vow_error *e, const void *site)
 {
-    struct vow_state *s =
-        bare_new(VOWI_CONSUMER | VOWI_ASKED | VOWI_REJECTED, VOWI_CLAIMED | VOWI_SETTLED,
-                 __builtin_return_address(0));
+    struct vow_state *s = bare_new(VOWI_CONSUMER | VOWI_ASKED | VOWI_REJECTED,
+                                   VOWI_CLAIMED | VOWI_SETTLED, site);
 
     if (s != NULL)
         vowi_set_error(s, e);
     else
         vow_error_unref(e);
     return vowi_future(s);
+}
+
+vow_future *
+vow_rejected(vow_error *e)
+{
+    return vowi_rejected_at(e, __builtin_return_address(0));
 }
 
 /* relaxed: the caller has a reference, and with it an order. */

@@ -16,6 +16,7 @@
 #include "base/bundle.h"
 #include "base/mem.h"
 #include "core/bound.h"
+#include "core/caller.h"
 #include "core/cancel.h"
 #include "core/executor.h"
 #include "core/frame.h"
@@ -244,17 +245,28 @@ post_job(struct vowi_job *job)
     return vowi_future(&job->state);
 }
 
-vow_future *
-vow_submit(vow_executor *on, vow_task_fn *fn, vow_value ctx)
+static inline vow_future *
+submit(vow_executor *on, vow_task_fn *fn, vow_value ctx, void *site)
 {
-    struct vowi_job *job =
-        job_new(unless_inline(on), fn, ctx, __builtin_return_address(0));
+    struct vowi_job *job = job_new(unless_inline(on), fn, ctx, site);
 
     if (job == NULL) {
         vow_value_drop(ctx);
         return NULL;
     }
     return post_job(job);
+}
+
+vow_future *
+vow_submit(vow_executor *on, vow_task_fn *fn, vow_value ctx)
+{
+    return submit(on, fn, ctx, __builtin_return_address(0));
+}
+
+vow_future *
+vowi_submit_at(vow_executor *on, vow_task_fn *fn, vow_value ctx, const void *site)
+{
+    return submit(on, fn, ctx, vow_ptr(site).as.ptr);
 }
 
 /* ---- with options ------------------------------------------------------------------- */
@@ -363,6 +375,15 @@ vow_submit_with(vow_executor *on, const vow_submit_options *opt, vow_task_fn *fn
     vow_submit_options known = read_options(opt);
 
     return submit_with(unless_inline(on), &known, fn, ctx, __builtin_return_address(0));
+}
+
+vow_future *
+vowi_submit_with_at(vow_executor *on, const vow_submit_options *opt, vow_task_fn *fn,
+                    vow_value ctx, const void *site)
+{
+    vow_submit_options known = read_options(opt);
+
+    return submit_with(unless_inline(on), &known, fn, ctx, vow_ptr(site).as.ptr);
 }
 
 /* ---- many --------------------------------------------------------------------------- */

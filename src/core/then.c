@@ -2,6 +2,7 @@
 /* core/then.c - then and its kin: one block, and where it hangs. */
 #include "base/mem.h"
 #include "core/block.h"
+#include "core/caller.h"
 #include "core/step.h"
 
 /* NULL: no memory. */
@@ -93,6 +94,13 @@ vow_then(vow_future *f, vow_executor *on, vow_then_fn *fn, vow_value ctx)
 }
 
 vow_future *
+vowi_then_at(vow_future *f, vow_executor *on, vow_then_fn *fn, vow_value ctx,
+             const void *site)
+{
+    return vowi_then_later(f, on, fn, ctx, vow_ptr(site).as.ptr);
+}
+
+vow_future *
 vow_catch(vow_future *f, vow_executor *on, vow_catch_fn *fn, vow_value ctx)
 {
     struct vowi_thread *t = vowi_self();
@@ -119,17 +127,29 @@ vow_catch_if(vow_future *f, int code, vow_executor *on, vow_catch_fn *fn, vow_va
     return attach(t, step, on, VOWI_CATCH_IF);
 }
 
-vow_future *
-vow_handle(vow_future *f, vow_executor *on, vow_handle_fn *fn, vow_value ctx)
+static inline vow_future *
+handle(vow_future *f, vow_executor *on, vow_handle_fn *fn, vow_value ctx, void *site)
 {
     struct vowi_thread *t = vowi_self();
-    struct vowi_step *step =
-        vowi_step_new(t, f, on, VOWI_HANDLE, ctx, __builtin_return_address(0));
+    struct vowi_step *step = vowi_step_new(t, f, on, VOWI_HANDLE, ctx, site);
 
     if (step == NULL)
         return NULL;
     step->hook.fn.handle = fn;
     return attach(t, step, on, VOWI_HANDLE);
+}
+
+vow_future *
+vow_handle(vow_future *f, vow_executor *on, vow_handle_fn *fn, vow_value ctx)
+{
+    return handle(f, on, fn, ctx, __builtin_return_address(0));
+}
+
+vow_future *
+vowi_handle_at(vow_future *f, vow_executor *on, vow_handle_fn *fn, vow_value ctx,
+               const void *site)
+{
+    return handle(f, on, fn, ctx, vow_ptr(site).as.ptr);
 }
 
 vow_future *

@@ -9,6 +9,7 @@
 #include "base/options.h"
 #include "base/time.h"
 #include "base/warn.h"
+#include "core/caller.h"
 #include "resilience/breaker_internal.h"
 #include "resilience/call.h"
 
@@ -307,7 +308,7 @@ static const struct vowi_call_kind breaker_call_kind = {
 };
 
 vow_future *
-vowi_breaker_refuse(vow_breaker *b)
+vowi_breaker_refuse(vow_breaker *b, const void *site)
 {
     vow_ns left = vow_breaker_open_remaining(b);
     const char *name = b->options.name != NULL ? b->options.name : "the breaker";
@@ -324,7 +325,7 @@ vowi_breaker_refuse(vow_breaker *b)
         e = vow_error_new_at(NULL, VOW_E_OPEN,
                              "%s is open: the next call may try in %lld ms", name,
                              (long long)(left / 1000000));
-    return vow_rejected(vow_error_retry(e, left));
+    return vowi_rejected_at(vow_error_retry(e, left), site);
 }
 
 /* Makes a call of leave that was given; without memory gives it back. */
@@ -361,29 +362,30 @@ vowi_breaker_watch(vow_breaker *b, const vow_permit *permit, vow_future *f)
 }
 
 static vow_future *
-call(vow_breaker *b, vow_executor *on, vow_task_fn *fn, vow_value ctx)
+call(vow_breaker *b, vow_executor *on, vow_task_fn *fn, vow_value ctx, const void *site)
 {
     struct breaker_call *c;
     vow_permit permit;
 
     if (vow_breaker_acquire(b, &permit) != 0) {
         vow_value_drop(ctx);
-        return vowi_breaker_refuse(b);
+        return vowi_breaker_refuse(b, site);
     }
     c = call_new(b, &permit, fn, ctx);
-    return c != NULL ? vowi_call_submit(&c->call, on) : NULL;
+    return c != NULL ? vowi_call_submit(&c->call, on, site) : NULL;
 }
 
 /* on_change, or the drop of a context, may give up the last handle. */
 vow_future *
 vow_breaker_call(vow_breaker *b, vow_executor *on, vow_task_fn *fn, vow_value ctx)
 {
+    const void *site = __builtin_return_address(0);
     vow_future *f;
 
     if (b == NULL)
-        return vow_submit(on, fn, ctx);
+        return vowi_submit_at(on, fn, ctx, site);
     vow_breaker_ref(b);
-    f = call(b, on, fn, ctx);
+    f = call(b, on, fn, ctx, site);
     vow_breaker_unref(b);
     return f;
 }

@@ -70,7 +70,7 @@ vow_ns vowi_breaker_remaining_locked(const vow_breaker *b, vow_ns now);
 /* ---- breaker_face.c: for a policy, whose layers call each other without a task between -- */
 
 /* The future of a call that was not let through. */
-vow_future *vowi_breaker_refuse(vow_breaker *b);
+vow_future *vowi_breaker_refuse(vow_breaker *b, const void *site);
 
 /* Reports how a call settles that was let through. Consumes its future; returns one that
  * settles likewise, NULL without memory. */

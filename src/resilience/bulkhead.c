@@ -25,6 +25,7 @@
 #include "base/options.h"
 #include "base/time.h"
 #include "base/warn.h"
+#include "core/caller.h"
 #include "resilience/bulkhead_internal.h"
 #include "resilience/call.h"
 #include "sync/kept.h"
@@ -245,7 +246,7 @@ time_is_over(vow_task *task, int why)
 }
 
 static struct ticket *
-ticket_new(vow_bulkhead *b)
+ticket_new(vow_bulkhead *b, const void *site)
 {
     struct ticket *t = vowi_alloc(sizeof *t);
 
@@ -255,7 +256,7 @@ ticket_new(vow_bulkhead *b)
     vowi_refs_init(&t->refs);
     t->b = vow_bulkhead_ref(b);
     t->timer.task.run = time_is_over;
-    t->promise = vow_promise_new();
+    t->promise = vowi_promise_new_at(site);
     vowi_refs_take(&t->refs); /* for the hook's context, which is dropped on failure */
     if (vow_promise_on_cancel(t->promise, NULL, stop_waiting, vow_own(t, drop_hook)))
         return t;
@@ -346,11 +347,12 @@ vowi_bulkhead_watch(vow_bulkhead *b, vow_future *f)
 
 /* The caller has a place, which is the call's now. */
 static vow_future *
-call_in_place(vow_bulkhead *b, vow_executor *on, vow_task_fn *fn, vow_value ctx)
+call_in_place(vow_bulkhead *b, vow_executor *on, vow_task_fn *fn, vow_value ctx,
+              const void *site)
 {
     struct bulkhead_call *c = call_new(b, fn, ctx);
 
-    return c != NULL ? vowi_call_submit(&c->call, on) : NULL;
+    return c != NULL ? vowi_call_submit(&c->call, on, site) : NULL;
 }
 
 /* What a call that waits will need. */
@@ -358,6 +360,7 @@ struct turn {
     vow_executor *on;
     vow_task_fn *fn;
     vow_value ctx;
+    const void *site; /* of whoever called */
 };
 
 static void
@@ -379,7 +382,7 @@ take_turn(vow_value place, void *turn)
 
     w->ctx = VOW_NIL;
     t->taken = true;
-    return vow_follow(call_in_place(t->b, w->on, w->fn, ctx));
+    return vow_follow(call_in_place(t->b, w->on, w->fn, ctx, w->site));
 }
 
 static vow_error *
@@ -436,9 +439,10 @@ queue_up(vow_bulkhead *b, struct ticket *t)
 }
 
 static vow_future *
-wait_for_place(vow_bulkhead *b, vow_executor *on, vow_task_fn *fn, vow_value ctx)
+wait_for_place(vow_bulkhead *b, vow_executor *on, vow_task_fn *fn, vow_value ctx,
+               const void *site)
 {
-    struct ticket *t = ticket_new(b);
+    struct ticket *t = ticket_new(b, site);
     struct turn *w = vowi_alloc(sizeof *w);
     vow_future *f;
     int rc;
@@ -452,7 +456,9 @@ wait_for_place(vow_bulkhead *b, vow_executor *on, vow_task_fn *fn, vow_value ctx
     w->on = vow_executor_ref(on);
     w->fn = fn;
     w->ctx = ctx;
-    f = vow_then(vow_promise_future(t->promise), NULL, take_turn, vow_own(w, drop_turn));
+    w->site = site;
+    f = vowi_then_at(vow_promise_future(t->promise), NULL, take_turn,
+                     vow_own(w, drop_turn), site);
     if (f == NULL) {
         discard(t);
         return NULL;
@@ -468,23 +474,24 @@ wait_for_place(vow_bulkhead *b, vow_executor *on, vow_task_fn *fn, vow_value ctx
 vow_future *
 vow_bulkhead_call(vow_bulkhead *b, vow_executor *on, vow_task_fn *fn, vow_value ctx)
 {
+    const void *site = __builtin_return_address(0);
     bool placed, queued;
     vow_error *full;
 
     if (b == NULL)
-        return vow_submit(on, fn, ctx);
+        return vowi_submit_at(on, fn, ctx, site);
     vowi_lock_acquire(&b->lock);
     placed = take_place_locked(b);
     queued = !placed && b->seen.waiting < b->options.queue;
     b->seen.refused += !placed && !queued;
     vowi_lock_release(&b->lock);
     if (placed)
-        return call_in_place(b, on, fn, ctx);
+        return call_in_place(b, on, fn, ctx, site);
     if (queued)
-        return wait_for_place(b, on, fn, ctx);
+        return wait_for_place(b, on, fn, ctx, site);
     full = is_full(b);
     vow_value_drop(ctx); /* which may let go of the bulkhead */
-    return vow_rejected(full);
+    return vowi_rejected_at(full, site);
 }
 
 /* ---- making one, asking ----------------------------------------------------------------- */

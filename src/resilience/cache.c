@@ -25,6 +25,7 @@
 #include "base/mem.h"
 #include "base/options.h"
 #include "base/time.h"
+#include "core/caller.h"
 #include "queue/keys.h"
 #include "resilience/call.h"
 #include "resilience/random.h"
@@ -82,7 +83,7 @@ entry_size(size_t length)
 }
 
 static struct entry *
-entry_new(vow_cache *c, uint64_t hash, const void *bytes, size_t length)
+entry_new(vow_cache *c, uint64_t hash, const void *bytes, size_t length, const void *site)
 {
     struct entry *e = length < SIZE_MAX / 2 ? vowi_alloc(entry_size(length)) : NULL;
 
@@ -96,7 +97,7 @@ entry_new(vow_cache *c, uint64_t hash, const void *bytes, size_t length)
     e->key.length = length;
     if (length != 0)
         memcpy(e->bytes, bytes, length);
-    e->promise = vow_promise_new();
+    e->promise = vowi_promise_new_at(site);
     if (e->promise != NULL)
         return e;
     vowi_free(e, entry_size(length));
@@ -258,9 +259,9 @@ waiter_gone(void *entry)
 
 /* The caller counted it as a waiter, and has a future of the entry's promise. */
 static vow_future *
-wait_for(struct entry *e, vow_future *f)
+wait_for(struct entry *e, vow_future *f, const void *site)
 {
-    return vow_handle(f, NULL, vowi_pass_on, context_of(e, waiter_gone));
+    return vowi_handle_at(f, NULL, vowi_pass_on, context_of(e, waiter_gone), site);
 }
 
 /*
@@ -268,13 +269,14 @@ wait_for(struct entry *e, vow_future *f)
  * for. It has a promise of its own, since the table may lose the entry meanwhile.
  */
 static vow_future *
-start(struct entry *e, vow_promise *p, vow_executor *on, vow_task_fn *fn, vow_value ctx)
+start(struct entry *e, vow_promise *p, vow_executor *on, vow_task_fn *fn, vow_value ctx,
+      const void *site)
 {
-    vow_future *mine = wait_for(e, vow_promise_future(p));
+    vow_future *mine = wait_for(e, vow_promise_future(p), site);
     vow_value gone = context_of(e, call_gone);
-    vow_future *f = vow_submit(on, fn, ctx);
+    vow_future *f = vowi_submit_at(on, fn, ctx, site);
 
-    vow_promise_resolve(p, vow_follow(vow_handle(f, NULL, landed, gone)));
+    vow_promise_resolve(p, vow_follow(vowi_handle_at(f, NULL, landed, gone, site)));
     vow_promise_unref(p);
     return mine;
 }
@@ -366,21 +368,21 @@ find_or_list(vow_cache *c, struct entry *fresh, uint64_t hash, const void *bytes
 
 /* A caller who found something does not need his context. */
 static vow_future *
-use(enum found found, struct entry *e, vow_future *f, vow_value ctx)
+use(enum found found, struct entry *e, vow_future *f, vow_value ctx, const void *site)
 {
     vow_value_drop(ctx);
     if (found == KEPT)
         return f;
-    f = wait_for(e, f);
+    f = wait_for(e, f, site);
     entry_unref(e);
     return f;
 }
 
 static vow_future *
 make(vow_cache *c, uint64_t hash, const void *bytes, size_t length, vow_executor *on,
-     vow_task_fn *fn, vow_value ctx)
+     vow_task_fn *fn, vow_value ctx, const void *site)
 {
-    struct entry *fresh = entry_new(c, hash, bytes, length);
+    struct entry *fresh = entry_new(c, hash, bytes, length, site);
     vow_promise *p;
     struct entry *e;
     vow_future *f;
@@ -393,19 +395,19 @@ make(vow_cache *c, uint64_t hash, const void *bytes, size_t length, vow_executor
     p = vow_promise_ref(fresh->promise);
     found = find_or_list(c, fresh, hash, bytes, length, &e, &f);
     if (found == NOTHING) {
-        f = start(fresh, p, on, fn, ctx);
+        f = start(fresh, p, on, fn, ctx, site);
     } else { /* somebody else was first */
         vow_promise_unref(p);
-        f = use(found, e, f, ctx);
+        f = use(found, e, f, ctx, site);
     }
     entry_unref(fresh);
     return f;
 }
 
 /* The drop of an outcome that is outdated may give up the last handle. */
-vow_future *
-vow_cache_get(vow_cache *c, const void *key, size_t length, vow_executor *on,
-              vow_task_fn *fn, vow_value ctx)
+static vow_future *
+get(vow_cache *c, const void *key, size_t length, vow_executor *on, vow_task_fn *fn,
+    vow_value ctx, const void *site)
 {
     struct entry *e;
     vow_future *f;
@@ -413,16 +415,23 @@ vow_cache_get(vow_cache *c, const void *key, size_t length, vow_executor *on,
     enum found found;
 
     if (c == NULL)
-        return vow_submit(on, fn, ctx);
+        return vowi_submit_at(on, fn, ctx, site);
     vow_cache_ref(c);
     hash = vowi_keys_hash(&c->keys, key, length);
     found = find_or_list(c, NULL, hash, key, length, &e, &f);
     if (found == NOTHING)
-        f = make(c, hash, key, length, on, fn, ctx);
+        f = make(c, hash, key, length, on, fn, ctx, site);
     else
-        f = use(found, e, f, ctx);
+        f = use(found, e, f, ctx, site);
     vow_cache_unref(c);
     return f;
+}
+
+vow_future *
+vow_cache_get(vow_cache *c, const void *key, size_t length, vow_executor *on,
+              vow_task_fn *fn, vow_value ctx)
+{
+    return get(c, key, length, on, fn, ctx, __builtin_return_address(0));
 }
 
 /* ---- making, forgetting, asking ------------------------------------------------------------ */
@@ -572,5 +581,6 @@ vow_future *
 vow_singleflight_call(vow_singleflight *s, const void *key, size_t length,
                       vow_executor *on, vow_task_fn *fn, vow_value ctx)
 {
-    return vow_cache_get(s != NULL ? &s->cache : NULL, key, length, on, fn, ctx);
+    return get(s != NULL ? &s->cache : NULL, key, length, on, fn, ctx,
+               __builtin_return_address(0));
 }

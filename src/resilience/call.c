@@ -9,6 +9,7 @@
 
 #include "base/mark.h"
 #include "base/mem.h"
+#include "core/caller.h"
 
 static void
 end(struct vowi_call *c, const vow_view *how)
@@ -115,7 +116,7 @@ run(void *call)
 }
 
 vow_future *
-vowi_call_submit(struct vowi_call *c, vow_executor *on)
+vowi_call_submit(struct vowi_call *c, vow_executor *on, const void *site)
 {
-    return vow_submit(on, run, vow_own(c, drop_job));
+    return vowi_submit_at(on, run, vow_own(c, drop_job), site);
 }

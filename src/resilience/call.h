@@ -61,7 +61,8 @@ vow_result vowi_pass_on(vow_view how, void *unused);
 /* Tells end how a future settles. Consumes both; returns a future that settles likewise. */
 vow_future *vowi_call_behind(struct vowi_call *c, vow_future *f);
 
-/* Consumes the call. NULL without memory: end has been told, the context dropped. */
-vow_future *vowi_call_submit(struct vowi_call *c, vow_executor *on);
+/* On behalf of a caller (core/caller.h). Consumes the call. NULL without memory: end has
+ * been told, the context dropped. */
+vow_future *vowi_call_submit(struct vowi_call *c, vow_executor *on, const void *site);
 
 #endif

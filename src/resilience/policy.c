@@ -142,7 +142,7 @@ through_breaker(vow_breaker *b, struct frame *next)
     vow_permit permit;
 
     if (vow_breaker_acquire(b, &permit) != 0)
-        return vowi_breaker_refuse(b);
+        return vowi_breaker_refuse(b, __builtin_return_address(0));
     return vowi_breaker_watch(b, &permit, enter(next));
 }
 
