@@ -173,7 +173,8 @@ vow_registration *vow_token_on_cancel(vow_token *t, vow_executor *on, vow_fn *fn
  *
  * The hook of a promise (vow_promise_on_cancel) may be removed as well, by a caller who
  * holds the promise or a future of it; then it may have another one. VOW_RUNNING says
- * of it that it has been asked for, and will run, or runs.
+ * of it that it has been asked for, and will run, or runs; or that the promise settles just
+ * now, and its context is about to be dropped.
  *
  * @param r   consumed; NULL has run
  * @return    VOW_REMOVED: it was not and will not be called, its context is dropped;

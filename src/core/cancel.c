@@ -69,8 +69,8 @@ vowi_record_free(struct vowi_thread *t, struct vow_state *s)
 /* ---- the hook of a promise ---------------------------------------------------------------- */
 
 /*
- * How far a hook has come, under the lock bit: there is none, `cancel` is NULL; it waits;
- * it was asked for, there is a `reason`; it has run.
+ * How far a hook has come, under the lock bit: there is none, or not any more, `cancel` is
+ * NULL; it waits; it was asked for, there is a `reason`; it has run.
  */
 static void
 has_run(vow_promise *p, const vow_error *reason, void *ctx)
@@ -134,9 +134,9 @@ vow_promise_on_cancel(vow_promise *p, vow_executor *on, vow_cancel_fn *fn, vow_v
     return installed;
 }
 
-/* By whoever has the hook [hook], once; a remove may have been faster. */
-void
-vowi_hook_drop(struct vow_state *s)
+/* How far it has come once its context is dropped, and not before. */
+static void
+end_hook(struct vow_state *s, vow_cancel_fn *stage)
 {
     struct vow_registration *r = s->extra;
     vow_value ctx;
@@ -144,8 +144,22 @@ vowi_hook_drop(struct vow_state *s)
     vowi_lock_word(s);
     ctx = r->ctx;
     r->ctx = VOW_NIL;
+    if (ctx.drop == NULL)
+        r->cancel = stage;
     vowi_unlock_word(s);
+    if (ctx.drop == NULL)
+        return;
     vow_value_drop(ctx);
+    vowi_lock_word(s);
+    r->cancel = stage;
+    vowi_unlock_word(s);
+}
+
+/* By whoever has the hook [hook], once; a remove may have been faster. */
+void
+vowi_hook_drop(struct vow_state *s)
+{
+    end_hook(s, NULL);
 }
 
 static void
@@ -153,10 +167,7 @@ hook_is_done(struct vow_registration *r, vow_cancel_fn *stage)
 {
     struct vow_state *s = r->state;
 
-    vowi_hook_drop(s);
-    vowi_lock_word(s);
-    r->cancel = stage;
-    vowi_unlock_word(s);
+    end_hook(s, stage);
     vow_promise_unref(vowi_promise(s)); /* may free r */
 }
 
@@ -235,10 +246,8 @@ remove_locked(struct vow_registration *r, uintptr_t word)
 
     if (r->cancel == has_run)
         return VOW_RAN;
-    if (had && (word & VOWI_SETTLED) == 0)
-        return VOW_RUNNING;
-    if (had)
-        return r->cancel != NULL && r->reason != NULL ? VOW_RUNNING : VOW_REMOVED;
+    if (had && ((word & VOWI_SETTLED) == 0 || r->cancel != NULL))
+        return VOW_RUNNING; /* or about to be dropped */
     r->cancel = NULL;
     return VOW_REMOVED;
 }
