@@ -64,8 +64,9 @@ vowi_bin_size(unsigned bin)
     return 48 + 16 * (size_t)bin;
 }
 
+/* NULL also if the thread has none left, though there may be more elsewhere. */
 static inline void *
-vowi_alloc_on(struct vowi_thread *t, size_t size)
+vowi_alloc_at_hand(struct vowi_thread *t, size_t size)
 {
     if (!vowi_is_cached(size))
         return vowi_alloc_aligned(size, 16);
@@ -73,11 +74,21 @@ vowi_alloc_on(struct vowi_thread *t, size_t size)
     unsigned bin = vowi_block_bin(size);
     struct vowi_block *b = t->blocks[bin].top;
 
-    if (b == NULL)
-        return vowi_cache_refill(t, bin);
-    t->blocks[bin].top = b->next;
-    t->blocks[bin].room++;
+    if (vowi_likely(b != NULL)) {
+        t->blocks[bin].top = b->next;
+        t->blocks[bin].room++;
+    }
     return b;
+}
+
+static inline void *
+vowi_alloc_on(struct vowi_thread *t, size_t size)
+{
+    void *p = vowi_alloc_at_hand(t, size);
+
+    if (vowi_unlikely(p == NULL) && vowi_is_cached(size))
+        p = vowi_cache_refill(t, vowi_block_bin(size));
+    return p;
 }
 
 static inline void

@@ -26,8 +26,7 @@ call(struct vowi_thread *t, struct vowi_call *c, vow_result *r)
 {
     struct vowi_frame frame;
 
-    VOWI_USER_CODE(t, frame, NULL, (frame.token = c->token, *r = c->call(c)),
-                   thread_exits_in_call, c);
+    VOWI_BARE_CODE(t, frame, c->token, *r = c->call(c), thread_exits_in_call, c);
 }
 
 /* Leaves one member. */

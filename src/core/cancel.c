@@ -194,7 +194,7 @@ run_hook(vow_task *task, int why)
     } else if (!vowi_settled(r->state)) {
         struct vowi_frame frame;
 
-        VOWI_USER_CODE(t, frame, NULL,
+        VOWI_BARE_CODE(t, frame, NULL,
                        r->cancel(vowi_promise(r->state), r->reason, r->ctx.as.ptr),
                        thread_exits_in_hook, r);
         stage = has_run;

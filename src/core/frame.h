@@ -19,8 +19,7 @@ struct vowi_wait;
 /* What runs here, for finding cycles of waits. */
 struct vowi_frame {
     struct vow_state *state; /* NULL: vow_post, a watch */
-    struct vow_token
-        *token; /* of what has no state: by which it is asked to stop; or NULL */
+    struct vow_token *token; /* by which what has no state is asked to stop; or NULL */
     struct vowi_frame *outer;
 
     /* core/deadlock.c, while its thread is listed as one that waits and if it has a state. */
@@ -29,19 +28,25 @@ struct vowi_frame {
 };
 
 /*
- * Runs `call` with `frame` (a struct vowi_frame) pushed on thread t; if the thread
- * exits inside, exited(arg) runs with the frame still there.
+ * Runs `call`, which ends in the state `running`, with `frame` (a struct vowi_frame) pushed
+ * on thread t; if the thread exits inside, exited(arg) runs with the frame still there.
  */
 #define VOWI_USER_CODE(t, frame, running, call, exited, arg)                             \
     do {                                                                                 \
         (frame).state = (running);                                                       \
-        (frame).token = NULL;                                                            \
         (frame).outer = (t)->frames;                                                     \
         (t)->frames = &(frame);                                                          \
         pthread_cleanup_push((exited), (arg));                                           \
         call;                                                                            \
         pthread_cleanup_pop(0);                                                          \
         (t)->frames = (frame).outer;                                                     \
+    } while (0)
+
+/* The same for what has no state, and a token or NULL. */
+#define VOWI_BARE_CODE(t, frame, asked_by, call, exited, arg)                            \
+    do {                                                                                 \
+        (frame).token = (asked_by);                                                      \
+        VOWI_USER_CODE(t, frame, NULL, call, exited, arg);                               \
     } while (0)
 
 /* First thing in such a handler: the frame has gone. */

@@ -217,7 +217,7 @@ call(struct vowi_thread *t, struct turn *turn)
 {
     struct vowi_frame frame;
 
-    VOWI_USER_CODE(t, frame, NULL, turn->fn(turn->ctx.as.ptr), thread_exits_in_callback,
+    VOWI_BARE_CODE(t, frame, NULL, turn->fn(turn->ctx.as.ptr), thread_exits_in_callback,
                    turn);
     callback_ended(t, turn);
 }

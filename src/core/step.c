@@ -262,8 +262,19 @@ call_guarded(struct vowi_thread *t, enum vowi_step_kind kind, struct vowi_step *
 static inline void
 drop_ctx_of(struct vowi_step *step)
 {
-    if (vowi_unlikely(step->state.outcome.as.value.drop != NULL))
-        vow_value_drop(step->state.outcome.as.value);
+    vow_value ctx = step->state.outcome.as.value;
+
+    if (vowi_unlikely(ctx.drop != NULL)) {
+        vowi_set_value(&step->state, VOW_NIL);
+        vow_value_drop(ctx);
+    }
+}
+
+/* After that: there is no drop, which is a store less. */
+static inline void
+set_plain(struct vow_state *s, uint64_t v)
+{
+    s->outcome.as.value.as.u64 = v;
 }
 
 VOWI_NOINLINE static void
@@ -338,7 +349,7 @@ settle_plain(struct vowi_thread *t, struct vow_state *s, uint64_t v)
 {
     struct vowi_node *n;
 
-    vowi_set_value(s, vow_u64(v));
+    set_plain(s, v);
     n = vowi_publish(s, 0);
     if (vowi_likely(is_sole_then(n) &&
                     (vowi_load_relaxed(&s->refs) & VOWI_HAS_RECORD) == 0)) {
@@ -438,7 +449,7 @@ call_watch(struct vowi_thread *t, struct vowi_watch *w)
     struct vowi_frame frame;
     vow_result none;
 
-    VOWI_USER_CODE(t, frame, NULL, call(VOWI_WATCH, &w->hook, w->ctx.as.ptr, &none),
+    VOWI_BARE_CODE(t, frame, NULL, call(VOWI_WATCH, &w->hook, w->ctx.as.ptr, &none),
                    thread_exits_in_watch, w);
 }
 
@@ -657,7 +668,7 @@ then_at_once(struct vowi_thread *t, struct vowi_step *step, vow_then_fn *fn,
     t->depth = 1;
     call_plain(t, step, fn, source, ctx, &r);
     if (vowi_likely(is_plain(&r))) {
-        vowi_set_value(s, vow_u64(r.value.as.u64));
+        set_plain(s, r.value.as.u64);
         vowi_store_relaxed(&s->word, VOWI_CLAIMED | VOWI_SETTLED);
         vowi_store_relaxed(&s->refs, vowi_load_relaxed(&s->refs) - VOWI_HOLD);
         vowi_consumer_unref(t, source);
@@ -673,14 +684,8 @@ vowi_then_on_plain(struct vow_state *source, vow_then_fn *fn, vow_value ctx, voi
     struct vowi_thread *t = vowi_self();
     struct vowi_step *step;
 
-    if (t->depth != 0)
+    if (t->depth != 0 || (step = vowi_alloc_at_hand(t, sizeof *step)) == NULL)
         return vowi_then_later(vowi_future(source), NULL, fn, ctx, site);
-    step = vowi_alloc_on(t, sizeof *step);
-    if (vowi_unlikely(step == NULL)) {
-        vow_unref(vowi_future(source));
-        vow_value_drop(ctx);
-        return NULL;
-    }
     init_running(step, source, ctx, site);
     then_at_once(t, step, fn, source, ctx.as.ptr);
     return vowi_future(&step->state);

@@ -612,7 +612,7 @@ run_errand(vow_task *task, int why)
     if (vowi_likely(why == 0)) {
         struct vowi_frame frame;
 
-        VOWI_USER_CODE(t, frame, NULL, e->fn(e->ctx.as.ptr), thread_exits_in_errand, e);
+        VOWI_BARE_CODE(t, frame, NULL, e->fn(e->ctx.as.ptr), thread_exits_in_errand, e);
     }
     free_errand(t, e);
     vowi_leave(t, outermost);
