@@ -142,6 +142,38 @@ __tsan_func_exit(void)
     depth--;
 }
 
+/* What runs on a stack of its own is counted as its thread's. */
+void *__tsan_get_current_fiber(void);
+void *__tsan_create_fiber(unsigned flags);
+void __tsan_destroy_fiber(void *fiber);
+void __tsan_switch_to_fiber(void *fiber, unsigned flags);
+
+void *
+__tsan_get_current_fiber(void)
+{
+    return NULL;
+}
+
+void *
+__tsan_create_fiber(unsigned flags)
+{
+    (void)flags;
+    return NULL;
+}
+
+void
+__tsan_destroy_fiber(void *fiber)
+{
+    (void)fiber;
+}
+
+void
+__tsan_switch_to_fiber(void *fiber, unsigned flags)
+{
+    (void)fiber;
+    (void)flags;
+}
+
 #define PLAIN(name, size, access)                                                        \
     void __tsan_##name(void *p);                                                         \
     void __tsan_##name(void *p)                                                          \
