@@ -14,7 +14,7 @@ WAKE_NS = 9000  # from a post to the worker that it woke, which then wakes the n
 
 # Of a task: ns on one CPU, lines waited for, lines fetched ahead; for those who post and
 # for those who run.
-POST = {"posts": (17, 0.1, 0.5), "runs": (17, 0.4, 1.0)}
+POST = {"posts": (17, 0.1, 0), "runs": (17, 0.4, 0.75)}
 SUBMIT_GET = {"posts": (24, 0.3, 1.3), "runs": (18, 0.5, 1.7)}
 SPAWN_NS = 58  # of fib, which moves none
 SPAWNS = 317810
