@@ -10,6 +10,8 @@
 
 #include "base/time.h"
 #include "support/drops.h"
+#include "support/held_timers.h"
+#include "support/pool_fixture.h"
 
 static void
 on_a_thread(void *(*run)(void *), void *arg)
@@ -210,29 +212,44 @@ quick_init(struct quick *q)
     assert_int_equal(vow_executor_init(&q->executor, &quick_ops), 0);
 }
 
+/* What a task or a timer was told as it ran. */
+struct run {
+    bool exits;
+    atomic_int times;
+    int why;
+};
+
+static void
+note_run(struct run *r, int why)
+{
+    r->why = why;
+    atomic_fetch_add(&r->times, 1);
+    if (r->exits)
+        pthread_exit(NULL);
+}
+
+static void
+assert_ran_once(struct run *r, int why)
+{
+    assert_int_equal(atomic_load(&r->times), 1);
+    assert_int_equal(r->why, why);
+}
+
 struct bell {
     vow_timer timer; /* first */
-    bool exits;
-    atomic_int rang;
-    int why;
+    struct run run;
 };
 
 static void
 ring(vow_task *task, int why)
 {
-    struct bell *b = (struct bell *)(void *)task;
-
-    b->why = why;
-    atomic_fetch_add(&b->rang, 1);
-    if (b->exits)
-        pthread_exit(NULL);
+    note_run(&((struct bell *)(void *)task)->run, why);
 }
 
 static void
 await_bell(struct bell *b)
 {
-    while (atomic_load(&b->rang) == 0)
-        sched_yield();
+    await_flag(&b->run.times, 1);
 }
 
 /* The first of three ends the thread. (Another one that it then runs must not: of a second
@@ -241,7 +258,7 @@ static void
 arm_three(struct bell *bells, vow_executor *on, vow_ns when)
 {
     for (int i = 0; i < 3; i++) {
-        bells[i] = (struct bell){.timer.task.run = ring, .exits = i == 0};
+        bells[i] = (struct bell){.timer.task.run = ring, .run.exits = i == 0};
         assert_int_equal(vow_timer_arm(on, &bells[i].timer, when), 0);
     }
 }
@@ -250,8 +267,7 @@ static void
 assert_rang_once(struct bell *bells, int why)
 {
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(atomic_load(&bells[i].rang), 1);
-        assert_int_equal(bells[i].why, why);
+        assert_ran_once(&bells[i].run, why);
         assert_int_equal(vow_timer_disarm(&bells[i].timer), VOW_RAN);
     }
 }
@@ -305,40 +321,10 @@ VOW_CASE(exit_in_a_timer_that_the_last_unref_ends_destroys_the_executor)
 
 /* ---- the thread that fires timers ------------------------------------------------------------- */
 
-/* Keeps the timer thread until it is told to go on. */
-static struct {
-    atomic_int entered, open;
-} held;
-
-static int
-post_and_hold(vow_executor *self, vow_task *task)
-{
-    (void)self;
-    (void)task;
-    atomic_store(&held.entered, 1);
-    while (atomic_load(&held.open) == 0)
-        sched_yield();
-    return 0;
-}
-
-static const vow_executor_ops holding_ops = {
-    .size = sizeof(vow_executor_ops), .name = "holding", .post = post_and_hold};
-static vow_executor holding = {&holding_ops, NULL};
-
-static void
-hold_timer_thread(vow_timer *timer)
-{
-    atomic_store(&held.entered, 0);
-    atomic_store(&held.open, 0);
-    assert_int_equal(vow_timer_arm(&holding, timer, vow_now()), 0);
-    while (atomic_load(&held.entered) == 0)
-        sched_yield();
-}
-
 static void
 release_timer_thread(vow_timer *timer)
 {
-    atomic_store(&held.open, 1);
+    let_timer_thread_go();
     while (vow_timer_disarm(timer) != VOW_RUNNING) /* it is in its queue for ever */
         sched_yield();
 }
@@ -431,20 +417,13 @@ VOW_CASE(exit_of_a_worker_that_fires_timers_leaves_the_pool_whole)
 
 struct errand {
     vow_task task; /* first */
-    bool exits;
-    atomic_int ran;
-    int why;
+    struct run run;
 };
 
 static void
 run_errand(vow_task *task, int why)
 {
-    struct errand *e = (struct errand *)(void *)task;
-
-    e->why = why;
-    atomic_fetch_add(&e->ran, 1);
-    if (e->exits)
-        pthread_exit(NULL);
+    note_run(&((struct errand *)(void *)task)->run, why);
 }
 
 /* The first of three ends the thread. */
@@ -452,7 +431,7 @@ static void
 post_three(struct errand *errands, vow_executor *on)
 {
     for (int i = 0; i < 3; i++) {
-        errands[i] = (struct errand){.task.run = run_errand, .exits = i == 0};
+        errands[i] = (struct errand){.task.run = run_errand, .run.exits = i == 0};
         assert_int_equal(vow_post_task(on, &errands[i].task), 0);
     }
 }
@@ -460,10 +439,8 @@ post_three(struct errand *errands, vow_executor *on)
 static void
 assert_ended_once(struct errand *errands, int n, int why)
 {
-    for (int i = 0; i < n; i++) {
-        assert_int_equal(atomic_load(&errands[i].ran), 1);
-        assert_int_equal(errands[i].why, why);
-    }
+    for (int i = 0; i < n; i++)
+        assert_ran_once(&errands[i].run, why);
 }
 
 static void
@@ -485,8 +462,8 @@ close_with_three(vow_executor *on, bool bell_exits)
 
     post_three(errands, on);
     arm_three(bells, on, VOW_FOREVER - 1);
-    errands[0].exits = !bell_exits;
-    bells[0].exits = bell_exits;
+    errands[0].run.exits = !bell_exits;
+    bells[0].run.exits = bell_exits;
     f = vow_submit_after(on, vow_seconds(900), seven, VOW_NIL);
     on_a_thread(close_it, on);
     assert_ended_once(errands, 3, VOW_E_CLOSED);
@@ -548,7 +525,7 @@ VOW_CASE(exit_in_what_a_serial_executor_had_begun_with_spares_others)
     post_three(errands, s);
     vow_manual_step(m);
     post_three(errands + 3, s);
-    errands[3].exits = false;
+    errands[3].run.exits = false;
     on_a_thread(close_it, s);
     assert_ended_once(row, ROW, 0);
     assert_ended_once(errands, 6, VOW_E_CLOSED);
@@ -572,38 +549,26 @@ VOW_CASE(exit_in_what_is_refused_behind_a_serial_executor_spares_others)
     vow_manual_unref(m);
 }
 
-static void
-hold_worker(void *entered)
-{
-    atomic_store((atomic_int *)entered, 1);
-    while (atomic_load(&held.open) == 0)
-        sched_yield();
-}
+static struct gate gate;
 
 /* Returns with its only thread held. */
 static vow_executor *
 pool_that_is_held(vow_pool_options opt)
 {
-    atomic_int entered = 0;
     vow_executor *pool;
 
     opt.threads = 1;
-    atomic_store(&held.open, 0);
     pool = vow_pool_new(&opt);
     assert_non_null(pool);
-    assert_int_equal(vow_post(pool, hold_worker, vow_ptr(&entered)), 0);
-    while (atomic_load(&entered) == 0)
-        sched_yield();
+    shut(&gate, pool);
     return pool;
 }
 
 static void
 release_pool(vow_executor *pool)
 {
-    atomic_store(&held.open, 1);
-    vow_unref(vow_executor_close(pool, VOW_DRAIN));
-    assert_int_equal(vow_executor_join(pool), 0);
-    vow_executor_unref(pool);
+    open_gate(&gate);
+    pool_free(pool);
 }
 
 VOW_CASE(exit_in_what_a_pool_refuses_spares_others)
@@ -647,7 +612,7 @@ VOW_CASE(exit_in_what_a_full_pool_drops_spares_others)
     two.pool = pool_that_is_held(
         VOW_POOL_OPTIONS(.queue_limit = 2, .when_full = VOW_FULL_DROP_OLDEST));
     for (int i = 0; i < 2; i++) {
-        errands[i] = (struct errand){.task.run = run_errand, .exits = i == 0};
+        errands[i] = (struct errand){.task.run = run_errand, .run.exits = i == 0};
         assert_int_equal(vow_post_task(two.pool, &errands[i].task), 0);
     }
     on_a_thread(post_two, &two);
@@ -680,7 +645,7 @@ VOW_CASE(exit_of_the_thread_that_steps_leaves_the_rest_to_another)
 
     post_three(errands, on);
     arm_three(bells, on, 5);
-    errands[2].exits = bells[2].exits = true; /* each another thread */
+    errands[2].run.exits = bells[2].run.exits = true; /* each another thread */
     on_a_thread(step, m);
     on_a_thread(advance, m); /* one more task, */
     on_a_thread(advance, m); /* a timer, */
@@ -701,7 +666,7 @@ cancel_loop(void *loop)
     vow_executor *on = vow_loop_executor(loop);
 
     post_three(in_loop, on);
-    in_loop[0].exits = false;
+    in_loop[0].run.exits = false;
     on_a_thread(close_it, on);
     pthread_exit(NULL);
 }

@@ -18,6 +18,7 @@
 #include "support/child.h"
 #include "support/death.h"
 #include "support/drops.h"
+#include "support/pool_fixture.h"
 #include "support/sanitizer.h"
 
 #ifdef UNDER_ASAN
@@ -1039,29 +1040,14 @@ VOW_CASE(drain_waits_for_those_that_wait)
     vow_executor_unref(on);
 }
 
-struct blocker {
-    atomic_int entered, open;
-};
-
-/* Holds the thread. */
-static vow_result
-hold(void *blocker)
-{
-    struct blocker *b = blocker;
-
-    atomic_store(&b->entered, 1);
-    await_flag(&b->open, 1);
-    return vow_ok(VOW_NIL);
-}
-
 VOW_CASE(cancelling_ends_what_is_queued_and_not_what_has_begun)
 {
     vow_executor *on = fibers_new();
     struct answer a = answer_new();
-    struct blocker b = {0};
+    struct gate b = {0};
     struct drop ctx = {0};
     vow_future *waits = vow_submit(on, get_and_add, ref_of(a.f));
-    vow_future *holds = vow_submit(on, hold, vow_ptr(&b)), *queued[2], *closed;
+    vow_future *holds = vow_submit(on, wait_at_gate, vow_ptr(&b)), *queued[2], *closed;
 
     await_flag(&b.entered, 1);
     for (int i = 0; i < 2; i++)
@@ -1101,9 +1087,9 @@ cancel(void *executor)
 VOW_CASE(close_whose_thread_ends_ends_all_that_is_queued)
 {
     vow_executor *on = fibers_new();
-    struct blocker b = {0};
+    struct gate b = {0};
     struct drop ctx = {0};
-    vow_future *holds = vow_submit(on, hold, vow_ptr(&b)), *queued;
+    vow_future *holds = vow_submit(on, wait_at_gate, vow_ptr(&b)), *queued;
     vow_task exits = {.run = exit_here};
     pthread_t thread;
 
@@ -1234,14 +1220,14 @@ VOW_CASE(dump_says_who_waits_and_what_is_queued)
     vow_executor *on = fibers_new();
     vow_promise *p = vow_promise_new_with(&VOW_PROMISE_OPTIONS(.name = "the answer"));
     vow_future *answer = vow_promise_future(p);
-    struct blocker b = {0};
+    struct gate b = {0};
     vow_future *f[3];
     char text[4096] = "";
     FILE *out = fmemopen(text, sizeof text, "w");
 
     f[0] = vow_submit_with(on, &VOW_SUBMIT_OPTIONS(.name = "the patient one"),
                            get_and_add, ref_of(answer));
-    f[1] = vow_submit(on, hold, vow_ptr(&b));
+    f[1] = vow_submit(on, wait_at_gate, vow_ptr(&b));
     await_flag(&b.entered, 1);
     f[2] = vow_submit_with(on, &VOW_SUBMIT_OPTIONS(.name = "the next one"), give_seven,
                            VOW_NIL);
@@ -1313,12 +1299,12 @@ VOW_CASE(no_more_begin_than_asked_for)
 {
     vow_executor *on = vow_fibers_new(&VOW_FIBERS_OPTIONS(.most = 2, .name = "two"));
     struct answer a = answer_new();
-    struct blocker b = {.open = 1};
+    struct gate b = {.open = 1};
     vow_future *f[3];
 
     f[0] = vow_submit(on, get_and_add, ref_of(a.f));
     f[1] = vow_submit(on, get_and_add, ref_of(a.f));
-    f[2] = vow_submit(on, hold, vow_ptr(&b));
+    f[2] = vow_submit(on, wait_at_gate, vow_ptr(&b));
     assert_false(vow_wait(f[2], vow_ms(20)));
     assert_int_equal(atomic_load(&b.entered), 0);
     answer_end(&a, 1);

@@ -22,6 +22,8 @@
 #include "core/word.h"
 #include "support/child.h"
 #include "support/drops.h"
+#include "support/held_timers.h"
+#include "support/pool_fixture.h"
 #include "sync/spin.h"
 
 enum { FORKS = 20 };
@@ -48,21 +50,6 @@ nothing(void *ctx)
     (void)ctx;
 }
 
-struct gate {
-    atomic_int entered;
-    atomic_int open;
-};
-
-static vow_result
-wait_at_gate(void *ctx)
-{
-    struct gate *g = ctx;
-
-    atomic_fetch_add(&g->entered, 1);
-    await_flag(&g->open, 1);
-    return vow_ok(VOW_NIL);
-}
-
 /* Its threads have started when this returns: AddressSanitizer takes locks for that, and
  * a child would find them taken. */
 static vow_executor *
@@ -82,14 +69,6 @@ pool_new(unsigned threads)
         vow_unref(f[i]);
     }
     return pool;
-}
-
-static void
-pool_free(vow_executor *pool)
-{
-    vow_unref(vow_executor_close(pool, VOW_DRAIN));
-    assert_int_equal(vow_executor_join(pool), 0);
-    vow_executor_unref(pool);
 }
 
 static int
@@ -1628,39 +1607,20 @@ arm_two(void *unused)
     }
 }
 
-/* What keeps the timer thread waiting, so that a worker fires. */
-static struct {
-    atomic_int entered, open;
-} held;
-
-static int
-post_and_hold(vow_executor *self, vow_task *task)
-{
-    (void)self;
-    (void)task;
-    atomic_store(&held.entered, 1);
-    await_flag(&held.open, 1);
-    return 0;
-}
-
-static const vow_executor_ops holding_ops = {
-    .size = sizeof(vow_executor_ops), .name = "holding", .post = post_and_hold};
-static vow_executor holding = {&holding_ops, NULL};
-
+/* The timer thread is held, so that a worker fires. */
 VOW_CASE(worker_that_fires_a_timer_whose_post_forks_fires_no_more_in_the_child)
 {
     vow_timer first = {.task.run = run_nothing};
     vow_executor *pool;
 
-    assert_int_equal(vow_timer_arm(&holding, &first, vow_now()), 0);
-    await_flag(&held.entered, 1);
+    hold_timer_thread(&first);
     pool = pool_new(1);
     assert_int_equal(vow_post(pool, arm_two, VOW_NIL), 0);
     await_flag(&due.posts, 2);
     assert_child_was_fine(due.pid);
     require_works(pool);
     pool_free(pool);
-    atomic_store(&held.open, 1);
+    let_timer_thread_go();
     vowi_timer_thread_stop(); /* it has left them */
     assert_true(pthread_equal(due.poster, due.worker));
     first.task.run(&first.task, 0);

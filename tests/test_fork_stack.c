@@ -12,6 +12,7 @@
 #include "queue/wheel.h"
 #include "support/child.h"
 #include "support/drops.h"
+#include "support/pool_fixture.h"
 
 static vow_result
 add_one(vow_value in, void *ctx)
@@ -445,28 +446,14 @@ VOW_CASE(close_that_forks_ends_no_more_tasks_in_the_child)
     vow_loop_unref(loop);
 }
 
-struct hold {
-    atomic_int entered, open;
-};
-
-static void
-await_open(void *hold)
-{
-    struct hold *h = hold;
-
-    atomic_store(&h->entered, 1);
-    await_flag(&h->open, 1);
-}
-
 VOW_CASE(close_of_a_pool_that_forks_ends_no_more_tasks_in_the_child)
 {
-    vow_executor *pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 1));
-    struct hold h = {0};
+    vow_executor *pool = pool_of(1);
+    struct gate gate;
     pid_t pid = -1;
     struct queued q[3] = {{.pid = &pid}};
 
-    assert_int_equal(vow_post(pool, await_open, vow_ptr(&h)), 0);
-    await_flag(&h.entered, 1);
+    shut(&gate, pool);
     for (int i = 0; i < 3; i++) {
         q[i].task.run = run_or_fork;
         assert_int_equal(vow_post_task(pool, &q[i].task), 0);
@@ -479,7 +466,7 @@ VOW_CASE(close_of_a_pool_that_forks_ends_no_more_tasks_in_the_child)
     assert_child_was_fine(pid);
     for (int i = 0; i < 3; i++)
         assert_int_equal(q[i].ran, 1);
-    atomic_store(&h.open, 1);
+    open_gate(&gate);
     assert_int_equal(vow_executor_join(pool), 0);
     vow_executor_unref(pool);
 }

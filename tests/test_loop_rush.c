@@ -9,6 +9,7 @@
 #include "../executors/loop_internal.h"
 #include "base/sys.h"
 #include "sync/yield.h"
+#include "yields.h"
 
 enum { PIECE = 1024, RUSH = 64, MS = 1000000 };
 
@@ -19,13 +20,6 @@ runs(void *unused)
 {
     (void)unused;
     ran++;
-}
-
-/* No yield is left out before then. */
-static void
-let_yields_from(vow_ns then)
-{
-    vowi_store_relaxed(&vowi_globals.yields_from, then);
 }
 
 /* A loop that nobody runs, awake, after so many tasks that were posted from here. */

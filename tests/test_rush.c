@@ -11,15 +11,9 @@
 #include "base/sys.h"
 #include "base/time.h"
 #include "sync/yield.h"
+#include "yields.h"
 
 /* ---- yields that were late ------------------------------------------------------------- */
-
-/* None is left out before then. */
-static void
-let_yields_from(vow_ns then)
-{
-    vowi_store_relaxed(&vowi_globals.yields_from, then);
-}
 
 VOW_CASE(yields_are_left_out_for_many_times_as_long_as_one_was_late)
 {

@@ -9,6 +9,7 @@
 #include <vow/vow.h>
 
 #include "../executors/pool_internal.h"
+#include "bare_workers.h"
 #include "base/mem.h"
 #include "core/ambient.h"
 #include "explore.h"
@@ -269,42 +270,22 @@ SCENARIO(fork_join_lent_tokens, 0,
 /* ---- the queue of a worker ------------------------------------------------------------------------ */
 
 static struct vowi_pool pool;
-static struct vowi_worker workers[2];
-static struct vowi_worker *worker_list[2] = {&workers[0], &workers[1]};
 static vow_task tasks[2], *stolen;
 static bool taken_back;
-
-/* What core says when there is an executor: of these nobody waits for one. */
-static bool
-is_never_awaited(const vow_task *task)
-{
-    (void)task;
-    return false;
-}
 
 static void
 make_workers(void)
 {
-    vowi_store_relaxed(&vowi_globals.is_awaitable, is_never_awaited);
     require(vowi_lock_init(&pool.inject_lock, VOWI_RANK_INJECT) == 0);
     require(vowi_lock_init(&pool.lock, VOWI_RANK_POOL) == 0);
     require(vowi_lock_init(&pool.level_lock, VOWI_RANK_LEVELS) == 0);
-    pool.threads = pool.slots = pool.live = pool.awake = 2;
-    pool.workers = worker_list;
-    for (unsigned i = 0; i < 2; i++) {
-        workers[i].pool = &pool;
-        workers[i].index = i;
-        workers[i].random = 1;
-        require(vowi_deque_init(&workers[i].deque));
-    }
-    vowi_store_relaxed(&pool.count, 2);
+    add_workers(&pool, 2);
 }
 
 static void
 end_workers(void)
 {
-    for (unsigned i = 0; i < 2; i++)
-        vowi_deque_fini(&workers[i].deque);
+    free_workers(2);
     vowi_lock_fini(&pool.inject_lock);
     vowi_lock_fini(&pool.level_lock);
     vowi_lock_fini(&pool.lock);

@@ -5,6 +5,7 @@
 #include <vow/vow.h>
 
 #include "../../executors/pool_internal.h"
+#include "bare_workers.h"
 #include "base/mem.h"
 #include "base/time.h"
 #include "explore.h"
@@ -365,40 +366,19 @@ SCENARIO(leap_child, 0, "a waiter steals what descends from the task it waits fo
 
 /* ---- parking ---------------------------------------------------------------------------------- */
 
-/* Two workers of a pool, run by threads of ours: so there is no start and no end. */
-static struct vowi_worker workers[2];
-static struct vowi_worker *worker_list[2] = {&workers[0], &workers[1]};
 static vow_task *picked[2];
-
-/* What core says when there is an executor: of these nobody waits for one. */
-static bool
-is_never_awaited(const vow_task *task)
-{
-    (void)task;
-    return false;
-}
 
 static void
 make_workers(unsigned n)
 {
     make_bare();
-    vowi_store_relaxed(&vowi_globals.is_awaitable, is_never_awaited);
-    bare.threads = bare.slots = bare.live = bare.awake = n;
-    bare.workers = worker_list;
-    for (unsigned i = 0; i < n; i++) {
-        workers[i].pool = &bare;
-        workers[i].index = i;
-        workers[i].random = 1;
-        require(vowi_deque_init(&workers[i].deque));
-    }
-    vowi_store_relaxed(&bare.count, n);
+    add_workers(&bare, n);
 }
 
 static void
 end_workers(unsigned n)
 {
-    for (unsigned i = 0; i < n; i++)
-        vowi_deque_fini(&workers[i].deque);
+    free_workers(n);
     free_bare();
 }
 

@@ -34,7 +34,7 @@ pool_free(vow_executor *pool)
     vow_executor_unref(pool);
 }
 
-/** Keeps a worker of a pool busy until it is opened. */
+/** Keeps a worker of a pool busy until it is opened, or several. */
 struct gate {
     atomic_int entered;
     atomic_int open;
@@ -46,7 +46,7 @@ wait_at_gate(void *ctx)
 {
     struct gate *g = ctx;
 
-    atomic_store(&g->entered, 1);
+    atomic_fetch_add(&g->entered, 1);
     await_flag(&g->open, 1);
     return vow_ok(VOW_NIL);
 }
