@@ -288,6 +288,7 @@ static const vow_executor_ops ops = {
     .revive = vowi_loop_revive,
     .cannot_wait = cannot_wait,
     .revoke = vowi_loop_revoke,
+    .waiting = vowi_loop_waiting,
 };
 
 bool

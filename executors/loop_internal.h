@@ -413,8 +413,23 @@ bool vowi_loop_is_forked(const struct vow_loop *l);
 void vowi_loop_forked(vow_executor *self);
 int vowi_loop_revive(vow_executor *self);
 
+/* ---- loop_waiting.c -------------------------------------------------------------- */
+
+typedef bool vowi_loop_each_fn(const char *what, int number, const vow_promise *p,
+                               void *ctx);
+
+/* Tells of all that waits for a descriptor or a signal, until each returns false. */
+void vowi_loop_waiting(vow_executor *self, vowi_loop_each_fn *each, void *ctx);
+
+/* ---- loop_ready.c ---------------------------------------------------------------- */
+
+/* Of a watch that is once, and attached: what it settles. */
+const vow_promise *vowi_loop_promise_of(const struct vowi_fd_watch *w);
+
 /* ---- loop_signal.c --------------------------------------------------------------- */
 
+void vowi_loop_tell_signals_locked(const struct vow_loop *l, vowi_loop_each_fn *each,
+                                   void *ctx);
 void vowi_loop_dispatch_signals(struct vow_loop *l);
 void vowi_loop_close_signals(struct vow_loop *l);
 

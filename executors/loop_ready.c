@@ -42,6 +42,12 @@ ready_unref(void *record)
     vow_executor_unref(on);
 }
 
+const vow_promise *
+vowi_loop_promise_of(const struct vowi_fd_watch *w)
+{
+    return ready_of(vow_ptr(w).as.ptr)->promise;
+}
+
 /* It has settled, or its thread exits in a step: gives up what the loop had of it. */
 static void
 has_settled(void *record)

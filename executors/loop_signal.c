@@ -80,6 +80,19 @@ update_locked(struct vow_loop *l)
     return vowi_sys_signalfd(&l->signal_fd, &set);
 }
 
+void
+vowi_loop_tell_signals_locked(const struct vow_loop *l, vowi_loop_each_fn *each,
+                              void *ctx)
+{
+    bool more = true;
+
+    vowi_list_each (link, &l->signals) {
+        const struct waiter *w = waiter_of(link);
+
+        more = more && each("signal", w->number, w->promise, ctx);
+    }
+}
+
 static void
 take_off_locked(struct waiter *w)
 {

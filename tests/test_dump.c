@@ -5,8 +5,11 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "support/drops.h"
 #include "support/pool_fixture.h"
@@ -426,6 +429,99 @@ assert_does_not_fit(vow_executor *on, FILE *full)
     clearerr(full);
 }
 
+static void
+look_at(vow_watch *w, unsigned events, void *ctx)
+{
+    (void)w;
+    (void)events;
+    (void)ctx;
+}
+
+/* A loop at which these wait, and a line for each. */
+struct waited_at {
+    vow_loop *loop;
+    int ends[2];
+    vow_future *f[3];
+    vow_watch *watch;
+};
+
+static void
+wait_at(struct waited_at *w)
+{
+    w->loop = vow_loop_new(NULL);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, w->ends), 0);
+    w->f[0] = vow_loop_ready(w->loop, w->ends[0], VOW_FD_READ | VOW_FD_PRIORITY);
+    w->f[1] = vow_loop_ready(w->loop, w->ends[1], VOW_FD_READ);
+    w->f[2] = vow_loop_signal(w->loop, SIGUSR1);
+    w->watch = vow_watch_start(w->loop, w->ends[1], VOW_FD_WRITE, look_at, VOW_NIL);
+    assert_non_null(w->watch);
+}
+
+static void
+wait_no_more(struct waited_at *w)
+{
+    for (int i = 0; i < 3; i++) {
+        vow_future_cancel(w->f[i], NULL);
+        vow_ignore(w->f[i]);
+    }
+    vow_watch_stop(w->watch);
+}
+
+static bool
+says(const char *before, int number)
+{
+    char line[80];
+
+    snprintf(line, sizeof line, "%s%d\n", before, number);
+    return times(line) == 1;
+}
+
+VOW_CASE(dump_of_a_loop_names_who_waits_at_it)
+{
+    struct waited_at w;
+
+    wait_at(&w);
+    dump(vow_loop_executor(w.loop));
+    assert_int_equal(times("  waiting: "), 4);
+    assert_int_equal(times("  waiting: a future made at "), 3);
+    assert_true(says(", for input, urgent or not, from descriptor ", w.ends[0]));
+    assert_true(says(", for input from descriptor ", w.ends[1]));
+    assert_true(says("  waiting: a callback, for room in descriptor ", w.ends[1]));
+    assert_true(says(", for signal ", SIGUSR1));
+    wait_no_more(&w);
+    dump(vow_loop_executor(w.loop));
+    assert_int_equal(times("waiting"), 0);
+    for (int i = 0; i < 2; i++)
+        close(w.ends[i]);
+    vow_loop_unref(w.loop);
+}
+
+VOW_CASE(dump_of_a_loop_goes_as_far_as_it_fits)
+{
+    vow_future *signals[CROWD], *ready[CROWD];
+    struct waited_at w;
+
+    wait_at(&w);
+    for (int i = 0; i < CROWD; i++)
+        signals[i] = vow_loop_signal(w.loop, SIGUSR2);
+    dump(vow_loop_executor(w.loop));
+    assert_int_equal(times("urgent"), 1);
+    assert_in_range(times("for signal"), 30, CROWD - 1);
+    for (int i = 0; i < CROWD; i++)
+        ready[i] = vow_loop_ready(w.loop, w.ends[0], VOW_FD_READ);
+    dump(vow_loop_executor(w.loop));
+    assert_in_range(times("descriptor"), 30, CROWD - 1);
+    assert_int_equal(times("for signal"), 0);
+    for (int i = 0; i < CROWD; i++) {
+        vow_ignore(signals[i]);
+        vow_ignore(ready[i]);
+    }
+    wait_no_more(&w);
+    for (int i = 0; i < 2; i++)
+        close(w.ends[i]);
+    vow_loop_unref(w.loop);
+}
+
 VOW_CASE(dump_that_cannot_be_written_says_so)
 {
     vow_manual *m = vow_manual_new();
@@ -489,6 +585,8 @@ main(void)
         vow_test(dump_of_a_manual_executor_goes_as_far_as_it_fits),
         vow_test(dump_says_where_a_future_was_made),
         vow_test(dump_of_futures_without_a_name_goes_as_far_as_it_fits),
+        vow_test(dump_of_a_loop_names_who_waits_at_it),
+        vow_test(dump_of_a_loop_goes_as_far_as_it_fits),
         vow_test(dump_that_cannot_be_written_says_so),
         vow_test(dump_of_inline_is_invalid),
         vow_test(dump_of_a_static_executor_says_that_it_is_open),

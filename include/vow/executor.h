@@ -26,6 +26,8 @@
 
 VOW_BEGIN_DECLS
 
+struct vow_promise; /* vow/future.h */
+
 typedef struct vow_executor vow_executor;
 typedef struct vow_executor_ops vow_executor_ops;
 
@@ -188,6 +190,16 @@ struct vow_executor_ops {
      * another thread has it: then its run is called, as for any accepted task.
      */
     bool (*retract)(vow_executor *self, vow_task *task);
+    /**
+     * For vow_executor_dump, as queued: calls @p each for whatever waits at it for
+     * something from outside. What for is said by a text and a number, "signal" and 2, say;
+     * then comes the promise that this will settle, lent; NULL: a callback. NULL: nothing
+     * is said of that.
+     */
+    void (*waiting)(vow_executor *self,
+                    bool (*each)(const char *what, int number,
+                                 const struct vow_promise *p, void *ctx),
+                    void *ctx);
 };
 
 /** A place where work runs. Yours has it as its first member. */
@@ -304,10 +316,11 @@ int vow_executor_join(vow_executor *on);
 /**
  * Writes what an executor is doing: whether it is open, and each task of it that sleeps
  * for a future without a deadline, by its name or where it was made, with what it waits
- * for; then what is queued, where that can be read while it is: in a manual executor
- * and in the shared queues of a pool, not in the deques of its workers. Of that so much
- * as fits into a page. What runs without sleeping in the library is not seen. For finding
- * out why a close does not end.
+ * for; then who waits at a loop for a descriptor or a signal; then what is queued, where
+ * that can be read while it is: in a manual executor and in the shared queues of a pool,
+ * not in the deques of its workers. Of that so much as fits into a page. What runs without
+ * sleeping in the library is not seen. For finding out why a close does not end, or a loop
+ * does not go on.
  *
  * @param on   borrowed
  * @param out  borrowed for the call

@@ -6,7 +6,7 @@
  * can be read as long as it stands there, which the lock of the list sees to. What
  * runs without sleeping leaves no trace that others may read, so that running costs nothing.
  * What is queued can be read where an executor takes it out under a lock alone: it says
- * that itself.
+ * that itself; so does a loop of what waits at it.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -106,6 +106,21 @@ add_queued(const vow_task *task, void *text)
     return t->used < ROOM - 1;
 }
 
+/* Likewise. */
+static bool
+add_waiting(const char *what, int number, const vow_promise *p, void *text)
+{
+    struct text *t = text;
+
+    add(t, "  waiting: ");
+    if (p != NULL)
+        add_future(t, vowi_promise_state(p));
+    else
+        add(t, "a callback");
+    add(t, ", for %s %d\n", what, number);
+    return t->used < ROOM - 1;
+}
+
 /* The places are found out now that no lock is held. */
 static int
 write_out(const struct text *t, FILE *out)
@@ -134,6 +149,8 @@ vow_executor_dump(vow_executor *on, FILE *out)
     add(&t, "executor %s at %p: %s\n", on->ops->name != NULL ? on->ops->name : "?",
         (void *)on, vowi_executor_state(on));
     vowi_waits_each(on, add_wait, &t);
+    if (vowi_executor_op(on, waiting) != NULL)
+        on->ops->waiting(on, add_waiting, &t);
     if (vowi_executor_op(on, queued) != NULL)
         on->ops->queued(on, add_queued, &t);
     cancel = vowi_sys_cancel_off();
