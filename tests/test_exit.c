@@ -178,6 +178,326 @@ VOW_CASE(exit_in_a_task_run_by_its_waiter_breaks_both_and_spares_others)
     vow_executor_unref(at.pool);
 }
 
+/* ---- a drop ------------------------------------------------------------------------------- */
+
+static void
+exit_in_drop(void *drop)
+{
+    drop_it(drop);
+    pthread_exit(NULL);
+}
+
+static vow_value
+fatal_value(struct drop *d)
+{
+    return vow_own(d, exit_in_drop);
+}
+
+static vow_result
+add_more(vow_value in, void *ctx)
+{
+    drop_ran(ctx);
+    return vow_ok(vow_i64(in.as.i64 + 1));
+}
+
+static vow_result
+look_at(vow_view in, void *ctx)
+{
+    (void)in;
+    drop_ran(ctx);
+    return vow_ok(vow_i64(9));
+}
+
+static void *
+fulfill_with_one(void *p)
+{
+    vow_promise_fulfill(p, vow_i64(1));
+    return NULL;
+}
+
+static void *
+let_go(void *p)
+{
+    vow_promise_unref(p);
+    return NULL;
+}
+
+static void *
+abandon(void *p)
+{
+    vow_promise_abandon(p);
+    return NULL;
+}
+
+/* Settles a promise of which a step with such a context hangs, and another one behind it.
+ * Returns the code of both, which are to be the same. */
+static int
+exit_behind(void *(*settle)(void *), bool takes_it, struct drop *ctx)
+{
+    vow_promise *p = vow_promise_new();
+    vow_future *f = vow_then(vow_promise_future(p), NULL, add_more, fatal_value(ctx));
+    vow_future *g = vow_then(vow_ref(f), NULL, add_more, VOW_NIL);
+    vow_future *h = vow_then(vow_promise_future(p), NULL, add_more, VOW_NIL);
+    int code;
+
+    on_a_thread(settle, p);
+    assert_int_equal(drop_count(ctx), 1);
+    code = code_of(f);
+    assert_int_equal(code_of(g), code);
+    assert_int_equal(code_of(h), code);
+    if (!takes_it)
+        vow_promise_unref(p);
+    vow_unref(f);
+    vow_unref(g);
+    vow_unref(h);
+    return code;
+}
+
+VOW_CASE(exit_in_the_drop_of_a_step_settles_it_and_what_is_behind)
+{
+    struct drop ctx[3] = {{0}};
+
+    assert_int_equal(exit_behind(fulfill_with_one, false, &ctx[0]), 0);
+    assert_int_equal(exit_behind(let_go, true, &ctx[1]), VOW_E_BROKEN);
+    assert_int_equal(exit_behind(abandon, true, &ctx[2]), VOW_E_BROKEN);
+    assert_int_equal(ctx[0].ran, 1);
+    assert_int_equal(ctx[1].ran, 0);
+}
+
+VOW_CASE(exit_in_a_drop_on_a_pool_settles_with_what_was_returned)
+{
+    struct drop ctx[2] = {{0}};
+    vow_executor *pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 1));
+    vow_future *f, *g, *h;
+
+    assert_non_null(pool);
+    f = vow_submit(pool, seven, fatal_value(&ctx[0]));
+    g = vow_handle(vow_ref(f), pool, look_at, fatal_value(&ctx[1]));
+    h = vow_submit(pool, seven, VOW_NIL);
+
+    assert_int_equal(vow_get(f).value.as.i64, 7);
+    assert_int_equal(vow_get(g).value.as.i64, 9);
+    assert_int_equal(vow_get(h).value.as.i64, 7);
+    assert_int_equal(drop_count(&ctx[0]) + drop_count(&ctx[1]), 2);
+    vow_unref(f);
+    vow_unref(g);
+    vow_unref(h);
+    vow_unref(vow_executor_close(pool, VOW_DRAIN));
+    assert_int_equal(vow_executor_join(pool), 0);
+    vow_executor_unref(pool);
+}
+
+VOW_CASE(exit_in_the_drop_of_what_is_cancelled_asks_what_is_behind)
+{
+    struct drop ctx[2] = {{0}};
+    vow_manual *m = vow_manual_new();
+    vow_promise *p = vow_promise_new();
+    vow_future *f = vow_then(vow_promise_future(p), NULL, add_more, VOW_NIL);
+    vow_future *g = vow_then(f, NULL, add_more, fatal_value(&ctx[0]));
+    vow_future *h =
+        vow_submit_at(vow_manual_executor(m), 100, seven, fatal_value(&ctx[1]));
+
+    on_a_thread(cancel, g);
+    on_a_thread(cancel, h);
+    assert_int_equal(code_of(g), VOW_E_CANCELLED);
+    assert_int_equal(code_of(h), VOW_E_CANCELLED);
+    assert_false(vow_promise_fulfill(p, VOW_NIL)); /* it was asked, and has no hook */
+    assert_int_equal(vow_manual_advance(m, 100), 0);
+    assert_int_equal(drop_count(&ctx[0]) + drop_count(&ctx[1]), 2);
+    vow_promise_unref(p);
+    vow_unref(g);
+    vow_unref(h);
+    vow_manual_unref(m);
+}
+
+static void
+note_call(void *ctx)
+{
+    drop_ran(ctx);
+}
+
+static void *
+fire(void *source)
+{
+    vow_source_cancel(source, NULL);
+    return NULL;
+}
+
+static int
+refuse_it(vow_executor *self, vow_task *task)
+{
+    (void)self;
+    (void)task;
+    return VOW_E_CLOSED;
+}
+
+static const vow_executor_ops closed_ops = {
+    .size = sizeof(vow_executor_ops), .name = "closed", .post = refuse_it};
+
+/* A task and two callbacks, of which the drop of one ends the thread. */
+static void
+exit_among_three(int fatal)
+{
+    struct drop d[3] = {{0}};
+    vow_manual *m = vow_manual_new();
+    vow_source *s = vow_source_new();
+    vow_token *t = vow_source_token(s);
+    vow_value ctx[3];
+    vow_registration *r[2];
+    vow_future *f;
+
+    for (int i = 0; i < 3; i++)
+        ctx[i] = i == fatal ? fatal_value(&d[i]) : drop_value(&d[i]);
+    r[0] = vow_token_on_cancel(t, NULL, note_call, ctx[0]);
+    f = vow_submit_with(vow_manual_executor(m), &VOW_SUBMIT_OPTIONS(.token = t), seven,
+                        ctx[2]);
+    r[1] = vow_token_on_cancel(t, NULL, note_call, ctx[1]);
+    on_a_thread(fire, s);
+
+    assert_int_equal(code_of(f), VOW_E_CANCELLED);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(drop_count(&d[i]), 1);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(d[i].ran, 1);
+        assert_int_equal(vow_registration_remove(r[i]), VOW_RAN);
+    }
+    vow_unref(f);
+    vow_token_unref(t);
+    vow_source_unref(s);
+    vow_manual_run(m);
+    vow_manual_unref(m);
+}
+
+VOW_CASE(exit_in_a_drop_leaves_the_others_of_its_token_theirs)
+{
+    for (int fatal = 0; fatal < 3; fatal++)
+        exit_among_three(fatal);
+}
+
+VOW_CASE(exit_in_the_drop_of_what_is_refused_says_that_it_was)
+{
+    struct drop d = {0};
+    vow_executor closed = {.ops = &closed_ops};
+    vow_source *s = vow_source_new();
+    vow_token *t = vow_source_token(s);
+    vow_registration *r = vow_token_on_cancel(t, &closed, note_call, fatal_value(&d));
+
+    on_a_thread(fire, s);
+    assert_int_equal(vow_registration_remove(r), VOW_REMOVED);
+    assert_int_equal(drop_count(&d), 1);
+    vow_token_unref(t);
+    vow_source_unref(s);
+}
+
+/* A promise that is fulfilled in an errand: the step on it waits for the errand's end. */
+static void
+fulfill_in_errand(void *promise)
+{
+    vow_promise_fulfill(*(vow_promise **)promise, vow_i64(1));
+}
+
+static void
+exit_in_drop_of_errand(void *promise)
+{
+    vow_promise_unref(*(vow_promise **)promise);
+    pthread_exit(NULL);
+}
+
+static void *
+post_to_itself(void *promise)
+{
+    assert_int_equal(
+        vow_post(NULL, fulfill_in_errand, vow_own(promise, exit_in_drop_of_errand)), 0);
+    return NULL;
+}
+
+VOW_CASE(exit_in_the_drop_of_an_errand_runs_the_steps_that_wait)
+{
+    vow_promise *p = vow_promise_new();
+    vow_future *f = vow_then(vow_promise_future(p), NULL, add_more, VOW_NIL);
+
+    on_a_thread(post_to_itself, &p);
+    assert_int_equal(vow_future_status(f), VOW_FULFILLED);
+    vow_unref(f);
+}
+
+/* A value that owns two others, of which one owns a third. */
+struct owner {
+    vow_future *owned[2];
+    bool exits;
+};
+
+static void
+drop_owner(void *owner)
+{
+    struct owner *o = owner;
+
+    vow_unref(o->owned[0]);
+    vow_unref(o->owned[1]);
+    if (o->exits)
+        pthread_exit(NULL);
+}
+
+static void *
+drop_future(void *f)
+{
+    vow_unref(f);
+    return NULL;
+}
+
+VOW_CASE(exit_in_the_drop_of_a_value_frees_what_it_owned)
+{
+    struct drop d[2] = {{0}};
+    struct owner inner = {{vow_resolved(drop_value(&d[0])), NULL}, false};
+    struct owner outer = {
+        {vow_resolved(vow_own(&inner, drop_owner)), vow_resolved(drop_value(&d[1]))},
+        true};
+
+    on_a_thread(drop_future, vow_resolved(vow_own(&outer, drop_owner)));
+    assert_int_equal(drop_count(&d[0]), 1);
+    assert_int_equal(drop_count(&d[1]), 1);
+}
+
+/* Asked to stop in a turn, and wants another one. */
+struct stopped {
+    vow_manual *m;
+    vow_future *f;
+    struct drop ctx;
+};
+
+static vow_result
+cancel_and_yield(void *stopped)
+{
+    vow_future_cancel(((struct stopped *)stopped)->f, NULL);
+    return vow_yield_task();
+}
+
+static void
+exit_in_drop_of_stopped(void *stopped)
+{
+    exit_in_drop(&((struct stopped *)stopped)->ctx);
+}
+
+static void *
+step_stopped(void *stopped)
+{
+    vow_manual_step(((struct stopped *)stopped)->m);
+    return NULL;
+}
+
+VOW_CASE(exit_in_the_drop_of_what_stops_between_two_turns_settles_it)
+{
+    struct stopped s = {.m = vow_manual_new()};
+
+    s.f = vow_submit(vow_manual_executor(s.m), cancel_and_yield,
+                     vow_own(&s, exit_in_drop_of_stopped));
+    on_a_thread(step_stopped, &s);
+    assert_int_equal(code_of(s.f), VOW_E_CANCELLED);
+    assert_int_equal(drop_count(&s.ctx), 1);
+    vow_unref(s.f);
+    vow_manual_unref(s.m);
+}
+
 /* ---- timers of an executor that closes ---------------------------------------------------------- */
 
 /* It runs what is posted to it at once. */
@@ -696,6 +1016,14 @@ main(void)
         vow_test(exit_in_a_cancel_hook_drops_its_context_and_lets_go_of_the_promise),
         vow_test(exit_in_a_watch_drops_its_context_and_the_steps_after_it_run),
         vow_test(exit_in_an_errand_drops_its_context),
+        vow_test(exit_in_the_drop_of_a_step_settles_it_and_what_is_behind),
+        vow_test(exit_in_a_drop_on_a_pool_settles_with_what_was_returned),
+        vow_test(exit_in_the_drop_of_what_is_cancelled_asks_what_is_behind),
+        vow_test(exit_in_a_drop_leaves_the_others_of_its_token_theirs),
+        vow_test(exit_in_the_drop_of_what_is_refused_says_that_it_was),
+        vow_test(exit_in_the_drop_of_an_errand_runs_the_steps_that_wait),
+        vow_test(exit_in_the_drop_of_a_value_frees_what_it_owned),
+        vow_test(exit_in_the_drop_of_what_stops_between_two_turns_settles_it),
         vow_test(exit_in_a_task_run_by_its_waiter_breaks_both_and_spares_others),
         vow_test(exit_in_a_timer_that_a_close_ends_leaves_the_close_to_be_finished),
         vow_test(exit_in_a_timer_that_the_last_unref_ends_destroys_the_executor),

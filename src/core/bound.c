@@ -18,12 +18,20 @@
 #include "core/word.h"
 
 static void
+release_hold(void *state)
+{
+    vowi_hold_release(vowi_self(), state);
+}
+
+/* What is stopped has a context, whose drop may end the thread. */
+static void
 ask_to_stop(struct vowi_thread *t, struct vow_registration *r)
 {
     struct vow_state *s = r->state;
 
+    pthread_cleanup_push(release_hold, s);
     vowi_request_stop(t, s, vow_error_ref(r->tie.token->error));
-    vowi_hold_release(t, s);
+    pthread_cleanup_pop(1);
 }
 
 static void

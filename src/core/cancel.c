@@ -335,16 +335,6 @@ stop_promise(struct vowi_thread *t, struct vow_state *s, const vow_error *error)
     return (struct vowi_visit){NULL, 0};
 }
 
-/* Settles a job or a step that was claimed before it started. */
-static void
-stop_unstarted(struct vowi_thread *t, struct vow_state *s, const vow_error *error)
-{
-    vow_value ctx = s->outcome.as.value;
-
-    vow_value_drop(ctx);
-    settle_cancelled(t, s, vow_error_ref(error));
-}
-
 /*
  * A step that was claimed to be cancelled takes its node off its source, and leaves
  * the source. Returns the source, with the step's reference, if nobody else wants it;
@@ -372,6 +362,48 @@ leave_source(struct vowi_thread *t, struct vow_state *s)
 
 /* ---- up the chain ------------------------------------------------------------------------------ */
 
+/* A request on its way, and how far it has come. */
+struct asking {
+    struct vowi_visit at;
+    vow_error *error;
+};
+
+static void ask_all(struct vowi_thread *t, struct asking *a);
+
+/* Settles a job or a step that was claimed before it started, and whose context is dropped.
+ * Returns the next to ask, or none. */
+static struct vowi_visit
+unstarted_stopped(struct vowi_thread *t, struct vow_state *s, const vow_error *error)
+{
+    settle_cancelled(t, s, vow_error_ref(error));
+    if (vowi_is_step(s))
+        return leave_source(t, s);
+    vowi_delay_stopped(t, s);
+    return (struct vowi_visit){NULL, 0};
+}
+
+static void
+thread_exits_in_drop(void *asking)
+{
+    struct vowi_thread *t = vowi_self();
+    struct asking *a = asking;
+    struct vowi_visit next = unstarted_stopped(t, a->at.state, a->error);
+
+    vowi_visit_end(t, a->at);
+    a->at = next;
+    ask_all(t, a);
+    vowi_leave_exiting(t);
+}
+
+static struct vowi_visit
+stop_unstarted(struct vowi_thread *t, struct asking *a)
+{
+    struct vow_state *s = a->at.state;
+
+    VOWI_DROP(s->outcome.as.value, thread_exits_in_drop, a);
+    return unstarted_stopped(t, s, a->error);
+}
+
 /* Claims one that does not run. One that does finds the reason as soon as the request.
  * Returns its word as it was. */
 static uintptr_t
@@ -393,30 +425,25 @@ claim_or_ask(struct vow_state *s, const vow_error *error)
  * or, being later, it sees STOPPING (core/follow.c) [stop].
  */
 static struct vowi_visit
-stop_job_or_step(struct vowi_thread *t, struct vow_state *s, const vow_error *error)
+stop_job_or_step(struct vowi_thread *t, struct asking *a)
 {
-    struct vowi_visit next = {NULL, 0};
-    uintptr_t word = claim_or_ask(s, error);
+    struct vow_state *s = a->at.state;
+    uintptr_t word = claim_or_ask(s, a->error);
 
-    if ((word & VOWI_CLAIMED) == 0) {
-        stop_unstarted(t, s, error);
-        if (vowi_is_step(s))
-            next = leave_source(t, s);
-        else
-            vowi_delay_stopped(t, s);
-    } else if (word & VOWI_FOLLOWING) {
-        next = vowi_upstream(s);
-    } else {
-        vowi_tell_running(s, error);
-    }
-    return next;
+    if ((word & VOWI_CLAIMED) == 0)
+        return stop_unstarted(t, a);
+    if (word & VOWI_FOLLOWING)
+        return vowi_upstream(s);
+    vowi_tell_running(s, a->error);
+    return (struct vowi_visit){NULL, 0};
 }
 
 /* Asks one state. Returns the next to ask, or none. */
 static struct vowi_visit
-stop_one(struct vowi_thread *t, struct vow_state *s, const vow_error *error)
+stop_one(struct vowi_thread *t, struct asking *a)
 {
     const struct vowi_visit none = {NULL, 0};
+    struct vow_state *s = a->at.state;
 
     if (vowi_settled(s))
         return none;
@@ -425,27 +452,33 @@ stop_one(struct vowi_thread *t, struct vow_state *s, const vow_error *error)
         return vowi_upstream(s);
     switch (vowi_kind(s)) {
     case VOWI_BARE:
-        return stop_promise(t, s, error);
+        return stop_promise(t, s, a->error);
     case VOWI_JOIN:
-        vowi_join_stop(t, s, error);
+        vowi_join_stop(t, s, a->error);
         return none;
     default:
-        return stop_job_or_step(t, s, error);
+        return stop_job_or_step(t, a);
     }
+}
+
+static void
+ask_all(struct vowi_thread *t, struct asking *a)
+{
+    while (a->at.state != NULL) {
+        struct vowi_visit next = stop_one(t, a);
+
+        vowi_visit_end(t, a->at);
+        a->at = next;
+    }
+    vow_error_unref(a->error);
 }
 
 void
 vowi_request_stop(struct vowi_thread *t, struct vow_state *s, vow_error *error)
 {
-    struct vowi_visit at = vowi_visit_begin(s);
+    struct asking a = {vowi_visit_begin(s), error};
 
-    while (at.state != NULL) {
-        struct vowi_visit next = stop_one(t, at.state, error);
-
-        vowi_visit_end(t, at);
-        at = next;
-    }
-    vow_error_unref(error);
+    ask_all(t, &a);
 }
 
 void

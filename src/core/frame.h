@@ -49,7 +49,16 @@ struct vowi_frame {
         VOWI_USER_CODE(t, frame, NULL, call, exited, arg);                               \
     } while (0)
 
-/* First thing in such a handler: the frame has gone. */
+/* A context's drop is user code as well, but nothing that others know of runs: if its thread
+ * exits inside, exited(arg) runs instead of what follows. */
+#define VOWI_DROP(context, exited, arg)                                                  \
+    do {                                                                                 \
+        pthread_cleanup_push((exited), (arg));                                           \
+        vow_value_drop(context);                                                         \
+        pthread_cleanup_pop(0);                                                          \
+    } while (0)
+
+/* First thing in a handler of one of the first two: the frame has gone. */
 static inline struct vowi_thread *
 vowi_frame_exited(void)
 {

@@ -209,15 +209,11 @@ vow_promise_reject(vow_promise *p, vow_error *e)
 
 /* ---- letting go ---------------------------------------------------------------------- */
 
-/* The last promise goes. What it leaves undecided is decided now. */
 static void
-last_promise_goes(struct vowi_thread *t, struct vow_state *s, bool abandon)
+decide(struct vowi_thread *t, struct vow_state *s, bool abandon)
 {
-    bool outermost;
+    bool outermost = vowi_enter(t);
 
-    if (!vowi_claim(s))
-        return;
-    outermost = vowi_enter(t);
     if (abandon) {
         vowi_abandon(t, s);
     } else {
@@ -225,6 +221,24 @@ last_promise_goes(struct vowi_thread *t, struct vow_state *s, bool abandon)
         vowi_settle(t, s);
     }
     vowi_leave(t, outermost);
+}
+
+/* In a step that then ran: the promise is to go still. */
+static void
+thread_exits_in_step(void *state)
+{
+    vow_promise_unref(vowi_promise(state));
+}
+
+/* The last promise goes. What it leaves undecided is decided now. */
+static void
+last_promise_goes(struct vowi_thread *t, struct vow_state *s, bool abandon)
+{
+    if (!vowi_claim(s))
+        return;
+    pthread_cleanup_push(thread_exits_in_step, s);
+    decide(t, s, abandon);
+    pthread_cleanup_pop(0);
 }
 
 /* relaxed: whether it was claimed is asked again by the claim. */

@@ -66,11 +66,28 @@ drop_outcome(struct vow_state *s)
         vow_value_drop(s->outcome.as.value);
 }
 
+struct freeing {
+    struct vowi_thread *t;
+    struct vow_state *s;
+};
+
+static void
+free_dropped(void *freeing)
+{
+    struct freeing *f = freeing;
+
+    free_block(f->t, f->s);
+}
+
+/* Its drop may end the thread. */
 static void
 drop_and_free(struct vowi_thread *t, struct vow_state *s)
 {
+    struct freeing f = {t, s};
+
+    pthread_cleanup_push(free_dropped, &f);
     drop_outcome(s);
-    free_block(t, s);
+    pthread_cleanup_pop(1);
 }
 
 void
@@ -85,14 +102,25 @@ vowi_reclaim_queued(struct vowi_thread *t)
     }
 }
 
+/* Whatever is left to do, for the thread may end. */
+static void
+end_reclaiming(void *thread)
+{
+    struct vowi_thread *t = thread;
+
+    vowi_reclaim_queued(t);
+    t->reclaiming = false;
+}
+
 /* Drops an outcome, then those of the states that its drop has freed. */
 static void
 reclaim(struct vowi_thread *t, struct vow_state *s)
 {
     t->reclaiming = true;
+    pthread_cleanup_push(end_reclaiming, t);
     drop_and_free(t, s);
     vowi_reclaim_queued(t);
-    t->reclaiming = false;
+    pthread_cleanup_pop(1);
 }
 
 /* An error that keeps other states, as a value may. */

@@ -176,17 +176,15 @@ callback_free(struct vowi_thread *t, struct callback *cb)
     vowi_free_on(t, cb, sizeof *cb);
 }
 
-/* Its function has returned, or will not be called. Drops its context, then says so, or
- * frees it if its owner has gone. */
+/* Its context has been dropped. Says so, or frees it if its owner has gone. */
 static void
-callback_ended(struct vowi_thread *t, struct turn *turn)
+callback_dropped(struct vowi_thread *t, struct turn *turn)
 {
     struct callback *cb = turn->cb;
     struct vow_token *token = cb->tie.token;
     struct waiter *waiter = NULL;
     bool given_up, unused = false;
 
-    vow_value_drop(turn->ctx);
     vowi_spin_acquire(&token->lock);
     given_up = cb->tie.of == GIVEN_UP;
     if (given_up)
@@ -201,6 +199,23 @@ callback_ended(struct vowi_thread *t, struct turn *turn)
         callback_free(t, cb);
     if (unused)
         vowi_token_unused(token);
+}
+
+static void
+thread_exits_in_drop(void *arg)
+{
+    struct vowi_thread *t = vowi_self();
+
+    callback_dropped(t, arg);
+    vowi_leave_exiting(t);
+}
+
+/* Its function has returned, or will not be called. */
+static void
+callback_ended(struct vowi_thread *t, struct turn *turn)
+{
+    VOWI_DROP(turn->ctx, thread_exits_in_drop, turn);
+    callback_dropped(t, turn);
 }
 
 static void

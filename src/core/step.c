@@ -213,18 +213,44 @@ abandon(struct vowi_thread *t, struct turn *turn)
     release_source(t, turn);
 }
 
+/* Its context has been dropped. */
 static void
-pass_turn(struct vowi_thread *t, struct turn *turn, int why)
+pass_on(struct vowi_thread *t, struct turn *turn, int why, bool exits)
 {
     vow_result r;
 
-    drop_ctx(turn);
     if (why == VOWI_ABANDONED) {
         abandon(t, turn);
     } else {
         r = not_run(turn, why);
-        conclude(t, turn, &r, false);
+        conclude(t, turn, &r, exits);
     }
+}
+
+struct passing {
+    struct turn *turn;
+    int why;
+};
+
+static void
+thread_exits_in_passing(void *arg)
+{
+    struct passing *p = arg;
+    struct vowi_thread *t = vowi_self();
+
+    pass_on(t, p->turn, p->why, true);
+    vowi_leave_exiting(t);
+}
+
+/* Without its function, or after that of a watch. */
+static void
+pass_turn(struct vowi_thread *t, struct turn *turn, int why)
+{
+    struct passing p = {turn, why};
+
+    if (turn->ctx.drop != NULL)
+        VOWI_DROP(turn->ctx, thread_exits_in_passing, &p);
+    pass_on(t, turn, why, false);
 }
 
 /* It does not run. */
@@ -258,16 +284,38 @@ call_guarded(struct vowi_thread *t, enum vowi_step_kind kind, struct vowi_step *
                    thread_exits_in_step, step);
 }
 
-/* Its function has returned. */
-static inline void
-drop_ctx_of(struct vowi_step *step)
+struct dropping {
+    struct vowi_step *step;
+    const vow_result *r;
+};
+
+static void
+thread_exits_in_drop(void *arg)
 {
+    struct dropping *d = arg;
+    struct vowi_thread *t = vowi_self();
+    struct turn turn = turn_of(d->step);
+
+    conclude(t, &turn, d->r, true);
+    vowi_leave_exiting(t);
+}
+
+VOWI_NOINLINE static void
+drop_owned_ctx(struct vowi_step *step, const vow_result *r)
+{
+    struct dropping d = {step, r};
     vow_value ctx = step->state.outcome.as.value;
 
-    if (vowi_unlikely(ctx.drop != NULL)) {
-        vowi_set_value(&step->state, VOW_NIL);
-        vow_value_drop(ctx);
-    }
+    vowi_set_value(&step->state, VOW_NIL);
+    VOWI_DROP(ctx, thread_exits_in_drop, &d);
+}
+
+/* Its function has returned. */
+static inline void
+drop_ctx_of(struct vowi_step *step, const vow_result *r)
+{
+    if (vowi_unlikely(step->state.outcome.as.value.drop != NULL))
+        drop_owned_ctx(step, r);
 }
 
 /* After that: there is no drop, which is a store less. */
@@ -292,7 +340,7 @@ run_function(struct vowi_thread *t, struct vowi_step *step, enum vowi_step_kind 
 
     call_guarded(t, kind, step, &r);
     vowi_forget_stolen(t, &step->hook.as.task);
-    drop_ctx_of(step);
+    drop_ctx_of(step, &r);
     conclude_any(t, step, &r);
 }
 
@@ -323,7 +371,7 @@ call_plain(struct vowi_thread *t, struct vowi_step *step, vow_then_fn *fn,
     struct vowi_frame frame;
 
     VOWI_USER_CODE(t, frame, &step->state, *r = fn(in, ctx), thread_exits_in_step, step);
-    drop_ctx_of(step);
+    drop_ctx_of(step, r);
 }
 
 /* Whether a result is a value that nobody has to free, and not a mark either. */
@@ -464,14 +512,7 @@ vowi_run_watch(vow_task *task, int why)
     if (why == 0)
         call_watch(t, w);
     vowi_forget_stolen(t, task);
-    if (why == 0) {
-        vow_result none = vow_ok(VOW_NIL);
-
-        drop_ctx(&turn);
-        conclude(t, &turn, &none, false);
-    } else {
-        pass_turn(t, &turn, why);
-    }
+    pass_turn(t, &turn, why);
     vowi_leave(t, outermost);
 }
 
@@ -640,7 +681,7 @@ vowi_step_at_once(struct vowi_thread *t, struct vowi_step *step, enum vowi_step_
         r = vow_forward();
     else
         call_guarded(t, kind, step, &r);
-    drop_ctx_of(step);
+    drop_ctx_of(step, &r);
     conclude_at_once(t, step, &r);
     vowi_leave(t, outermost);
 }

@@ -87,6 +87,29 @@ thread_exits_in_job(void *arg)
     vowi_leave_exiting(t);
 }
 
+struct dropping {
+    struct vow_state *s;
+    const vow_result *r;
+};
+
+static void
+thread_exits_in_drop(void *arg)
+{
+    struct dropping *d = arg;
+    struct vowi_thread *t = vowi_self();
+
+    vowi_finish(t, d->s, NULL, d->r);
+    vowi_leave_exiting(t);
+}
+
+VOWI_NOINLINE static void
+drop_ctx(const struct job_turn *turn, const vow_result *r)
+{
+    struct dropping d = {turn->s, r};
+
+    VOWI_DROP(turn->ctx, thread_exits_in_drop, &d);
+}
+
 static inline void
 call_job(struct vowi_thread *t, struct job_turn *turn, vow_result *r)
 {
@@ -122,7 +145,7 @@ take_turn(struct vowi_thread *t, struct vow_state *s, const vow_task *task,
     if (vowi_is_yield(t, &r))
         return vowi_go_again(t, s, turn.ctx);
     if (turn.ctx.drop != NULL)
-        vow_value_drop(turn.ctx);
+        drop_ctx(&turn, &r);
     t->returning = true;
     vowi_finish(t, s, NULL, &r);
     return true;
@@ -575,13 +598,20 @@ free_errand_alone(struct vowi_thread *t, struct errand *e)
         vowi_free_on(t, e, sizeof *e);
 }
 
+static void
+thread_exits_in_drop_of_errand(void *unused)
+{
+    (void)unused;
+    vowi_leave_exiting(vowi_self());
+}
+
 VOWI_NOINLINE static void
 free_errand_and_drop(struct vowi_thread *t, struct errand *e)
 {
     vow_value ctx = e->ctx;
 
     free_errand_alone(t, e);
-    vow_value_drop(ctx);
+    VOWI_DROP(ctx, thread_exits_in_drop_of_errand, NULL);
 }
 
 static inline void

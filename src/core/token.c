@@ -284,6 +284,14 @@ tell_all(struct vowi_firing *firing)
     }
 }
 
+/* In what it tells one of: the others are told all the same. */
+static void
+thread_exits_in_firing(void *firing)
+{
+    tell_all(firing);
+    vowi_drain_all(vowi_self());
+}
+
 bool
 vowi_token_fire(struct vow_token *token, vow_error *reason, vow_error *error, vow_ns when)
 {
@@ -291,7 +299,9 @@ vowi_token_fire(struct vow_token *token, vow_error *reason, vow_error *error, vo
     bool outermost = vowi_enter(firing.thread);
     bool first = come_true(token, reason, error, when, &firing);
 
+    pthread_cleanup_push(thread_exits_in_firing, &firing);
     tell_all(&firing);
+    pthread_cleanup_pop(0);
     vowi_leave(firing.thread, outermost);
     if (!first) {
         vow_error_unref(reason);

@@ -26,8 +26,10 @@
 #include "base/mark.h"
 #include "core/block.h"
 #include "core/bound.h"
+#include "core/frame.h"
 #include "core/refs.h"
 #include "core/settle.h"
+#include "core/trampoline.h"
 
 vow_result
 vow_yield_task(void)
@@ -45,6 +47,23 @@ vowi_take_yield(struct vowi_thread *t, const vow_result *r)
     return true;
 }
 
+/* One that was asked to stop between two turns, and whose context is dropped. */
+static void
+settle_stopped(struct vowi_thread *t, struct vow_state *s)
+{
+    vowi_set_error(s, vowi_reason_to_stop(s));
+    vowi_settle_held(t, s);
+}
+
+static void
+thread_exits_in_drop(void *state)
+{
+    struct vowi_thread *t = vowi_self();
+
+    settle_stopped(t, state);
+    vowi_leave_exiting(t);
+}
+
 /* Settles one that nobody has claimed since; false if somebody has. Consumes a hold. */
 static bool
 stop(struct vowi_thread *t, struct vow_state *s)
@@ -57,9 +76,8 @@ stop(struct vowi_thread *t, struct vow_state *s)
     }
     ctx = s->outcome.as.value;
     vowi_set_value(s, VOW_NIL);
-    vow_value_drop(ctx);
-    vowi_set_error(s, vowi_reason_to_stop(s));
-    vowi_settle_held(t, s);
+    VOWI_DROP(ctx, thread_exits_in_drop, s);
+    settle_stopped(t, s);
     return true;
 }
 
