@@ -280,6 +280,37 @@ VOW_CASE(future_of_a_protected_call_names_that_call)
     vow_manual_unref(m);
 }
 
+/* Of one that runs, one that waits, one that is refused; and each that goes wrong. */
+VOW_CASE(future_of_a_call_that_is_put_off_names_that_call)
+{
+    vow_manual *m = vow_manual_new();
+    vow_executor *on = vow_manual_executor(m);
+    vow_rate_limit *l =
+        vow_rate_limit_new(&VOW_RATE_LIMIT_OPTIONS(.calls = 1, .max_wait = vow_ms(1500),
+                                                   .clock = vow_manual_clock(m)));
+    vow_chaos *fails = vow_chaos_new(&VOW_CHAOS_OPTIONS(.error_rate = 1));
+    vow_chaos *hangs =
+        vow_chaos_new(&VOW_CHAOS_OPTIONS(.hang_rate = 1, .clock = vow_manual_clock(m)));
+    vow_chaos *delays =
+        vow_chaos_new(&VOW_CHAOS_OPTIONS(.delay_rate = 1, .clock = vow_manual_clock(m)));
+    vow_future *fs[8];
+    size_t n = 0;
+
+    fs[n++] = vow_submit(on, take_turn, VOW_NIL);
+    for (int i = 0; i < 3; i++)
+        fs[n++] = vow_rate_limit_call(l, on, take_turn, VOW_NIL);
+    fs[n++] = vow_chaos_call(NULL, on, take_turn, VOW_NIL);
+    fs[n++] = vow_chaos_call(fails, on, take_turn, VOW_NIL);
+    fs[n++] = vow_chaos_call(hangs, on, take_turn, VOW_NIL);
+    fs[n++] = vow_chaos_call(delays, on, take_turn, VOW_NIL);
+    assert_made_together(fs, n);
+    vow_chaos_unref(fails);
+    vow_chaos_unref(hangs);
+    vow_chaos_unref(delays);
+    vow_rate_limit_unref(l);
+    vow_manual_unref(m);
+}
+
 /* Of one that runs, one that waits for its turn, one that is refused. */
 VOW_CASE(future_of_a_child_names_the_call_that_added_it)
 {
@@ -861,6 +892,7 @@ main(int argc, char **argv)
         unhandled_test(future_names_the_call_of_the_user_that_made_it),
         unhandled_test(future_of_a_shared_call_names_that_call),
         unhandled_test(future_of_a_protected_call_names_that_call),
+        unhandled_test(future_of_a_call_that_is_put_off_names_that_call),
         unhandled_test(future_of_a_child_names_the_call_that_added_it),
         unhandled_test(promise_made_for_another_names_that),
         unhandled_test(error_of_a_named_task_is_reported_with_that_name),

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/options.h"
+#include "core/caller.h"
 #include "resilience/later.h"
 #include "resilience/random.h"
 #include "sync/kept.h"
@@ -44,30 +45,32 @@ draw(vow_chaos *c, vow_ns *delay)
 
 /* The drop of the context may let go of the chaos. */
 static vow_future *
-fail(const vow_chaos *c, vow_value ctx)
+fail(const vow_chaos *c, vow_value ctx, const void *site)
 {
     vow_error *e = vow_error_new_at(NULL, c->options.error, "an error put in on purpose");
 
     vow_value_drop(ctx);
-    return vow_rejected(e);
+    return vowi_rejected_at(e, site);
 }
 
 vow_future *
 vow_chaos_call(vow_chaos *c, vow_executor *on, vow_task_fn *fn, vow_value ctx)
 {
+    const void *site = __builtin_return_address(0);
     vow_ns delay = 0;
 
     switch (c != NULL ? draw(c, &delay) : RUNS) {
     case FAILS:
-        return fail(c, ctx);
+        return fail(c, ctx, site);
     case HANGS:
-        return vowi_call_after(vow_sleep(c->options.clock, VOW_FOREVER), on, fn, ctx);
+        return vowi_call_after(vow_sleep(c->options.clock, VOW_FOREVER), on, fn, ctx,
+                               site);
     case IS_LATE:
-        return vowi_call_after(vow_sleep(c->options.clock, delay), on, fn, ctx);
+        return vowi_call_after(vow_sleep(c->options.clock, delay), on, fn, ctx, site);
     case RUNS:
         break;
     }
-    return vow_submit(on, fn, ctx);
+    return vowi_submit_at(on, fn, ctx, site);
 }
 
 static bool

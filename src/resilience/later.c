@@ -3,11 +3,13 @@
 #include "resilience/later.h"
 
 #include "base/mem.h"
+#include "core/caller.h"
 
 struct later {
     vow_executor *on;
     vow_task_fn *fn;
     vow_value ctx;
+    const void *site; /* of whoever called */
 };
 
 static void
@@ -28,11 +30,12 @@ call_now(vow_value in, void *later)
 
     (void)in;
     w->ctx = VOW_NIL;
-    return vow_follow(vow_submit(w->on, w->fn, ctx));
+    return vow_follow(vowi_submit_at(w->on, w->fn, ctx, w->site));
 }
 
 vow_future *
-vowi_call_after(vow_future *f, vow_executor *on, vow_task_fn *fn, vow_value ctx)
+vowi_call_after(vow_future *f, vow_executor *on, vow_task_fn *fn, vow_value ctx,
+                const void *site)
 {
     struct later *w = vowi_alloc(sizeof *w);
 
@@ -44,5 +47,6 @@ vowi_call_after(vow_future *f, vow_executor *on, vow_task_fn *fn, vow_value ctx)
     w->on = vow_executor_ref(on);
     w->fn = fn;
     w->ctx = ctx;
-    return vow_then(f, NULL, call_now, vow_own(w, drop_later));
+    w->site = site;
+    return vowi_then_at(f, NULL, call_now, vow_own(w, drop_later), site);
 }

@@ -19,6 +19,7 @@
 #include "base/mem.h"
 #include "base/options.h"
 #include "base/time.h"
+#include "core/caller.h"
 #include "resilience/bucket.h"
 #include "resilience/later.h"
 #include "resilience/rate_limit_internal.h"
@@ -120,7 +121,7 @@ vow_rate_limit_reserve(vow_rate_limit *l, vow_ns max_wait, vow_ns *wait)
 
 /* The drop of the context may let go of the limit. */
 static vow_future *
-refuse(const vow_rate_limit *l, vow_ns wait, vow_value ctx)
+refuse(const vow_rate_limit *l, vow_ns wait, vow_value ctx, const void *site)
 {
     const char *name = l->options.name != NULL ? l->options.name : "the rate limit";
     vow_error *e;
@@ -132,19 +133,20 @@ refuse(const vow_rate_limit *l, vow_ns wait, vow_value ctx)
                              name, (long long)(wait / 1000000));
     e = vow_error_retry(e, wait);
     vow_value_drop(ctx);
-    return vow_rejected(e);
+    return vowi_rejected_at(e, site);
 }
 
 vow_future *
 vow_rate_limit_call(vow_rate_limit *l, vow_executor *on, vow_task_fn *fn, vow_value ctx)
 {
+    const void *site = __builtin_return_address(0);
     vow_ns wait;
 
     if (vow_rate_limit_reserve(l, l != NULL ? l->options.max_wait : 0, &wait) != 0)
-        return refuse(l, wait, ctx);
+        return refuse(l, wait, ctx, site);
     if (wait == 0)
-        return vow_submit(on, fn, ctx);
-    return vowi_call_after(vow_sleep(l->options.clock, wait), on, fn, ctx);
+        return vowi_submit_at(on, fn, ctx, site);
+    return vowi_call_after(vow_sleep(l->options.clock, wait), on, fn, ctx, site);
 }
 
 /* ---- making one, asking ----------------------------------------------------------------- */
