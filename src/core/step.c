@@ -720,7 +720,7 @@ then_at_once(struct vowi_thread *t, struct vowi_step *step, vow_then_fn *fn,
 }
 
 vow_future *
-vowi_then_on_plain(struct vow_state *source, vow_then_fn *fn, vow_value ctx, void *site)
+vowi_then_on_plain(struct vow_state *source, void *site, vow_then_fn *fn, vow_value ctx)
 {
     struct vowi_thread *t = vowi_self();
     struct vowi_step *step;

@@ -59,8 +59,8 @@ void vowi_step_at_once(struct vowi_thread *t, struct vowi_step *step,
 
 /* All of an inline then on a source with a value that nobody has to free, and of any. NULL
  * without memory. */
-vow_future *vowi_then_on_plain(struct vow_state *source, vow_then_fn *fn, vow_value ctx,
-                               void *site);
+vow_future *vowi_then_on_plain(struct vow_state *source, void *site, vow_then_fn *fn,
+                               vow_value ctx);
 vow_future *vowi_then_later(vow_future *f, vow_executor *on, vow_then_fn *fn,
                             vow_value ctx, void *site);
 

@@ -89,7 +89,7 @@ vow_then(vow_future *f, vow_executor *on, vow_then_fn *fn, vow_value ctx)
     void *site = __builtin_return_address(0);
 
     if (f != NULL && on == NULL && vowi_has_plain_value(vowi_state(f)))
-        return vowi_then_on_plain(vowi_state(f), fn, ctx, site);
+        return vowi_then_on_plain(vowi_state(f), site, fn, ctx);
     return vowi_then_later(f, on, fn, ctx, site);
 }
 
