@@ -15,8 +15,10 @@
  * system takes a microsecond or two for each. If nobody posts any more the worker finds
  * nothing when it is back, and sleeps.
  *
- * While yields are late, because others want that CPU (sync/yield.h), there are none, no
- * worker that searches is said to be nowhere, and one that finds nothing sleeps.
+ * While yields are late, because others want that CPU (sync/yield.h), no worker that
+ * searches is said to be nowhere, and one that finds nothing sleeps: so there are none. But
+ * one that is nowhere as another yield gets late is let run all the same: else it would wait
+ * for milliseconds, and nobody is woken meanwhile.
  */
 #include "base/sys.h"
 #include "base/time.h"
@@ -127,6 +129,5 @@ vowi_pool_let_search(void)
     t->piece = next_piece(t, now);
     t->until_let = t->piece;
     t->let_at = now;
-    if (vowi_may_yield(now))
-        vowi_yield(now);
+    vowi_yield(now);
 }

@@ -3,7 +3,10 @@
 #include "vow_test.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <vow/vow.h>
 
@@ -127,6 +130,16 @@ VOW_CASE(worker_does_not_give_way_while_yields_are_late)
 
 /* ---- who posts --------------------------------------------------------------------------- */
 
+static _Atomic(unsigned) yielded;
+
+/* In the place of libc's. */
+int
+sched_yield(void)
+{
+    vowi_add_relaxed(&yielded, 1); /* relaxed: a count */
+    return (int)syscall(SYS_sched_yield);
+}
+
 /* Posts as many as there are between two such yields. Returns how many. */
 static unsigned
 post_a_piece(void)
@@ -146,7 +159,7 @@ begin_to_post(void)
 {
     struct vowi_thread *t = vowi_self();
 
-    let_yields_from(INT64_MAX); /* asked, but not done: the time is what it is */
+    let_yields_from(INT64_MAX); /* that they are late changes nothing here */
     t->until_let = 0;
     t->let_at = INT64_MIN / 2;
 }
@@ -157,8 +170,20 @@ VOW_CASE(thread_that_posts_while_nobody_is_at_a_search_lets_it_run_after_some_do
     assert_int_equal(post_a_piece(), 65); /* the first one asks */
     assert_int_equal(vowi_self()->piece, 64);
     let_yields_from(0);
-    vowi_pool_let_search(); /* and does */
+    vowi_pool_let_search();
     assert_in_range(vowi_self()->until_let, 64, 68);
+}
+
+/* It may be on no CPU before this thread leaves its own, and nobody else is woken. */
+VOW_CASE(thread_that_posts_lets_a_search_run_also_while_yields_are_late)
+{
+    begin_to_post();
+    vowi_store_relaxed(&yielded, 0);
+    vowi_pool_let_search();
+    assert_int_equal(vowi_load_relaxed(&yielded), 1);
+    vowi_pool_let_search(); /* not each time */
+    assert_int_equal(vowi_load_relaxed(&yielded), 1);
+    let_yields_from(0);
 }
 
 VOW_CASE(pieces_grow_while_a_rush_lasts_but_not_for_ever)
@@ -242,6 +267,7 @@ main(void)
         vow_test(worker_does_not_give_way_while_yields_are_late),
         vow_test(
             thread_that_posts_while_nobody_is_at_a_search_lets_it_run_after_some_dozens),
+        vow_test(thread_that_posts_lets_a_search_run_also_while_yields_are_late),
         vow_test(pieces_grow_while_a_rush_lasts_but_not_for_ever),
         vow_test(bursts_from_outside_are_run),
     };
