@@ -264,6 +264,100 @@ VOW_CASE(exit_in_the_drop_of_a_step_settles_it_and_what_is_behind)
     assert_int_equal(ctx[1].ran, 0);
 }
 
+static void
+note_request(vow_promise *p, const vow_error *reason, void *ctx)
+{
+    (void)p;
+    (void)reason;
+    drop_ran(ctx);
+}
+
+VOW_CASE(exit_in_the_drop_of_a_hook_that_has_run_lets_go_of_the_promise)
+{
+    struct drop ctx = {0};
+    vow_promise *p = vow_promise_new();
+    vow_future *f = vow_promise_future(p);
+    vow_registration *r = vow_promise_on_cancel(p, NULL, note_request, fatal_value(&ctx));
+
+    on_a_thread(cancel, f);
+    assert_int_equal(atomic_load(&ctx.ran), 1);
+    assert_int_equal(drop_count(&ctx), 1);
+    assert_int_equal(vow_registration_remove(r), VOW_RAN);
+
+    vow_promise_unref(p);
+    assert_int_equal(vow_future_status(f), VOW_REJECTED);
+    assert_int_equal(code_of(f), VOW_E_BROKEN);
+    vow_unref(f);
+}
+
+/* Settles a promise that has such a hook, and of which two steps hang, one behind it and one
+ * on a pool. Returns the code of both, which is to be the same. */
+static int
+exit_before(void *(*settle)(void *), bool takes_it, struct drop *ctx)
+{
+    vow_executor *pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 1));
+    vow_promise *p = vow_promise_new();
+    vow_future *source = vow_promise_future(p);
+    vow_future *f = vow_then(vow_ref(source), NULL, add_more, VOW_NIL);
+    vow_future *g = vow_then(vow_ref(source), pool, add_more, VOW_NIL);
+    vow_registration *r = vow_promise_on_cancel(p, NULL, note_request, fatal_value(ctx));
+    int code;
+
+    on_a_thread(settle, p);
+    assert_int_equal(drop_count(ctx), 1);
+    assert_int_equal(atomic_load(&ctx->ran), 0);
+    assert_int_equal(vow_registration_remove(r), VOW_REMOVED);
+    assert_int_not_equal(vow_future_status(f), VOW_PENDING);
+    code = code_of(f);
+    assert_int_equal(code_of(g), code);
+    if (!takes_it)
+        vow_promise_unref(p);
+    vow_unref(source);
+    vow_unref(f);
+    vow_unref(g);
+    vow_executor_unref(pool);
+    return code;
+}
+
+VOW_CASE(exit_in_the_drop_of_a_hook_as_its_promise_settles_runs_what_hangs_there)
+{
+    struct drop ctx[3] = {{0}};
+
+    assert_int_equal(exit_before(fulfill_with_one, false, &ctx[0]), 0);
+    assert_int_equal(exit_before(let_go, true, &ctx[1]), VOW_E_BROKEN);
+    assert_int_equal(exit_before(abandon, true, &ctx[2]), VOW_E_BROKEN);
+}
+
+static vow_result
+fails(void *ctx)
+{
+    drop_ran(ctx);
+    return vow_err(vow_error_new(EIO, "no more"));
+}
+
+static void *
+advance_by_ten(void *m)
+{
+    vow_manual_advance(m, 10);
+    return NULL;
+}
+
+VOW_CASE(exit_in_the_drop_of_periodic_work_settles_it)
+{
+    struct drop ctx = {0};
+    vow_manual *m = vow_manual_new();
+    vow_future *f = vow_submit_every(vow_manual_executor(m), 10, VOW_MISSED_SKIP, fails,
+                                     fatal_value(&ctx));
+
+    on_a_thread(advance_by_ten, m);
+    assert_int_equal(atomic_load(&ctx.ran), 1);
+    assert_int_equal(drop_count(&ctx), 1);
+    assert_int_equal(vow_future_status(f), VOW_REJECTED);
+    assert_int_equal(code_of(f), EIO);
+    vow_unref(f);
+    vow_manual_unref(m);
+}
+
 VOW_CASE(exit_in_a_drop_on_a_pool_settles_with_what_was_returned)
 {
     struct drop ctx[2] = {{0}};
@@ -1018,6 +1112,9 @@ main(void)
         vow_test(exit_in_an_errand_drops_its_context),
         vow_test(exit_in_the_drop_of_a_step_settles_it_and_what_is_behind),
         vow_test(exit_in_a_drop_on_a_pool_settles_with_what_was_returned),
+        vow_test(exit_in_the_drop_of_a_hook_that_has_run_lets_go_of_the_promise),
+        vow_test(exit_in_the_drop_of_a_hook_as_its_promise_settles_runs_what_hangs_there),
+        vow_test(exit_in_the_drop_of_periodic_work_settles_it),
         vow_test(exit_in_the_drop_of_what_is_cancelled_asks_what_is_behind),
         vow_test(exit_in_a_drop_leaves_the_others_of_its_token_theirs),
         vow_test(exit_in_the_drop_of_what_is_refused_says_that_it_was),

@@ -134,10 +134,27 @@ vow_promise_on_cancel(vow_promise *p, vow_executor *on, vow_cancel_fn *fn, vow_v
     return installed;
 }
 
+struct ending {
+    struct vow_state *s;
+    vow_cancel_fn *stage;
+};
+
+static void
+context_is_gone(void *ending)
+{
+    const struct ending *e = ending;
+    struct vow_registration *r = e->s->extra;
+
+    vowi_lock_word(e->s);
+    r->cancel = e->stage;
+    vowi_unlock_word(e->s);
+}
+
 /* How far it has come once its context is dropped, and not before. */
 static void
 end_hook(struct vow_state *s, vow_cancel_fn *stage)
 {
+    struct ending e = {s, stage};
     struct vow_registration *r = s->extra;
     vow_value ctx;
 
@@ -149,10 +166,9 @@ end_hook(struct vow_state *s, vow_cancel_fn *stage)
     vowi_unlock_word(s);
     if (ctx.drop == NULL)
         return;
+    pthread_cleanup_push(context_is_gone, &e);
     vow_value_drop(ctx);
-    vowi_lock_word(s);
-    r->cancel = stage;
-    vowi_unlock_word(s);
+    pthread_cleanup_pop(1);
 }
 
 /* By whoever has the hook [hook], once; a remove may have been faster. */
@@ -163,11 +179,20 @@ vowi_hook_drop(struct vow_state *s)
 }
 
 static void
+thread_exits_in_hooks_drop(void *state)
+{
+    vow_promise_unref(vowi_promise(state));
+    vowi_leave_exiting(vowi_self());
+}
+
+static void
 hook_is_done(struct vow_registration *r, vow_cancel_fn *stage)
 {
     struct vow_state *s = r->state;
 
+    pthread_cleanup_push(thread_exits_in_hooks_drop, s);
     end_hook(s, stage);
+    pthread_cleanup_pop(0);
     vow_promise_unref(vowi_promise(s)); /* may free r */
 }
 

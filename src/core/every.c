@@ -65,16 +65,31 @@ every_unref(void *every)
 
 /* ---- the end --------------------------------------------------------------------- */
 
+struct ending {
+    struct every *e;
+    vow_error *error;
+};
+
+static void
+context_is_gone(void *ending)
+{
+    const struct ending *end = ending;
+    vow_promise *p = end->e->promise;
+
+    vow_promise_reject(p, end->error);
+    vow_promise_unref(p);
+    every_unref(end->e);
+}
+
 /* Whoever has the timer ends it all. Consumes the error. */
 static void
 end(struct every *e, vow_error *error)
 {
-    vow_promise *p = e->promise;
+    struct ending ending = {e, error};
 
+    pthread_cleanup_push(context_is_gone, &ending);
     vow_value_drop(e->ctx);
-    vow_promise_reject(p, error);
-    vow_promise_unref(p);
-    every_unref(e);
+    pthread_cleanup_pop(1);
 }
 
 /* Its executor has taken it, and does so no more. */

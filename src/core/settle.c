@@ -10,6 +10,8 @@
  */
 #include "core/settle.h"
 
+#include <pthread.h>
+
 #include "core/arrive.h"
 #include "core/block.h"
 #include "core/bound.h"
@@ -95,19 +97,49 @@ drop_stop_hook(struct vow_state *s)
         vowi_hook_drop(s);
 }
 
+struct delivery {
+    struct vowi_thread *t;
+    struct vow_state *s;
+    struct vowi_node *n; /* what hung on it */
+    struct vow_state *held;
+};
+
+static void
+thread_exits_in_drop(void *delivery)
+{
+    struct delivery *d = delivery;
+
+    deliver_all(d->t, d->n, 0, d->held);
+    if (d->t->held != NULL) /* nobody has taken it over, and whoever had it is gone */
+        vowi_hold_release(d->t, d->t->held);
+    d->t->held = NULL;
+    vowi_leave_exiting(d->t);
+}
+
+/* The hook has a context, whose drop may end the thread. */
+VOWI_NOINLINE static void
+drop_some_record(struct delivery *d)
+{
+    if (vowi_kind(d->s) != VOWI_BARE) {
+        vowi_unbind(d->t, d->s);
+        return;
+    }
+    pthread_cleanup_push(thread_exits_in_drop, d);
+    drop_stop_hook(d->s);
+    pthread_cleanup_pop(0);
+}
+
 /* What has settled is not asked to stop any more. relaxed: installed before, or under
  * the lock bit that publishing waited for. */
-static void
-drop_record(struct vowi_thread *t, struct vow_state *s)
+static inline void
+drop_record(struct vowi_thread *t, struct vow_state *s, struct vowi_node *n,
+            struct vow_state *held)
 {
-    uint64_t refs = vowi_load_relaxed(&s->refs);
+    if (vowi_unlikely(vowi_load_relaxed(&s->refs) & VOWI_HAS_RECORD)) {
+        struct delivery d = {t, s, n, held};
 
-    if (vowi_likely((refs & VOWI_HAS_RECORD) == 0))
-        return;
-    if ((refs & VOWI_KIND) == VOWI_BARE)
-        drop_stop_hook(s);
-    else
-        vowi_unbind(t, s);
+        drop_some_record(&d);
+    }
 }
 
 /*
@@ -122,7 +154,7 @@ published(struct vowi_thread *t, struct vow_state *s, struct vowi_node *n, bool 
         t->returning = false; /* more than one: others may want to help */
     if (vowi_unlikely(rejected))
         note_rejected(s);
-    drop_record(t, s);
+    drop_record(t, s, n, held);
     deliver_all(t, n, 0, held);
 }
 
@@ -181,7 +213,7 @@ vowi_abandon(struct vowi_thread *t, struct vow_state *s)
     vowi_set_error(s, vow_error_of(VOW_E_BROKEN));
     vowi_mark_seen(s);
     deliver_all(t, vowi_publish(s, VOWI_FOLLOWING), VOWI_ABANDONED, t->held);
-    drop_record(t, s);
+    drop_record(t, s, NULL, t->held);
 }
 
 /* ---- passing on ----------------------------------------------------------------------- */
