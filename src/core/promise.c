@@ -261,10 +261,10 @@ VOWI_NOINLINE static void
 release_what_may_decide(struct vow_state *s, bool abandon)
 {
     struct vowi_thread *t = vowi_self();
+    uint64_t refs;
 
-    for (;;) {
-        uint64_t refs = vowi_load_acquire(&s->refs); /* [release] */
-
+    do {
+        refs = vowi_load_acquire(&s->refs); /* [release] */
         if ((refs & VOWI_PROMISES) >= VOWI_PROMISES_MANY)
             return;
         if (vowi_unlikely((refs & VOWI_PROMISES) == 0))
@@ -278,12 +278,11 @@ release_what_may_decide(struct vow_state *s, bool abandon)
             splice_out(t, s);
             refs = vowi_load_acquire(&s->refs); /* [release] */
         }
-        if ((refs & VOWI_COUNTS) == VOWI_PROMISE)
-            break; /* nobody else can make another: no need to write the count */
-        if (vowi_cas_release(&s->refs, &refs, refs - VOWI_PROMISE)) /* [release] */
+        if ((refs & VOWI_COUNTS) == VOWI_PROMISE) {
+            vowi_state_free(t, s); /* nobody can make another: the count is not written */
             return;
-    }
-    vowi_state_free(t, s);
+        }
+    } while (!vowi_cas_release(&s->refs, &refs, refs - VOWI_PROMISE)); /* [release] */
 }
 
 /* What has settled, and is still read, only has its count written. */
