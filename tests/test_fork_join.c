@@ -956,6 +956,20 @@ VOW_CASE(if_the_thread_exits_in_the_first_a_second_that_runs_has_ended)
     pool_free(c.pool);
 }
 
+/* A branch whose thread exits has failed, and so the other one is told. */
+VOW_CASE(if_the_thread_exits_in_the_first_a_second_that_runs_is_told)
+{
+    struct call c = {.pool = pool_new(2)};
+
+    have_it_stolen(&c);
+    c.a.exits = true;
+    c.b.until_cancelled = true;
+    assert_int_equal(code_when_called_inside(&c), VOW_E_BROKEN);
+    assert_int_equal(c.b.ended, 1);
+    assert_int_equal(c.b.check, VOW_E_CANCELLED);
+    pool_free(c.pool);
+}
+
 VOW_CASE(if_the_callers_thread_exits_in_the_second_its_task_has_failed)
 {
     struct call c = {.pool = pool_new(1)};
@@ -1295,6 +1309,7 @@ main(void)
         vow_test(a_task_of_any_priority_forks),
         vow_test(if_the_thread_exits_in_the_first_the_second_does_not_begin),
         vow_test(if_the_thread_exits_in_the_first_a_second_that_runs_has_ended),
+        vow_test(if_the_thread_exits_in_the_first_a_second_that_runs_is_told),
         vow_test(if_the_callers_thread_exits_in_the_second_its_task_has_failed),
         vow_test(if_another_thread_exits_in_the_second_that_has_failed),
         vow_test(called_from_outside_a_thread_that_exits_has_failed),

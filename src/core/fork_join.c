@@ -143,12 +143,13 @@ struct joining {
     vow_error *first; /* what the first one returned, owned */
 };
 
-/* The caller's thread exits, and its stack goes. */
+/* The caller's thread exits, and its stack goes. It has failed, and the other one is told. */
 static void
 thread_exits_in_first(void *arg)
 {
     struct vowi_branch *b = arg;
 
+    vowi_store_relaxed(&b->unwanted, true); /* relaxed: a flag by itself */
     if (!take_back(b) && has_run(vowi_self(), b))
         vow_error_unref(b->error);
 }
