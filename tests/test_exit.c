@@ -1034,6 +1034,46 @@ VOW_CASE(exit_in_what_a_full_pool_drops_spares_others)
     release_pool(two.pool);
 }
 
+/* ---- a join ------------------------------------------------------------------------------------- */
+
+static void *
+reject(void *p)
+{
+    vow_promise_reject(p, vow_error_new(EINTR, "enough"));
+    return NULL;
+}
+
+/* One that decides, and three that are left, of which the drop of one ends the thread. */
+static void
+exit_among_losers(int fatal, unsigned flags)
+{
+    struct drop d[3] = {{0}};
+    vow_manual *m = vow_manual_new();
+    vow_promise *p = vow_promise_new();
+    vow_future *f[4] = {vow_promise_future(p)}, *g;
+
+    for (int i = 0; i < 3; i++)
+        f[i + 1] = vow_submit(vow_manual_executor(m), seven,
+                              i == fatal ? fatal_value(&d[i]) : drop_value(&d[i]));
+    g = vow_when_all_with(&VOW_COMBINE_OPTIONS(.flags = flags), f, 4);
+    on_a_thread(reject, p);
+    assert_int_equal(vow_future_status(g), VOW_REJECTED);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(drop_count(&d[i]), 1);
+    vow_promise_unref(p);
+    vow_ignore(g);
+    vow_manual_run(m);
+    vow_manual_unref(m);
+}
+
+VOW_CASE(exit_in_the_drop_of_a_loser_leaves_the_others)
+{
+    for (int fatal = 0; fatal < 3; fatal++) {
+        exit_among_losers(fatal, 0);
+        exit_among_losers(fatal, VOW_WAIT);
+    }
+}
+
 /* ---- the thread that steps ---------------------------------------------------------------------- */
 
 static void *
@@ -1134,6 +1174,7 @@ main(void)
         vow_test(exit_in_what_is_refused_behind_a_serial_executor_spares_others),
         vow_test(exit_in_what_a_pool_refuses_spares_others),
         vow_test(exit_in_what_a_full_pool_drops_spares_others),
+        vow_test(exit_in_the_drop_of_a_loser_leaves_the_others),
         vow_test(exit_of_the_thread_that_steps_leaves_the_rest_to_another),
         vow_test(exit_of_a_loop_that_was_cancelled_ends_what_it_had),
     };

@@ -506,15 +506,30 @@ vowi_request_stop(struct vowi_thread *t, struct vow_state *s, vow_error *error)
     ask_all(t, &a);
 }
 
+static void
+release_consumer(void *state)
+{
+    vowi_consumer_unref(vowi_self(), state);
+}
+
+/* Asks what nobody but the caller wants, and lets go of it. What is stopped may have a
+ * context, whose drop may end the thread. */
+static void
+ask_and_let_go(struct vowi_thread *t, struct vow_state *s, vow_error *error)
+{
+    pthread_cleanup_push(release_consumer, s);
+    vowi_request_stop(t, s, error);
+    pthread_cleanup_pop(1);
+}
+
 void
 vowi_give_up(struct vowi_thread *t, struct vow_state *s, const vow_error *error)
 {
     vowi_mark_seen(s);
-    if (error != NULL && !vowi_consumer_leave(s))
-        return;
-    if (error != NULL)
-        vowi_request_stop(t, s, vow_error_ref(error));
-    vowi_consumer_unref(t, s);
+    if (error == NULL)
+        vowi_consumer_unref(t, s);
+    else if (vowi_consumer_leave(s))
+        ask_and_let_go(t, s, vow_error_ref(error));
 }
 
 vow_error *
@@ -539,8 +554,7 @@ vowi_future_leave(vow_future *f, vow_error *reason)
         return;
     }
     outermost = vowi_enter(t);
-    vowi_request_stop(t, s, vowi_cancelled_error(reason));
-    vowi_consumer_unref(t, s);
+    ask_and_let_go(t, s, vowi_cancelled_error(reason));
     vowi_leave(t, outermost);
 }
 

@@ -46,6 +46,7 @@
  */
 #include "core/join.h"
 
+#include <pthread.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -292,6 +293,25 @@ hang(struct vowi_entry *e, struct vow_state *s)
     return vowi_attach(s, &e->node);
 }
 
+/* An input on its way out. */
+struct leaving {
+    struct vowi_thread *t;
+    struct vowi_entry *e;
+    vow_error *reason;
+    bool hangs; /* again: the join may be gone */
+};
+
+/* It has been asked, or what was to be dropped then has ended the thread. */
+static void
+has_left(void *leaving)
+{
+    struct leaving *l = leaving;
+
+    vow_error_unref(l->reason);
+    if (!l->hangs)
+        depart(l->t, l->e->join);
+}
+
 /*
  * Leaves the input of an entry that hangs nowhere. With VOWI_WAIT it hangs there again
  * first: without a reference, since what is pending is kept by whoever settles it.
@@ -302,17 +322,39 @@ leave(struct vowi_thread *t, struct vowi_entry *e)
     struct vowi_join *j = e->join;
     size_t i = index_of(e);
     vow_future *f = j->inputs[i];
-    vow_error *reason = vow_error_ref(j->reason);
+    struct leaving l = {t, e, vow_error_ref(j->reason), false};
     bool ask = (j->flags & VOWI_KEEP_OTHERS) == 0;
-    bool hangs;
 
     j->inputs[i] = NULL;
-    hangs = (j->flags & VOWI_WAIT) != 0 && f != NULL && hang(e, vowi_state(f));
+    l.hangs = (j->flags & VOWI_WAIT) != 0 && f != NULL && hang(e, vowi_state(f));
+    pthread_cleanup_push(has_left, &l);
     if (f != NULL)
-        vowi_give_up(t, vowi_state(f), ask ? reason : NULL);
-    vow_error_unref(reason);
-    if (!hangs)
-        depart(t, j);
+        vowi_give_up(t, vowi_state(f), ask ? l.reason : NULL);
+    pthread_cleanup_pop(1);
+}
+
+static void
+leave_listed(struct vowi_thread *t)
+{
+    while (t->leave_first != NULL) {
+        struct vowi_entry *e = entry_of(t->leave_first);
+
+        t->leave_first = e->node.next;
+        leave(t, e);
+    }
+    t->leaving = false;
+}
+
+/* In a drop: the others are left all the same, and what waits here runs now. */
+static void
+thread_exits_in_leaving(void *thread)
+{
+    struct vowi_thread *t = thread;
+    bool outermost = vowi_enter(t);
+
+    leave_listed(t);
+    vowi_drain_all(t);
+    vowi_leave(t, outermost);
 }
 
 static void
@@ -321,13 +363,9 @@ leave_all(struct vowi_thread *t)
     if (t->leaving)
         return;
     t->leaving = true;
-    while (t->leave_first != NULL) {
-        struct vowi_entry *e = entry_of(t->leave_first);
-
-        t->leave_first = e->node.next;
-        leave(t, e);
-    }
-    t->leaving = false;
+    pthread_cleanup_push(thread_exits_in_leaving, t);
+    leave_listed(t);
+    pthread_cleanup_pop(0);
 }
 
 /* ---- the end -------------------------------------------------------------------------- */
