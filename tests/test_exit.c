@@ -1034,6 +1034,141 @@ VOW_CASE(exit_in_what_a_full_pool_drops_spares_others)
     release_pool(two.pool);
 }
 
+/* ---- a drop of what has settled --------------------------------------------------------------- */
+
+static void *
+step(void *m)
+{
+    vow_manual_step(m);
+    return NULL;
+}
+
+static vow_result
+return_owned(void *d)
+{
+    return vow_ok(fatal_value(d));
+}
+
+static vow_result
+seven_more(vow_value in, void *ctx)
+{
+    (void)in;
+    (void)ctx;
+    return vow_ok(vow_i64(7));
+}
+
+VOW_CASE(exit_in_the_drop_of_an_outcome_runs_the_steps_that_wait)
+{
+    struct drop d = {0};
+    vow_manual *m = vow_manual_new();
+    vow_future *f = vow_submit(vow_manual_executor(m), return_owned, vow_ptr(&d));
+    vow_future *g = vow_then(f, NULL, seven_more, VOW_NIL);
+    vow_future *h = vow_then(vow_ref(g), NULL, add_more, VOW_NIL);
+
+    on_a_thread(step, m);
+    assert_int_equal(drop_count(&d), 1);
+    assert_int_equal(vow_future_status(g), VOW_FULFILLED);
+    assert_int_equal(vow_future_status(h), VOW_FULFILLED);
+    vow_unref(g);
+    vow_unref(h);
+    vow_manual_unref(m);
+}
+
+/* Who fulfils a promise and then drops what ends the thread. */
+struct holder {
+    vow_promise *p;
+    vow_future *fatal;
+    vow_future *of_task;
+    bool held;
+    vow_status saw; /* what the step on the promise saw of the task */
+};
+
+static vow_result
+look_at_holder(vow_value in, void *ctx)
+{
+    struct holder *h = ctx;
+
+    (void)in;
+    assert_false(h->held);
+    h->saw = vow_future_status(h->of_task);
+    return vow_ok(VOW_NIL);
+}
+
+static vow_result
+fulfill_and_drop(void *ctx)
+{
+    struct holder *h = ctx;
+
+    vow_promise_fulfill(h->p, VOW_NIL);
+    vow_unref(h->fatal);
+    return vow_ok(VOW_NIL);
+}
+
+static void
+give_back(void *ctx)
+{
+    struct holder *h = ctx;
+
+    h->held = false;
+    vow_defer_end();
+}
+
+static void *
+fulfill_and_drop_deferred(void *ctx)
+{
+    struct holder *h = ctx;
+
+    vow_defer_begin();
+    h->held = true;
+    pthread_cleanup_push(give_back, h);
+    (void)fulfill_and_drop(h);
+    pthread_cleanup_pop(1);
+    return NULL;
+}
+
+/* Returns what waits for the holder's promise. */
+static vow_future *
+holder_init(struct holder *h, struct drop *d)
+{
+    *h = (struct holder){.p = vow_promise_new(), .fatal = vow_resolved(fatal_value(d))};
+    return vow_then(vow_promise_future(h->p), NULL, look_at_holder, vow_ptr(h));
+}
+
+static void
+assert_let_go(struct holder *h, vow_future *f, struct drop *d)
+{
+    assert_int_equal(vow_future_status(f), VOW_FULFILLED);
+    assert_int_equal(drop_count(d), 1);
+    vow_promise_unref(h->p);
+    vow_unref(f);
+}
+
+VOW_CASE(exit_in_a_drop_by_a_task_runs_the_steps_that_wait_when_that_has_ended)
+{
+    struct drop d = {0};
+    struct holder h;
+    vow_manual *m = vow_manual_new();
+    vow_future *f = holder_init(&h, &d);
+
+    h.of_task = vow_submit(vow_manual_executor(m), fulfill_and_drop, vow_ptr(&h));
+    on_a_thread(step, m);
+    assert_int_equal(h.saw, VOW_REJECTED);
+    assert_int_equal(code_of(h.of_task), VOW_E_BROKEN);
+    assert_let_go(&h, f, &d);
+    vow_unref(h.of_task);
+    vow_manual_unref(m);
+}
+
+VOW_CASE(exit_in_a_drop_under_a_lock_runs_what_was_put_off_after_it)
+{
+    struct drop d = {0};
+    struct holder h;
+    vow_future *f = holder_init(&h, &d);
+
+    on_a_thread(fulfill_and_drop_deferred, &h);
+    assert_let_go(&h, f, &d);
+}
+
 /* ---- a join ------------------------------------------------------------------------------------- */
 
 static void *
@@ -1075,13 +1210,6 @@ VOW_CASE(exit_in_the_drop_of_a_loser_leaves_the_others)
 }
 
 /* ---- the thread that steps ---------------------------------------------------------------------- */
-
-static void *
-step(void *m)
-{
-    vow_manual_step(m);
-    return NULL;
-}
 
 static void *
 advance(void *m)
@@ -1174,6 +1302,9 @@ main(void)
         vow_test(exit_in_what_is_refused_behind_a_serial_executor_spares_others),
         vow_test(exit_in_what_a_pool_refuses_spares_others),
         vow_test(exit_in_what_a_full_pool_drops_spares_others),
+        vow_test(exit_in_the_drop_of_an_outcome_runs_the_steps_that_wait),
+        vow_test(exit_in_a_drop_by_a_task_runs_the_steps_that_wait_when_that_has_ended),
+        vow_test(exit_in_a_drop_under_a_lock_runs_what_was_put_off_after_it),
         vow_test(exit_in_the_drop_of_a_loser_leaves_the_others),
         vow_test(exit_of_the_thread_that_steps_leaves_the_rest_to_another),
         vow_test(exit_of_a_loop_that_was_cancelled_ends_what_it_had),

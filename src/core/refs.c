@@ -102,14 +102,18 @@ vowi_reclaim_queued(struct vowi_thread *t)
     }
 }
 
-/* Whatever is left to do, for the thread may end. */
+/* Whatever is left to do, for the thread ends. What waits here runs now, unless it was called
+ * by a function of the user's, whose end comes first. */
 static void
-end_reclaiming(void *thread)
+thread_exits_in_outcome(void *thread)
 {
     struct vowi_thread *t = thread;
 
     vowi_reclaim_queued(t);
     t->reclaiming = false;
+    t->held = NULL; /* it may be what has gone */
+    if (t->frames == NULL && t->deferred == 0)
+        vowi_drain_all(t);
 }
 
 /* Drops an outcome, then those of the states that its drop has freed. */
@@ -117,10 +121,11 @@ static void
 reclaim(struct vowi_thread *t, struct vow_state *s)
 {
     t->reclaiming = true;
-    pthread_cleanup_push(end_reclaiming, t);
+    pthread_cleanup_push(thread_exits_in_outcome, t);
     drop_and_free(t, s);
     vowi_reclaim_queued(t);
-    pthread_cleanup_pop(1);
+    pthread_cleanup_pop(0);
+    t->reclaiming = false;
 }
 
 /* An error that keeps other states, as a value may. */
