@@ -1050,6 +1050,12 @@ return_owned(void *d)
 }
 
 static vow_result
+return_counted(void *d)
+{
+    return vow_ok(drop_value(d));
+}
+
+static vow_result
 seven_more(vow_value in, void *ctx)
 {
     (void)in;
@@ -1201,6 +1207,54 @@ exit_among_losers(int fatal, unsigned flags)
     vow_manual_unref(m);
 }
 
+/* Two values that came too late, and are let go of at the end. */
+static void
+exit_among_values(int fatal)
+{
+    struct drop d[2] = {{0}};
+    vow_manual *m = vow_manual_new();
+    vow_promise *p = vow_promise_new();
+    vow_future *f[3] = {vow_promise_future(p)}, *g;
+
+    for (int i = 0; i < 2; i++)
+        f[i + 1] = vow_submit(vow_manual_executor(m),
+                              i == fatal ? return_owned : return_counted, vow_ptr(&d[i]));
+    g = vow_race_with(&VOW_COMBINE_OPTIONS(.flags = VOW_WAIT | VOW_KEEP_OTHERS), f, 3);
+    vow_promise_fulfill(p, vow_i64(1));
+    vow_manual_step(m);
+    assert_int_equal(vow_future_status(g), VOW_PENDING);
+    on_a_thread(step, m);
+    assert_int_equal(vow_future_status(g), VOW_FULFILLED);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(drop_count(&d[i]), 1);
+    vow_promise_unref(p);
+    vow_unref(g);
+    vow_manual_unref(m);
+}
+
+VOW_CASE(exit_in_the_drop_of_a_value_that_lost_settles_who_waited)
+{
+    for (int fatal = 0; fatal < 2; fatal++)
+        exit_among_values(fatal);
+}
+
+/* Nobody wants the result: the value that won is dropped as it settles. */
+VOW_CASE(exit_in_the_drop_of_what_won_leaves_the_others)
+{
+    struct drop won = {0}, ctx = {0};
+    vow_manual *m = vow_manual_new();
+    vow_executor *on = vow_manual_executor(m);
+
+    vow_unref(vow_race(VOW_FUTURES(vow_submit(on, return_owned, vow_ptr(&won)),
+                                   vow_submit(on, seven, drop_value(&ctx)))));
+    on_a_thread(step, m);
+    assert_int_equal(drop_count(&won), 1);
+    assert_int_equal(drop_count(&ctx), 1);
+    assert_int_equal(atomic_load(&ctx.ran), 0);
+    vow_manual_run(m);
+    vow_manual_unref(m);
+}
+
 VOW_CASE(exit_in_the_drop_of_a_loser_leaves_the_others)
 {
     for (int fatal = 0; fatal < 3; fatal++) {
@@ -1305,6 +1359,8 @@ main(void)
         vow_test(exit_in_the_drop_of_an_outcome_runs_the_steps_that_wait),
         vow_test(exit_in_a_drop_by_a_task_runs_the_steps_that_wait_when_that_has_ended),
         vow_test(exit_in_a_drop_under_a_lock_runs_what_was_put_off_after_it),
+        vow_test(exit_in_the_drop_of_a_value_that_lost_settles_who_waited),
+        vow_test(exit_in_the_drop_of_what_won_leaves_the_others),
         vow_test(exit_in_the_drop_of_a_loser_leaves_the_others),
         vow_test(exit_of_the_thread_that_steps_leaves_the_rest_to_another),
         vow_test(exit_of_a_loop_that_was_cancelled_ends_what_it_had),

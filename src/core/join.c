@@ -380,21 +380,50 @@ complete(struct vowi_thread *t, struct vowi_join *j)
     vowi_settle_held(t, &j->state);
 }
 
-/* Every entry of a join that was cut has arrived. */
+/* Lets go of what is left of the inputs, which is none if it did before. */
 static void
-sweep(struct vowi_thread *t, struct vowi_join *j)
+let_go(struct vowi_thread *t, struct vowi_join *j)
 {
     for (size_t i = 0; i < j->n; i++) {
         vow_future *f = j->inputs[i];
 
+        j->inputs[i] = NULL;
         if (f != NULL)
             vowi_give_up(t, vowi_state(f), NULL);
     }
+}
+
+static void
+end_sweep(struct vowi_thread *t, struct vowi_join *j)
+{
     if (j->kind->swept != NULL)
         j->kind->swept(j);
     if (j->flags & VOWI_WAIT)
         vowi_settle_held(t, &j->state);
     release(t, j, j->kept ? HOLD : 2 * HOLD);
+}
+
+/* In the drop of an input's value. */
+static void
+thread_exits_in_sweep(void *join)
+{
+    struct vowi_thread *t = vowi_self();
+    bool outermost = vowi_enter(t);
+
+    let_go(t, join);
+    end_sweep(t, join);
+    vowi_drain_all(t);
+    vowi_leave(t, outermost);
+}
+
+/* Every entry of a join that was cut has arrived. */
+static void
+sweep(struct vowi_thread *t, struct vowi_join *j)
+{
+    pthread_cleanup_push(thread_exits_in_sweep, j);
+    let_go(t, j);
+    pthread_cleanup_pop(0);
+    end_sweep(t, j);
 }
 
 static void
@@ -415,6 +444,25 @@ settle(struct vowi_thread *t, struct vowi_join *j)
     }
 }
 
+static void
+end_cut(struct vowi_thread *t, struct vowi_join *j)
+{
+    depart(t, j);
+    leave_all(t);
+}
+
+/* In the drop of an outcome that nobody wants. */
+static void
+thread_exits_in_settle(void *join)
+{
+    struct vowi_thread *t = vowi_self();
+    bool outermost = vowi_enter(t);
+
+    end_cut(t, join);
+    vowi_drain_all(t);
+    vowi_leave(t, outermost);
+}
+
 /* The outcome is there. The caller is OUT until the end of this. */
 static void
 cut(struct vowi_thread *t, struct vowi_join *j)
@@ -423,10 +471,11 @@ cut(struct vowi_thread *t, struct vowi_join *j)
 
     if (!wait || (j->flags & VOWI_KEEP_OTHERS) == 0)
         unhang(t, j);
+    pthread_cleanup_push(thread_exits_in_settle, j);
     if (!wait)
         settle(t, j);
-    depart(t, j);
-    leave_all(t);
+    pthread_cleanup_pop(0);
+    end_cut(t, j);
 }
 
 /*
