@@ -1263,6 +1263,80 @@ VOW_CASE(exit_in_the_drop_of_a_loser_leaves_the_others)
     }
 }
 
+/* ---- a channel ---------------------------------------------------------------------------------- */
+
+static void *
+close_channel(void *c)
+{
+    vow_channel_close(c);
+    return NULL;
+}
+
+static void *
+let_go_of_channel(void *c)
+{
+    vow_channel_unref(c);
+    return NULL;
+}
+
+/* Three that wait to send, and what is done behind each of them. */
+static void
+close_among_three(int fatal)
+{
+    struct drop d[3] = {{0}};
+    vow_channel *c = vow_channel_new(0);
+    vow_future *f[3];
+
+    for (int i = 0; i < 3; i++) {
+        f[i] = vow_channel_send(c, i == fatal ? fatal_value(&d[i]) : drop_value(&d[i]));
+        f[i] = vow_handle(f[i], NULL, look_at, VOW_NIL);
+    }
+    on_a_thread(close_channel, c);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(vow_future_status(f[i]), VOW_FULFILLED);
+        assert_int_equal(drop_count(&d[i]), 1);
+        vow_unref(f[i]);
+    }
+    vow_channel_unref(c);
+}
+
+VOW_CASE(exit_in_what_a_channel_does_not_send_leaves_the_others_told)
+{
+    for (int fatal = 0; fatal < 3; fatal++)
+        close_among_three(fatal);
+}
+
+VOW_CASE(exit_in_what_its_last_handle_does_not_send_frees_a_channel)
+{
+    struct drop d[2] = {{0}};
+    vow_channel *c = vow_channel_new(1);
+    vow_future *f;
+
+    assert_int_equal(vow_channel_try_send(c, drop_value(&d[0])), 0);
+    f = vow_channel_send(c, fatal_value(&d[1]));
+    on_a_thread(let_go_of_channel, c);
+    assert_int_equal(vow_future_status(f), VOW_REJECTED);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(drop_count(&d[i]), 1);
+    vow_ignore(f);
+}
+
+VOW_CASE(exit_in_what_a_channel_has_drops_the_others)
+{
+    for (int fatal = 0; fatal < 3; fatal++) {
+        struct drop d[3] = {{0}};
+        vow_channel *c = vow_channel_new(3);
+
+        for (int i = 0; i < 3; i++)
+            assert_int_equal(vow_channel_try_send(c, i == fatal ? fatal_value(&d[i])
+                                                                : drop_value(&d[i])),
+                             0);
+        on_a_thread(let_go_of_channel, c);
+        for (int i = 0; i < 3; i++)
+            assert_int_equal(drop_count(&d[i]), 1);
+    }
+}
+
 /* ---- the thread that steps ---------------------------------------------------------------------- */
 
 static void *
@@ -1362,6 +1436,9 @@ main(void)
         vow_test(exit_in_the_drop_of_a_value_that_lost_settles_who_waited),
         vow_test(exit_in_the_drop_of_what_won_leaves_the_others),
         vow_test(exit_in_the_drop_of_a_loser_leaves_the_others),
+        vow_test(exit_in_what_a_channel_does_not_send_leaves_the_others_told),
+        vow_test(exit_in_what_its_last_handle_does_not_send_frees_a_channel),
+        vow_test(exit_in_what_a_channel_has_drops_the_others),
         vow_test(exit_of_the_thread_that_steps_leaves_the_rest_to_another),
         vow_test(exit_of_a_loop_that_was_cancelled_ends_what_it_had),
     };

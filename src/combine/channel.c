@@ -7,6 +7,7 @@
  */
 #include "combine/channel.h"
 
+#include <pthread.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -287,17 +288,34 @@ drop_hook(void *waiter)
     waiter_unref(waiter);
 }
 
-/* Ends one that is in no queue: its value, if it has one still, is not sent. */
+/* A waiter that has come out of its queue, and what it is told. */
+struct ending {
+    struct waiter *w;
+    vow_result how;
+};
+
+static void
+tell(void *ending)
+{
+    struct ending *e = ending;
+    vow_promise *p = e->w->promise;
+
+    vow_promise_resolve(p, e->how);
+    vow_promise_unref(p);
+    waiter_unref(e->w);
+}
+
+/* Ends one that is in no queue: its value, if it has one still, is not sent. Its drop may end
+ * the thread. */
 static void
 finish(struct waiter *w, vow_result how)
 {
-    vow_promise *p = w->promise;
+    struct ending e = {w, how};
     vow_value unsent = w->party.value;
 
+    pthread_cleanup_push(tell, &e);
     vow_value_drop(unsent);
-    vow_promise_resolve(p, how);
-    vow_promise_unref(p);
-    waiter_unref(w);
+    pthread_cleanup_pop(1);
 }
 
 static void
@@ -601,17 +619,37 @@ drop_all(vow_channel *c)
         vow_value_drop(v);
 }
 
+/* In one of those drops. */
+static void
+thread_exits_in_drop(void *channel)
+{
+    drop_all(channel);
+    vowi_channel_memory_unref(channel);
+}
+
+/* It is closed, or the thread has ended in that. */
+static void
+bury(void *channel)
+{
+    vow_channel *c = channel;
+
+    vowi_channel_lock(c);
+    c->dead = true;
+    vowi_channel_unlock(c);
+    pthread_cleanup_push(thread_exits_in_drop, c);
+    drop_all(c);
+    pthread_cleanup_pop(0);
+    vowi_channel_memory_unref(c);
+}
+
 void
 vow_channel_unref(vow_channel *c)
 {
     if (c == NULL || !vowi_refs_drop(&c->handles))
         return;
+    pthread_cleanup_push(bury, c);
     vow_channel_close(c);
-    vowi_channel_lock(c);
-    c->dead = true;
-    vowi_channel_unlock(c);
-    drop_all(c);
-    vowi_channel_memory_unref(c);
+    pthread_cleanup_pop(1);
 }
 
 static struct vowi_party *
@@ -627,24 +665,63 @@ claim_any(vow_channel *c)
     return p;
 }
 
+static void
+serve_all(vow_channel *c)
+{
+    struct vowi_party *p;
+
+    while ((p = claim_any(c)) != NULL)
+        p->serve(p, VOW_NIL, vowi_error_of_end(VOWI_END_OF_CHANNEL));
+}
+
+struct closing {
+    vow_channel *c;
+    bool outermost;
+};
+
+static void
+end_close(const struct closing *x)
+{
+    vowi_channel_memory_unref(x->c);
+    vowi_settling_end(x->outermost);
+}
+
+/* In the drop of what was not sent: the others are told all the same. */
+static void
+thread_exits_in_close(void *closing)
+{
+    const struct closing *x = closing;
+
+    serve_all(x->c);
+    end_close(x);
+}
+
+/* Inline steps on what is settled wait until all of it is. */
+static void
+close_first(vow_channel *c)
+{
+    struct closing x = {c, vowi_settling_begin()};
+
+    vowi_refs_take(&c->memory); /* whom it serves may give up the last handle */
+    pthread_cleanup_push(thread_exits_in_close, &x);
+    serve_all(c);
+    pthread_cleanup_pop(0);
+    end_close(&x);
+}
+
 bool
 vow_channel_close(vow_channel *c)
 {
-    struct vowi_party *p;
-    bool first, outermost;
+    bool first;
 
     if (c == NULL)
         return false;
-    vowi_refs_take(&c->memory); /* whom it serves may give up the last handle */
-    outermost = vowi_settling_begin();
     vowi_channel_lock(c);
     first = !c->closed;
     c->closed = true;
     vowi_channel_unlock(c);
-    while (first && (p = claim_any(c)) != NULL)
-        p->serve(p, VOW_NIL, vowi_error_of_end(VOWI_END_OF_CHANNEL));
-    vowi_channel_memory_unref(c);
-    vowi_settling_end(outermost);
+    if (first)
+        close_first(c);
     return first;
 }
 
