@@ -315,7 +315,7 @@ exit_before(void *(*settle)(void *), bool takes_it, struct drop *ctx)
     vow_unref(source);
     vow_unref(f);
     vow_unref(g);
-    vow_executor_unref(pool);
+    pool_free(pool);
     return code;
 }
 
