@@ -290,6 +290,13 @@ VOW_CASE(exit_in_the_drop_of_a_hook_that_has_run_lets_go_of_the_promise)
     vow_unref(f);
 }
 
+static void *
+resolve_with_one(void *p)
+{
+    vow_promise_resolve(p, vow_ok(vow_i64(1)));
+    return NULL;
+}
+
 /* Settles a promise that has such a hook, and of which two steps hang, one behind it and one
  * on a pool. Returns the code of both, which is to be the same. */
 static int
@@ -321,11 +328,27 @@ exit_before(void *(*settle)(void *), bool takes_it, struct drop *ctx)
 
 VOW_CASE(exit_in_the_drop_of_a_hook_as_its_promise_settles_runs_what_hangs_there)
 {
-    struct drop ctx[3] = {{0}};
+    struct drop ctx[4] = {{0}};
 
     assert_int_equal(exit_before(fulfill_with_one, false, &ctx[0]), 0);
-    assert_int_equal(exit_before(let_go, true, &ctx[1]), VOW_E_BROKEN);
-    assert_int_equal(exit_before(abandon, true, &ctx[2]), VOW_E_BROKEN);
+    assert_int_equal(exit_before(resolve_with_one, false, &ctx[1]), 0);
+    assert_int_equal(exit_before(let_go, true, &ctx[2]), VOW_E_BROKEN);
+    assert_int_equal(exit_before(abandon, true, &ctx[3]), VOW_E_BROKEN);
+}
+
+VOW_CASE(exit_in_the_drop_of_a_hook_of_what_nothing_hangs_on_loses_no_memory)
+{
+    struct drop ctx = {0};
+    vow_promise *p = vow_promise_new();
+    vow_future *f = vow_promise_future(p);
+    vow_registration *r = vow_promise_on_cancel(p, NULL, note_request, fatal_value(&ctx));
+
+    on_a_thread(resolve_with_one, p);
+    assert_int_equal(drop_count(&ctx), 1);
+    assert_int_equal(vow_registration_remove(r), VOW_REMOVED);
+    assert_int_equal(vow_future_status(f), VOW_FULFILLED);
+    vow_promise_unref(p);
+    vow_unref(f);
 }
 
 static vow_result
@@ -1410,6 +1433,7 @@ main(void)
         vow_test(exit_in_a_drop_on_a_pool_settles_with_what_was_returned),
         vow_test(exit_in_the_drop_of_a_hook_that_has_run_lets_go_of_the_promise),
         vow_test(exit_in_the_drop_of_a_hook_as_its_promise_settles_runs_what_hangs_there),
+        vow_test(exit_in_the_drop_of_a_hook_of_what_nothing_hangs_on_loses_no_memory),
         vow_test(exit_in_the_drop_of_periodic_work_settles_it),
         vow_test(exit_in_the_drop_of_what_is_cancelled_asks_what_is_behind),
         vow_test(exit_in_a_drop_leaves_the_others_of_its_token_theirs),
