@@ -58,7 +58,7 @@ open_time_locked(vow_breaker *b)
     if (time > most)
         time = most;
     b->grown = time;
-    if (time >= (double)VOW_FOREVER)
+    if (!(time < 0x1p62)) /* not ==: the x87 has it 1 below what a double has */
         return VOW_FOREVER;
     if (o->open_jitter > 0)
         time *= 1 + o->open_jitter * (2 * vowi_random_unit(&b->random) - 1);
