@@ -159,10 +159,9 @@ wait_for_the_older(void *ctx)
 
 VOW_CASE(exit_in_a_task_run_by_its_waiter_breaks_both_and_spares_others)
 {
-    struct place at = {.pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 1))};
+    struct place at = {.pool = pool_of(1)};
     vow_future *f;
 
-    assert_non_null(at.pool);
     f = vow_submit(at.pool, wait_for_the_older, vow_ptr(&at));
     assert_int_equal(code_of(f), VOW_E_BROKEN);
     assert_int_equal(code_of(at.older), VOW_E_BROKEN);
@@ -173,9 +172,7 @@ VOW_CASE(exit_in_a_task_run_by_its_waiter_breaks_both_and_spares_others)
     vow_unref(f);
     vow_unref(at.older);
     vow_unref(at.younger);
-    vow_unref(vow_executor_close(at.pool, VOW_DRAIN));
-    assert_int_equal(vow_executor_join(at.pool), 0);
-    vow_executor_unref(at.pool);
+    pool_free(at.pool);
 }
 
 /* ---- a drop ------------------------------------------------------------------------------- */
@@ -302,7 +299,7 @@ resolve_with_one(void *p)
 static int
 exit_before(void *(*settle)(void *), bool takes_it, struct drop *ctx)
 {
-    vow_executor *pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 1));
+    vow_executor *pool = pool_of(1);
     vow_promise *p = vow_promise_new();
     vow_future *source = vow_promise_future(p);
     vow_future *f = vow_then(vow_ref(source), NULL, add_more, VOW_NIL);
@@ -384,10 +381,9 @@ VOW_CASE(exit_in_the_drop_of_periodic_work_settles_it)
 VOW_CASE(exit_in_a_drop_on_a_pool_settles_with_what_was_returned)
 {
     struct drop ctx[2] = {{0}};
-    vow_executor *pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 1));
+    vow_executor *pool = pool_of(1);
     vow_future *f, *g, *h;
 
-    assert_non_null(pool);
     f = vow_submit(pool, seven, fatal_value(&ctx[0]));
     g = vow_handle(vow_ref(f), pool, look_at, fatal_value(&ctx[1]));
     h = vow_submit(pool, seven, VOW_NIL);
@@ -399,9 +395,7 @@ VOW_CASE(exit_in_a_drop_on_a_pool_settles_with_what_was_returned)
     vow_unref(f);
     vow_unref(g);
     vow_unref(h);
-    vow_unref(vow_executor_close(pool, VOW_DRAIN));
-    assert_int_equal(vow_executor_join(pool), 0);
-    vow_executor_unref(pool);
+    pool_free(pool);
 }
 
 VOW_CASE(exit_in_the_drop_of_what_is_cancelled_asks_what_is_behind)
@@ -833,16 +827,13 @@ VOW_CASE(exit_of_a_worker_that_fires_timers_leaves_the_pool_whole)
 
     quick_init(&q);
     hold_timer_thread(&first);
-    pool = vow_pool_new(&VOW_POOL_OPTIONS(.threads = 1));
-    assert_non_null(pool);
+    pool = pool_of(1);
     assert_int_equal(vow_post(pool, arm_on, vow_ptr(&q.executor)), 0);
     while (atomic_load(&armed) == 0)
         sched_yield();
     for (int i = 0; i < 3; i++)
         await_bell(&worker_bells[i]);
-    vow_unref(vow_executor_close(pool, VOW_DRAIN));
-    assert_int_equal(vow_executor_join(pool), 0);
-    vow_executor_unref(pool);
+    pool_free(pool);
     release_timer_thread(&first);
     vowi_timer_thread_stop();
     assert_rang_once(worker_bells, 0);

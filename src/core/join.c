@@ -350,11 +350,10 @@ static void
 thread_exits_in_leaving(void *thread)
 {
     struct vowi_thread *t = thread;
-    bool outermost = vowi_enter(t);
 
+    (void)vowi_enter(t);
     leave_listed(t);
-    vowi_drain_all(t);
-    vowi_leave(t, outermost);
+    vowi_leave_exiting(t);
 }
 
 static void
@@ -408,12 +407,11 @@ static void
 thread_exits_in_sweep(void *join)
 {
     struct vowi_thread *t = vowi_self();
-    bool outermost = vowi_enter(t);
 
+    (void)vowi_enter(t);
     let_go(t, join);
     end_sweep(t, join);
-    vowi_drain_all(t);
-    vowi_leave(t, outermost);
+    vowi_leave_exiting(t);
 }
 
 /* Every entry of a join that was cut has arrived. */
@@ -456,11 +454,10 @@ static void
 thread_exits_in_settle(void *join)
 {
     struct vowi_thread *t = vowi_self();
-    bool outermost = vowi_enter(t);
 
+    (void)vowi_enter(t);
     end_cut(t, join);
-    vowi_drain_all(t);
-    vowi_leave(t, outermost);
+    vowi_leave_exiting(t);
 }
 
 /* The outcome is there. The caller is OUT until the end of this. */
